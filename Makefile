@@ -1,0 +1,39 @@
+# Every target needs only git, make and python3 (3.11 or newer) with venv. A second call installs nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_PYTHON := $(CURDIR)/.venv/bin/python
+
+.PHONY: quickstart test lint setup app clean
+
+quickstart: .venv/.installed
+	$(BIN)/regbench run quickstart
+	$(BIN)/regbench rank quickstart
+	@echo "Now: $(BIN)/regbench app"
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+setup: .venv/.installed-dev
+
+app: .venv/.installed
+	$(BIN)/regbench app
+
+clean:
+	rm -rf .venv
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+
+.venv/.installed: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ .venv/.installed

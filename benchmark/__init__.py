@@ -1,0 +1,1 @@
+"""How registered entries are run, stored and ranked. Importing this package loads no torch."""

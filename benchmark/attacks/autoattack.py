@@ -1,0 +1,140 @@
+"""AutoAttack as the package `pyautoattack` runs it (Croce & Hein 2020): the one file that builds it."""
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from registry.spec import InputError, Norm
+
+from .frozen import Model
+
+if TYPE_CHECKING:
+    from pyautoattack import AutoAttack
+
+# What the package's log may say about a defence, by the sentence it says it in.
+WARNINGS = {
+    "randomized": "randomized defense",
+    "probabilities": "output is a probability distribution",
+    "zero_gradients": "points with zero gradient",
+    "square_helped": "Square Attack has decreased",
+    "dynamic": "dynamic defense",
+    "classes": "target classes|DLR loss",
+}
+
+
+def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int,
+               batch_size: int = 250) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9, K−1) classes.
+
+    For K = 2 and 3, where the DLR loss or its targeted form isn't defined: APGD-CE, FAB and Square, with the package's
+    own five restarts. The package draws its random numbers for a batch as a whole: here, and only here, an example's
+    result depends on the examples beside it and on the batch size. The global random state is left as it was.
+
+    Args:
+        model: images [N,C,H,W] → logits [N,K]; its parameters take no gradient (see `frozen`).
+        x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
+        y: [N] class indices.
+    Returns:
+        adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified [N], the package's
+        own verdict, True also where logits aren't finite; info: package, version, attacks, target classes,
+        seed, batch size, and `warnings`, the distinct messages of the package's log by kind (a key of WARNINGS).
+    Raises:
+        InputError: ℓ2 on images of fewer than 5 rows, for which Square has no start.
+    """
+    if norm == "2" and x.shape[2] < 5:
+        raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
+    with torch.no_grad():
+        logits = torch.cat([model(part) for part in x.float().split(batch_size)])
+    # Logits that aren't finite would break the package's bookkeeping, and are wrong answers already.
+    usable = logits.isfinite().all(1)
+    attacker = assemble(model, logits.shape[1], epsilon, norm, seed, x.device)
+    adversarial, misclassified = x.clone(), ~usable
+    with _log() as messages, _unchanged_process(x.device):
+        if usable.any():
+            clean = x[usable].float()
+            found, predicted = attacker.run_standard_evaluation(clean, y[usable], batch_size=batch_size)
+            moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
+            adversarial[usable] = found.to(x.dtype).where(moved, x[usable])
+            misclassified[usable] = predicted != y[usable]
+    targeted = "apgd-t" in attacker.attacks_to_run
+    return adversarial, misclassified, {
+        "package": f"pyautoattack {version('pyautoattack')}",
+        "version": attacker.version,
+        "attacks": list(attacker.attacks_to_run),
+        "target_classes": attacker.apgd_targeted.n_target_classes if targeted else 0,
+        "seed": seed,
+        "batch_size": batch_size,
+        "warnings": by_kind(messages),
+    }
+
+
+def assemble(model: Model, classes: int, epsilon: float, norm: Norm, seed: int, device: torch.device) -> AutoAttack:
+    """The package's attack on `classes` logits, not yet run."""
+    from pyautoattack import AutoAttack
+
+    # Square writes into the logits it is given: they must be nobody else's.
+    network = _OwnLogits(model)
+    common: dict[str, Any] = {"norm": "Linf" if norm == "inf" else "L2", "eps": epsilon, "seed": seed, "device": device}
+    custom: dict[str, Any] = {"version": "custom", "attacks": ["apgd-ce", "fab", "square"]}
+    attacker = AutoAttack(network, **common, **({"version": "standard"} if classes >= 4 else custom))
+    attacker.apgd_targeted.n_target_classes = attacker.fab.n_target_classes = min(9, classes - 1)
+    return attacker
+
+
+def by_kind(messages: list[str]) -> dict[str, list[str]]:
+    """The log's distinct messages under the kind each belongs to; "other" for a sentence that is not in WARNINGS."""
+    kinds: dict[str, list[str]] = {}
+    for message in dict.fromkeys(message.split(" See ")[0] for message in messages):
+        kind = next((kind for kind, sentence in WARNINGS.items() if re.search(sentence, message)), "other")
+        kinds.setdefault(kind, []).append(message)
+    return kinds
+
+
+class _OwnLogits(nn.Module):
+    """Any callable as a module whose output may be written to."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.call = lambda x: model(x).clone()  # not a submodule: its mode and parameters stay with whoever froze it
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)
+
+
+@contextmanager
+def _log() -> Iterator[list[str]]:
+    """Collects what the package's logger warns of."""
+    messages: list[str] = []
+    logger, handler = logging.getLogger("auto-attack"), logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    try:
+        yield messages
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _unchanged_process(device: torch.device) -> Iterator[None]:
+    """Undoes what the package does to the process: it seeds torch, unhooks any tracer, and counts calls for ever."""
+    from pyautoattack import checks
+
+    for name in checks.funcs:  # else one dynamic model would make every later one seem so
+        checks.funcs[name] = 0
+    tracer = sys.gettrace()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        sys.settrace(tracer)

@@ -1,0 +1,75 @@
+"""DeepFool: the smallest ℓ2 perturbation, by crossing the nearest boundary of the linearised model again and again."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .frozen import Model, frozen
+from .objective import misclassified
+from .perturbation import Bounds, steepest
+
+CLASSES_AT_ONCE = 16  # input gradients held in memory together, for each example
+SHORTEST = 1e-5  # of a step, as a share of the box's side: an exact tie is crossed too
+
+
+def deepfool(model: Model, x: Tensor, y: Tensor, *, steps: int = 50, overshoot: float = 0.02,
+             bounds: Bounds = (0.0, 1.0)) -> Tensor:
+    """Each step adds the shortest way to the nearest of ALL other classes' boundaries, the model taken as linear.
+
+    The sum of the steps r is tried as x + (1 + overshoot)·r, clipped to the box: where the box does not bind, a linear
+    model's distance is met times 1 + overshoot (Moosavi-Dezfooli et al. 2016, algorithm 2).
+
+    Args:
+        model: images [N,C,H,W] → logits [N,K].
+        x: [N,C,H,W] within bounds.
+        y: [N] class indices.
+        steps: at most; most examples need two or three.
+    Returns:
+        [N,C,H,W], without gradient: the first iterate that is misclassified; x itself where x is, or where none was.
+    """
+    shortest = SHORTEST * (bounds[1] - bounds[0])
+    with torch.no_grad(), frozen(model) as net:
+        found = x.clone()
+        rows = torch.arange(len(x), device=x.device)  # the examples still classified correctly: the others are done
+        current, total = x, torch.zeros_like(x)
+        for step in range(steps + 1):
+            if not len(rows):
+                break
+            logits = net(current)
+            wrong = misclassified(logits, y)
+            found[rows[wrong]] = current[wrong]
+            going = ~wrong
+            rows, x, y, total, current = rows[going], x[going], y[going], total[going], current[going]
+            if step < steps and len(rows):
+                distance, gradient = nearest_boundary(net, current, y)
+                length = distance.clamp(min=shortest).nan_to_num(posinf=0.0)  # a flat model gives no direction
+                total = total + length.view(-1, *[1] * (x.dim() - 1)) * steepest(gradient, "2")
+                current = (x + (1 + overshoot) * total).clamp(*bounds)
+        return found
+
+
+def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The least |z_y − z_j| / ‖∇(z_j − z_y)‖₂ over all j ≠ y.
+
+    Args:
+        x: [N,C,H,W], classified as y.
+    Returns:
+        distance [N] in input units, inf where no logit moves against y's; gradient [N,C,H,W] of z_j − z_y at that j.
+    """
+    logits, pull = torch.func.vjp(model, x)
+    classes = logits.shape[1]
+    distance, gradient = x.new_full((len(x),), torch.inf), torch.zeros_like(x)
+    own = torch.nn.functional.one_hot(y, classes).to(logits)
+    eye = torch.eye(classes, dtype=logits.dtype, device=logits.device)
+    for others in torch.arange(classes, device=x.device).split(CLASSES_AT_ONCE):
+        gradients = torch.func.vmap(lambda cotangent: pull(cotangent)[0])(eye[others][:, None] - own)  # [k,N,C,H,W]
+        lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)  # [k,N]
+        gaps = (logits.gather(1, y[:, None]) - logits[:, others]).T.clamp(min=0)
+        usable = (lengths > 0) & lengths.isfinite() & (others[:, None] != y)
+        distances = (gaps / lengths).where(usable, torch.inf)
+        nearest, which = distances.min(0)
+        closer = nearest < distance
+        distance = nearest.where(closer, distance)
+        chosen = gradients[which, torch.arange(len(x), device=x.device)]
+        gradient = chosen.where(closer.view(-1, *[1] * (x.dim() - 1)), gradient)
+    return distance, gradient

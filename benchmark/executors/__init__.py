@@ -1,0 +1,1 @@
+"""Where trials go. An executor is a function (trials) → iterator of Outcomes."""

@@ -1,0 +1,114 @@
+"""An Outcome: all that one trial gave, as plain data. It is what a worker writes and what the store keeps."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from registry.load import shown
+from registry.spec import InputError, Trial, named_lambda
+
+
+class Row(BaseModel):
+    """Strict data that survives JSON unchanged; a NaN or an infinity is a value like another."""
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Score(Row):
+    """One number about one trial. `examples` is how many the track asked for, `n` how many there were."""
+    threat: str  # a threat's id, or "clean", or "measures"
+    split: Literal["train", "validation", "test"]
+    metric: str
+    value: float
+    n: int
+    examples: int
+    flags: tuple[str, ...] = ()
+
+
+class Examples(Row):
+    """One number for each of the first images of a split's fixed order."""
+    threat: str
+    split: Literal["train", "validation", "test"]
+    metric: str
+    examples: int
+    values: tuple[float, ...]
+
+
+class Layer(Row):
+    """Singular values of one layer's linear map."""
+    layer: str
+    kind: str
+    metric: str
+    value: float
+
+
+class Epoch(Row):
+    """Means over one pass of the training images."""
+    phase: str
+    epoch: int
+    loss: float
+    penalty: float
+    accuracy: float
+    learning_rate: float
+
+
+class Outcome(Row):
+    """Everything that one run of a trial gave.
+
+    status: "finished"; "diverged", where training stopped being finite (a result, kept as such); or "failed", where the
+    run itself broke (recorded as an attempt, tried again by the next run).
+    """
+    key: str
+    dataset: str
+    architecture: str
+    regularizer: str
+    strength: float = named_lambda()
+    seed: int
+    spec: dict[str, Any]
+    status: Literal["finished", "diverged", "failed"]
+    error: str | None = None
+    iterations: int = 0
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+    started: str = ""  # UTC, ISO 8601
+    provenance: dict[str, Any] = {}
+    epochs: tuple[Epoch, ...] = ()
+    scores: tuple[Score, ...] = ()
+    examples: tuple[Examples, ...] = ()
+    layers: tuple[Layer, ...] = ()
+
+    @classmethod
+    def of(cls, trial: Trial, **fields: Any) -> Outcome:
+        """An outcome that names its trial. A control is stored under `none` whichever method's λ = 0 asked for it."""
+        entry = trial.entry
+        control = trial.regularizer is None
+        return cls(key=trial.key, dataset=entry.dataset, architecture=entry.architecture,
+                   regularizer="none" if control else entry.regularizer, strength=entry.strength,
+                   seed=trial.seed, spec=trial.spec(), **fields)
+
+    def write(self, path: Path) -> None:
+        """Written beside and renamed: a reader sees all of it or none."""
+        write_whole(path, self.model_dump_json(by_alias=True))
+
+    @classmethod
+    def read(cls, path: Path) -> Outcome:
+        """Raises InputError where the file is cut short or no outcome."""
+        try:
+            return cls.model_validate_json(path.read_text())
+        except (ValidationError, UnicodeDecodeError) as error:
+            first = str(error).splitlines()[0]
+            raise InputError(f"{shown(path)}: is no whole outcome ({first}); delete its folder and run again") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that a kill leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+

@@ -1,0 +1,128 @@
+"""The batch runner: plans a selection, skips what is done, runs the rest and harvests it. The sole database writer."""
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from registry.load import shown
+from registry.spec import InputError, Trial
+
+from .executors.local import run_local
+from .outcome import Outcome
+from .store import Store
+
+DATABASE = "regbench.duckdb"
+WRITE_EVERY = 1.0  # seconds: a write costs some 50 ms, a small trial little more
+
+
+def home() -> Path:
+    """Where the database, the weights and the caches live: $REGBENCH_HOME, or runs/ in the working folder."""
+    return Path(os.environ.get("REGBENCH_HOME") or "runs").expanduser().resolve()
+
+
+def store(folder: Path | None = None) -> Store:
+    return Store((folder or home()) / DATABASE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a selection and the references that they fine-tune, each once, references first."""
+    trials: list[Trial]
+    to_run: list[Trial] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        return len(self.trials) - len(self.to_run)
+
+
+def plan(trials: Iterable[Trial], store: Store) -> Plan:
+    """Trials that are one by their key become one, evaluated under the threats of all."""
+    merged: dict[str, Trial] = {}
+    references: dict[str, Trial] = {}
+    for trial in trials:
+        other = merged.get(trial.key)
+        merged[trial.key] = trial if other is None else _merge(other, trial)
+        reference = trial.reference
+        if reference is not None:
+            references.setdefault(reference.key, reference)
+    for key in merged.keys() & references.keys():
+        references[key] = _merge(references[key], merged.pop(key))
+    everything = [*references.values(), *merged.values()]
+    diverged, parts = store.done(trial.key for trial in everything)
+    to_run = [trial for trial in everything if trial.key not in diverged
+              and not all((trial.key, *part.id) in parts for part in trial.evaluation)]
+    return Plan(everything, to_run)
+
+
+def _merge(one: Trial, other: Trial) -> Trial:
+    """The same trial with both evaluations."""
+    return one.model_copy(update={"evaluation": tuple(dict.fromkeys(one.evaluation + other.evaluation))})
+
+
+def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
+    """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
+    found = [outcome for trial in trials if (outcome := _outcome_on_disk(home / trial.key / "outcome.json"))]
+    if found:
+        store.record(found)
+    return len(found)
+
+
+def collect(home: Path, store: Store) -> int:
+    """Records every outcome under `home`: builds the database anew where it is gone. Returns how many there were."""
+    found = [outcome for path in sorted(home.glob("*/outcome.json")) if (outcome := _outcome_on_disk(path))]
+    if found:
+        store.record(found)
+    return len(found)
+
+
+def _outcome_on_disk(path: Path) -> Outcome | None:
+    """A damaged file is set aside, so that its trial runs again."""
+    try:
+        return Outcome.read(path)
+    except FileNotFoundError:
+        return None
+    except InputError:
+        path.replace(path.with_suffix(".quarantined"))
+        return None
+
+
+@contextmanager
+def sole_runner(home: Path) -> Iterator[None]:
+    """Raises InputError where another run works on the same home. The lock goes with the process, however it ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / ".runner"
+    with open(path, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise InputError(f"{shown(home)}: process {file.read().strip() or '?'} is running trials there; wait for it, "
+                             "or set REGBENCH_HOME to another folder") from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def run(plan: Plan, home: Path, store: Store, *, workers: int, device: str = "cpu",
+        on_start: Callable[[Trial], None] = lambda trial: None,
+        on_wait: Callable[[str], None] = lambda who: None) -> Iterator[Outcome]:
+    """Runs what is to run and yields every outcome; all that was yielded is in the database when the iterator ends."""
+    unwritten: list[Outcome] = []
+    written = time.monotonic()
+    try:
+        for outcome in run_local(plan.to_run, home, workers, device, on_start):
+            unwritten.append(outcome)
+            if time.monotonic() - written > WRITE_EVERY:
+                store.record(unwritten, on_wait)
+                unwritten, written = [], time.monotonic()
+            yield outcome
+    finally:
+        if unwritten:
+            store.record(unwritten, on_wait)

@@ -1,0 +1,61 @@
+-- Insert-only. No foreign keys: a row never waits for another. Everything here can be rebuilt from the outcome files.
+CREATE TABLE IF NOT EXISTS trial (
+    key VARCHAR PRIMARY KEY,
+    dataset VARCHAR NOT NULL,
+    architecture VARCHAR NOT NULL,
+    regularizer VARCHAR NOT NULL,
+    "lambda" DOUBLE NOT NULL,
+    seed INTEGER NOT NULL,
+    status VARCHAR NOT NULL CHECK (status IN ('finished', 'diverged')),
+    iterations BIGINT NOT NULL,
+    train_seconds DOUBLE NOT NULL,
+    evaluate_seconds DOUBLE NOT NULL,
+    spec JSON NOT NULL,
+    provenance JSON NOT NULL
+);
+CREATE TABLE IF NOT EXISTS attempt (  -- every run of a trial, also those that failed
+    trial_key VARCHAR NOT NULL,
+    started VARCHAR NOT NULL,
+    status VARCHAR NOT NULL,
+    error VARCHAR,
+    provenance JSON NOT NULL,
+    PRIMARY KEY (trial_key, started, status)
+);
+CREATE TABLE IF NOT EXISTS score (
+    trial_key VARCHAR NOT NULL,
+    threat VARCHAR NOT NULL,
+    split VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL,
+    examples INTEGER NOT NULL,  -- as many as the track asked for
+    value DOUBLE NOT NULL,
+    n INTEGER NOT NULL,         -- as many as there were
+    flags VARCHAR[] NOT NULL,
+    PRIMARY KEY (trial_key, threat, split, metric, examples)
+);
+CREATE TABLE IF NOT EXISTS example (  -- one value for each of the first images of the split's fixed order
+    trial_key VARCHAR NOT NULL,
+    threat VARCHAR NOT NULL,
+    split VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL,
+    examples INTEGER NOT NULL,
+    "values" FLOAT[] NOT NULL,
+    PRIMARY KEY (trial_key, threat, split, metric, examples)
+);
+CREATE TABLE IF NOT EXISTS layer (
+    trial_key VARCHAR NOT NULL,
+    layer VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL,
+    value DOUBLE NOT NULL,
+    PRIMARY KEY (trial_key, layer, metric)
+);
+CREATE TABLE IF NOT EXISTS epoch (
+    trial_key VARCHAR NOT NULL,
+    phase VARCHAR NOT NULL,
+    epoch INTEGER NOT NULL,
+    loss DOUBLE NOT NULL,
+    penalty DOUBLE NOT NULL,
+    accuracy DOUBLE NOT NULL,
+    learning_rate DOUBLE NOT NULL,
+    PRIMARY KEY (trial_key, phase, epoch)
+);

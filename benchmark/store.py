@@ -1,0 +1,138 @@
+"""The DuckDB store. One process may hold the file at a time, so every call opens it, does its work and closes it."""
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from registry.load import shown
+from registry.spec import InputError
+
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+PATIENCE = 30.0  # seconds to wait for another process to let go of the file
+
+TABLES = ("trial", "attempt", "score", "example", "layer", "epoch")
+SCORES = """
+SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status, t.train_seconds,
+       s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
+FROM trial t LEFT JOIN score s ON s.trial_key = t.key
+WHERE list_contains($keys, t.key)
+"""
+
+
+class Store:
+    """What is known of every trial, in one file. Inserting the same outcome again changes nothing."""
+
+    def __init__(self, path: Path, patience: float = PATIENCE):
+        self.path, self.patience = path, patience
+
+    @contextmanager
+    def _open(self, read_only: bool, on_wait: Callable[[str], None] = lambda who: None) -> Iterator[duckdb.DuckDBPyConnection]:
+        deadline, told = time.monotonic() + self.patience, False
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.IOException as error:
+                holder = re.search(r"held in (\S*) ?\(PID (\d+)\)", str(error))
+                if holder is None:
+                    raise self._broken(error) from None
+                who = f"process {holder[2]} ({Path(holder[1]).name})"
+                if time.monotonic() > deadline:
+                    raise InputError(f"{shown(self.path)}: is held by {who}; wait for it to finish or end it") from None
+                if not told:
+                    on_wait(f"waiting for {shown(self.path)}, held by {who}")
+                    told = True
+                time.sleep(0.05)
+            except duckdb.Error as error:
+                raise self._broken(error) from None
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _broken(self, error: Exception) -> InputError:
+        reason = str(error).splitlines()[0]
+        return InputError(f"{shown(self.path)}: cannot be opened ({reason}); move it away, then `regbench collect` "
+                          "builds it anew from the outcomes")
+
+    def record(self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None) -> None:
+        """Inserts outcomes, all or none. A failed one leaves an attempt only, so that the next run tries it again."""
+        import pandas as pd
+
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        for outcome in outcomes:
+            for table, new in _rows(outcome).items():
+                rows[table] += new
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open(read_only=False, on_wait=on_wait) as connection:
+            connection.execute("BEGIN")
+            connection.execute(SCHEMA.read_text())
+            for table, new in rows.items():
+                if new:
+                    frame = pd.DataFrame(new)
+                    connection.register("new_rows", frame)
+                    columns = ", ".join(f'"{column}"' for column in frame.columns)
+                    connection.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows ON CONFLICT DO NOTHING")
+                    connection.unregister("new_rows")
+            connection.execute("COMMIT")
+
+    def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
+        """A table, empty where there is no database yet. Raises InputError where the database is held or broken."""
+        import pandas as pd
+
+        if not self.path.exists():
+            return pd.DataFrame()
+        with self._open(read_only=True) as connection:
+            try:
+                return connection.execute(sql, parameters or None).df()
+            except duckdb.CatalogException:  # created, but killed before anything was in it
+                return pd.DataFrame()
+            except duckdb.Error as error:
+                raise self._broken(error) from None
+
+    def scores(self, keys: Iterable[str]) -> pd.DataFrame:
+        """One row a score of the trials named, and one without a score for a trial that diverged."""
+        return self.query(SCORES, keys=list(keys))
+
+    def examples(self, keys: Iterable[str], metric: str, split: str = "test") -> pd.DataFrame:
+        """Per-example values: columns key, threat, examples, values."""
+        return self.query('SELECT trial_key AS key, threat, examples, "values" FROM example '
+                          "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
+                          keys=list(keys), metric=metric, split=split)
+
+    def done(self, keys: Iterable[str]) -> tuple[set[str], set[tuple[str, str, str, int]]]:
+        """The trials that diverged, which are done, and the parts (key, threat, split, examples) of all that there are."""
+        keys = list(keys)
+        diverged = self.query("SELECT key FROM trial WHERE status = 'diverged' AND list_contains($keys, key)", keys=keys)
+        parts = self.query("SELECT DISTINCT trial_key, threat, split, examples FROM score "
+                           "WHERE list_contains($keys, trial_key)", keys=keys)
+        return set(diverged.get("key", ())), set(parts.itertuples(index=False, name=None))
+
+
+def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
+    provenance = json.dumps(outcome.provenance, sort_keys=True)
+    attempt = {"trial_key": outcome.key, "started": outcome.started, "status": outcome.status, "error": outcome.error,
+               "provenance": provenance}
+    if outcome.status == "failed":
+        return {"attempt": [attempt]}
+    data = outcome.model_dump(mode="python", by_alias=True)
+    trial = {column: data[column] for column in ("key", "dataset", "architecture", "regularizer", "lambda", "seed", "status",
+                                                 "iterations", "train_seconds", "evaluate_seconds")}
+    trial |= {"spec": json.dumps(outcome.spec, sort_keys=True), "provenance": provenance}
+    tables = {"score": data["scores"], "example": data["examples"], "layer": data["layers"], "epoch": data["epochs"]}
+    children = {name: [{"trial_key": outcome.key} | {column: list(value) if isinstance(value, tuple) else value
+                                                     for column, value in row.items()} for row in rows]
+                for name, rows in tables.items()}
+    return {"trial": [trial], "attempt": [attempt]} | children

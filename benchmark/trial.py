@@ -1,0 +1,137 @@
+"""run_trial: all that a worker ever runs. It writes `<home>/<key>/` and returns the Outcome."""
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+import traceback
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from registry.spec import InputError, Trial
+
+from . import data, models
+from .evaluate import evaluate, layers
+from .outcome import Epoch, Outcome, write_whole
+from .regularizer import load_regularizer
+from .train import Phase, Training, train
+
+
+def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
+    """Trains, evaluates and records one trial, or what an earlier, interrupted run of it left to do.
+
+    The folder `home/<key>/` then holds `weights.safetensors`, `training.json` and, last of all, `outcome.json`; each
+    appears whole or not at all. A trial that cannot run gives an outcome with status "failed"; it raises nothing but
+    KeyboardInterrupt.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    folder = home / trial.key
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        outcome = _run(trial, home, folder, device, started)
+    except Exception as error:
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        write_whole(folder / "error.txt", traceback.format_exc())
+        return Outcome.of(trial, status="failed", error=reason.splitlines()[0] if reason else "unknown",
+                          started=started, provenance=provenance(device))
+    outcome.write(folder / "outcome.json")
+    return outcome
+
+
+def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> Outcome:
+    images = data.load(trial.dataset, home, train_size=trial.recipe.train_size, device=device)
+    training, model = _trained(trial, home, folder, images, device)
+    before = _before(folder)
+    scores = list(before.scores) if before else []
+    examples = list(before.examples) if before else []
+    start = time.perf_counter()
+    layer_rows: tuple[Any, ...] = before.layers if before else ()
+    if training.status == "finished":
+        have = {(score.threat, score.split, score.examples) for score in scores}
+        missing = [part for part in trial.evaluation if part.id not in have]
+        for new_scores, new_examples in evaluate(model, images, missing, seed=trial.seed):
+            scores += new_scores
+            examples += new_examples
+        layer_rows = layer_rows or tuple(layers(model))
+    spent = time.perf_counter() - start + (before.evaluate_seconds if before else 0)
+    return Outcome.of(
+        trial, status=training.status, iterations=training.iterations, train_seconds=training.seconds,
+        evaluate_seconds=spent, started=started, epochs=tuple(training.epochs), scores=tuple(scores),
+        examples=tuple(examples), layers=layer_rows, provenance=provenance(device) | {"data_sha256": images.sha256})
+
+
+def _before(folder: Path) -> Outcome | None:
+    """An earlier outcome of the same trial, to which new threats are added; an unreadable one is no outcome."""
+    path = folder / "outcome.json"
+    try:
+        return Outcome.read(path) if path.exists() else None
+    except InputError:
+        path.replace(path.with_suffix(".quarantined"))
+        return None
+
+
+def _trained(trial: Trial, home: Path, folder: Path, images: data.Data, device: str) -> tuple[Training, torch.nn.Module]:
+    weights, record = folder / "weights.safetensors", folder / "training.json"
+    if record.exists() and weights.exists():
+        try:
+            saved = json.loads(record.read_text())
+            saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
+            return Training(**saved), models.load(trial.architecture, trial.dataset, weights).to(device)
+        except (InputError, ValueError, TypeError, KeyError):
+            weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
+    model = _initial(trial, home).to(device)
+    name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
+    regularizer = None if trial.regularizer is None else load_regularizer(Path(trial.regularizer), trial.params)
+    training = train(model, images.train, Phase.of(trial.recipe, name, len(images.train.labels)), seed=trial.seed,
+                     regularizer=regularizer, strength=trial.entry.strength)
+    models.save(model, weights, {"key": trial.key})
+    if training.state:
+        save_file({name: value.contiguous().cpu() for name, value in training.state.items()}, folder / "state.safetensors")
+    write_whole(record, json.dumps({"status": training.status, "iterations": training.iterations, "seconds": training.seconds,
+                                    "epochs": [epoch.model_dump(mode="json") for epoch in training.epochs]}))
+    return training, model
+
+
+def _initial(trial: Trial, home: Path) -> torch.nn.Module:
+    """The network as training finds it: the reference's, or freshly initialised from the seed."""
+    reference = trial.reference
+    if reference is None:
+        return models.create(trial.architecture, trial.dataset, seed=trial.seed)
+    weights = home / reference.key / "weights.safetensors"
+    record = weights.with_name("training.json")
+    if not (weights.exists() and record.exists()):
+        raise InputError(f"{weights}: the reference's weights are missing; run the selection again to train it")
+    if json.loads(record.read_text())["status"] != "finished":
+        raise InputError(f"its reference {reference.key} diverged: lower the recipe's learning_rate")
+    return models.load(trial.architecture, trial.dataset, weights)
+
+
+@cache
+def provenance(device: str) -> dict[str, Any]:
+    """Where and with what a trial ran: recorded with every outcome, part of no key."""
+    root = Path(__file__).resolve().parent.parent
+    git = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
+                         capture_output=True, text=True, check=False)
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
+    versions = {package: version(package) for package in ("torch", "timm", "numpy", "pyautoattack")}
+    return {"commit": git.stdout.strip() or "unknown", "device": device, "device_name": name,
+            "threads": torch.get_num_threads(), "python": platform.python_version(), "platform": platform.platform(),
+            "deterministic": not device.startswith("cuda"), **versions}
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    cores = os.cpu_count() or 1
+    return f"{names[0] if names else platform.processor() or platform.machine()} ({cores} cores)"

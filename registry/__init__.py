@@ -1,0 +1,1 @@
+"""The registry: what is compared, as data. Importing it loads no torch."""

@@ -1,0 +1,331 @@
+"""TOML files → specs. An error is one line that names file, field, value and the nearest valid name."""
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from .spec import Architecture, Card, Dataset, Entry, InputError, Method, Spec, Track, Trial
+
+S = TypeVar("S", bound=Spec)
+HERE = Path(__file__).resolve().parent
+
+
+def nearest(name: str, known: Iterable[str], what: str = "registered") -> str:
+    """The end of an error line: that `name` is unknown, and what was probably meant."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"{name!r} is not {what}; {hint}"
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises InputError where the file is missing, empty, not UTF-8 or not TOML."""
+    try:
+        data = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
+    if not data:
+        raise InputError(f"{shown(path)}: is empty; copy a neighbouring file and edit it")
+    return data
+
+
+def parse(kind: type[S], data: dict[str, Any], source: str) -> S:
+    """Plain data → spec. Raises InputError naming `source` and the first field that is wrong."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first_line(error, kind)}") from None
+
+
+def _first_line(error: ValidationError, kind: type[Spec]) -> str:
+    first = error.errors()[0]
+    loc = [step for step in first["loc"] if not (isinstance(step, str) and "[" in step)]
+    words = [f"{word} {step + 1}" if isinstance(step, int) else str(step) for word, step in zip(["", *loc], loc)]
+    # "entry", "entry 3" read as one: the number stands for its list
+    where = ": ".join(w for i, w in enumerate(words) if not (i + 1 < len(loc) and isinstance(loc[i + 1], int)))
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(kind, loc[:-1])
+        parent = where.rpartition(": ")[0]
+        return f"{parent + ': ' if parent else ''}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    value = first.get("input")
+    given = f" (given: {value!r})" if isinstance(value, str | int | float) and repr(value) not in message else ""
+    return f"{where + ': ' if where else ''}{message}{given}"
+
+
+def _fields_at(kind: Any, loc: list[Any]) -> list[str]:
+    for step in loc:
+        if isinstance(step, str) and step in kind.model_fields:
+            kind = next(iter(_specs_in(kind.model_fields[step].annotation)), kind)
+    return [field.serialization_alias or name for name, field in kind.model_fields.items()]
+
+
+def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _specs_in(argument)
+
+
+def split_options(text: str) -> tuple[str, str]:
+    """`name:options` → (name, options). A timm model's name keeps its prefix: `timm:resnet18`."""
+    if text.startswith("timm:"):
+        name, _, options = text.removeprefix("timm:").partition(":")
+        return f"timm:{name}", options
+    name, _, options = text.partition(":")
+    return name, options
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """`projections=1,norm=inf` → {"projections": 1, "norm": "inf"}; a value is TOML, else a string."""
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in options:
+            raise ValueError(f"option {part!r} must be name=value, each name once")
+        try:
+            options[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[name] = value
+    return options
+
+
+def source_hash(folder: Path) -> str:
+    """SHA-256 of a plugin's code, the same under either line ending."""
+    try:
+        code = (folder / "regularizer.py").read_bytes()
+    except OSError:
+        raise InputError(f"{shown(folder)}: has no regularizer.py; submissions/_template shows one") from None
+    return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Registry:
+    """The registered things, read lazily from `root` and, for submitted regularizers, from `submissions`."""
+    root: Path = HERE
+    submissions: Path = HERE.parent / "submissions"
+
+    def _names(self, folder: str) -> list[str]:
+        return sorted(path.stem for path in (self.root / folder).glob("*.toml"))
+
+    @cached_property
+    def dataset_names(self) -> list[str]:
+        return self._names("datasets")
+
+    @cached_property
+    def track_names(self) -> list[str]:
+        return self._names("tracks")
+
+    @cached_property
+    def architectures(self) -> dict[str, Architecture]:
+        found: dict[str, Architecture] = {}
+        for path in sorted((self.root / "architectures").glob("*.toml")):
+            for number, table in enumerate(_tables(path, "architecture"), start=1):
+                architecture = parse(Architecture, table, f"{shown(path)}: architecture {number}")
+                if architecture.name in found:
+                    raise InputError(f"{shown(path)}: architecture {number}: name {architecture.name!r} is taken")
+                found[architecture.name] = architecture
+        return found
+
+    @cached_property
+    def regularizer_folders(self) -> dict[str, Path]:
+        """Name → folder of every registered and submitted regularizer."""
+        found: dict[str, Path] = {}
+        for parent in (self.root / "regularizers", self.submissions):
+            for card in sorted(parent.glob("[a-z]*/card.toml")):
+                if card.parent.name in found:
+                    raise InputError(f"{shown(card)}: the name {card.parent.name!r} is taken by "
+                                     f"{shown(found[card.parent.name])}; rename the folder")
+                found[card.parent.name] = card.parent
+        return found
+
+    @cache  # noqa: B019  (a registry lives as long as the process)
+    def regularizer(self, name: str) -> Method:
+        """Raises InputError for an unknown name or a card that does not fit."""
+        if name not in self.regularizer_folders:
+            raise InputError(f"regularizer {nearest(name, self.regularizer_folders)}")
+        folder = self.regularizer_folders[name]
+        path = folder / "card.toml"
+        card = parse(Card, read_toml(path), shown(path))
+        if card.name != folder.name:
+            raise InputError(f"{shown(path)}: name {card.name!r} must be the folder's, {folder.name!r}")
+        submitted = folder.parent == self.submissions
+        return Method(card=card, folder=folder, sha256=source_hash(folder), submitted=submitted)
+
+    @cache  # noqa: B019
+    def dataset(self, id: str) -> Dataset:
+        """`mnist`, or `mnist:1,7` for two of its classes."""
+        name, options = split_options(id)
+        if name not in self.dataset_names:
+            raise InputError(f"dataset {nearest(name, self.dataset_names)}")
+        path = self.root / "datasets" / f"{name}.toml"
+        whole = parse(Dataset, read_toml(path), shown(path))
+        if whole.name != name:
+            raise InputError(f"{shown(path)}: name {whole.name!r} must be the file's, {name!r}")
+        if not options:
+            return whole
+        labels = options.split(",")
+        last = len(whole.classes) - 1
+        if not all(label.isdecimal() and int(label) <= last for label in labels):
+            raise InputError(f"dataset {id!r}: classes after the colon are labels from 0 to {last}, as in '{name}:0,{last}'")
+        subset = tuple(map(int, labels))
+        if len(subset) < 2 or list(subset) != sorted(set(subset)):
+            raise InputError(f"dataset {id!r}: give two or more classes, each once, in rising order")
+        return whole.model_copy(update={"subset": subset})
+
+    @cache  # noqa: B019
+    def architecture(self, id: str) -> Architecture:
+        """`lenet_5`, `lenet_5:activation=swish`, or `timm:resnet18`."""
+        name, text = split_options(id)
+        if name.startswith("timm:"):
+            found = Architecture(name=name, title=name, timm=name.removeprefix("timm:"))
+        elif name in self.architectures:
+            found = self.architectures[name]
+        else:
+            raise InputError(f"architecture {nearest(name, self.architectures)}")
+        try:
+            options = parse_options(text)
+        except ValueError as error:
+            raise InputError(f"architecture {id!r}: {error}") from None
+        if not options:
+            return found
+        if set(options) != {"activation"} or found.activation is None:
+            allowed = "activation=…" if found.activation is not None else "no options"
+            raise InputError(f"architecture {id!r}: {name} takes {allowed}")
+        return parse(Architecture, found.model_dump() | options, f"architecture {id!r}")
+
+    def params(self, id: str) -> tuple[Method, dict[str, Any]]:
+        """`jacobian:projections=1` → the method and those of its parameters that differ from the card's defaults."""
+        name, text = split_options(id)
+        method = self.regularizer(name)
+        try:
+            given = parse_options(text)
+        except ValueError as error:
+            raise InputError(f"regularizer {id!r}: {error}") from None
+        params = {}
+        for field, value in given.items():
+            if field not in method.card.params:
+                raise InputError(f"regularizer {id!r}: option {nearest(field, method.card.params, 'a parameter')}")
+            try:
+                value = method.card.params[field].check(value)
+            except ValueError as error:
+                raise InputError(f"regularizer {id!r}: {field} {error}") from None
+            if value != method.card.params[field].default:
+                params[field] = value
+        return method, params
+
+    @cache  # noqa: B019
+    def track(self, name: str) -> Track:
+        """Raises InputError for an unknown name, a file that does not fit, or an entry that names nothing registered."""
+        if name not in self.track_names:
+            raise InputError(f"track {nearest(name, self.track_names)}")
+        path = self.root / "tracks" / f"{name}.toml"
+        track = parse(Track, read_toml(path), shown(path))
+        if track.name != name:
+            raise InputError(f"{shown(path)}: name {track.name!r} must be the file's, {name!r}")
+        try:
+            self.dataset(track.dataset)
+            for architecture in track.architectures:
+                self.architecture(architecture)
+        except InputError as error:
+            raise InputError(f"{shown(path)}: {error}") from None
+        seen: dict[str, int] = {}
+        for number, entry in self._numbered_entries(track, path):
+            if entry.id in seen:
+                raise InputError(f"{shown(path)}: entry {number}: {entry.id} is given twice (also in entry {seen[entry.id]})")
+            seen[entry.id] = number
+        return track
+
+    def _numbered_entries(self, track: Track, path: Path) -> Iterator[tuple[int, Entry]]:
+        for number, line in enumerate(track.entry, start=1):
+            try:
+                for architecture in line.architecture or track.architectures:
+                    if architecture not in track.architectures:
+                        raise InputError(f"architecture {nearest(architecture, track.architectures, 'in the track')}")
+                    method, _ = self.params(line.regularizer)
+                    net = self.architecture(architecture)
+                    if method.card.smooth_activation and net.activation == "relu":
+                        raise InputError(f"regularizer {line.regularizer!r} needs a smooth activation: its penalty is "
+                                         f"degenerate on relu; use '{net.name}:activation=swish'")
+                    for strength in line.strengths or method.card.grid:
+                        if method.card.grid == (0.0,) and strength > 0:
+                            raise InputError(f"lambda: {line.regularizer!r} is a control and takes 0 only, not {strength}")
+                        yield number, Entry(dataset=track.dataset, architecture=architecture,
+                                            regularizer=line.regularizer, strength=strength)
+            except InputError as error:
+                raise InputError(f"{shown(path)}: entry {number}: {error}") from None
+
+    @cache  # noqa: B019
+    def entries(self, track_name: str) -> tuple[Entry, ...]:
+        track = self.track(track_name)
+        path = self.root / "tracks" / f"{track_name}.toml"
+        return tuple(entry for _, entry in self._numbered_entries(track, path))
+
+    def trial(self, entry: Entry, track: Track, seed: int) -> Trial:
+        method, params = self.params(entry.regularizer)
+        control = entry.strength == 0  # λ = 0 switches a method off: all share one control
+        return Trial(
+            entry=entry, dataset=self.dataset(entry.dataset), architecture=self.architecture(entry.architecture),
+            regularizer=None if control else str(method.folder),
+            regularizer_sha256=None if control else method.sha256,
+            params={} if control else params, seed=seed,
+            recipe=track.recipe_of(entry.architecture), evaluation=track.evaluation(),
+        )
+
+    def select(self, selectors: Iterable[str], seeds: int | None = None) -> list[tuple[Track, Trial]]:
+        """Every trial that the selectors name: each is a track's name or a glob of entry ids.
+
+        Args:
+            seeds: take only the first so many of each track's seeds.
+        Raises:
+            InputError: where a selector names nothing, with the nearest name.
+        """
+        chosen: dict[tuple[str, str], Entry] = {}
+        for selector in selectors:
+            if "/" not in selector and not any(c in selector for c in "*?["):
+                chosen.update({(selector, e.id): e for e in self.entries(self.track(selector).name)})
+                continue
+            found = {(name, e.id): e for name in self.track_names for e in self.entries(name)
+                     if fnmatchcase(e.id, selector) or fnmatchcase(name, selector)}
+            if not found:
+                ids = {e.id for name in self.track_names for e in self.entries(name)}
+                raise InputError(f"no track and no entry matches {selector!r}; "
+                                 f"the nearest is {next(iter(difflib.get_close_matches(selector, ids, 1, 0)), 'none')!r}, "
+                                 "and `regbench list entries` shows all")
+            chosen |= found
+        trials = []
+        for (name, _), entry in chosen.items():
+            track = self.track(name)
+            count = track.seeds if seeds is None else seeds
+            trials += [(track, self.trial(entry, track, seed)) for seed in range(count)]
+        return trials
+
+
+def _tables(path: Path, key: str) -> list[dict[str, Any]]:
+    data = read_toml(path)
+    tables = data.get(key)
+    if set(data) != {key} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"{shown(path)}: must hold [[{key}]] tables and nothing else")
+    return tables

@@ -1,0 +1,26 @@
+"""Curvature regularization: penalise the largest curvature of the loss along any input direction."""
+from dataclasses import dataclass
+
+import torch
+
+from benchmark.regularizer import Regularizer, Step, Tensor
+
+
+@dataclass(frozen=True)
+class Curvature(Regularizer):
+    """‖H‖₂ of the cross-entropy's input Hessian, exact inside a ReLU cell for any number of classes.
+
+    H = V(diag p − ppᵀ)Vᵀ = CCᵀ with C = (V − Vp·1ᵀ)·diag(√p) (Guo et al. 2020, eq. 15, whose pᵀp is a misprint), so
+    ‖H‖₂ = ‖Cq‖² for the top right singular vector q of C, found from a K×K matrix. By Danskin's theorem q needs no
+    derivative, and Cq = Vw with w = √p∘q − p·(√pᵀq) is one vector-Jacobian product.
+    On smooth activations this is the Gauss–Newton part of the Hessian only.
+    """
+
+    def penalty(self, step: Step) -> Tensor:  # [B]
+        p = step.logits.softmax(1)
+        with torch.no_grad():
+            V = step.jacobian(detached=True)
+            C = (V - (p[:, None] @ V)) * p.sqrt()[:, :, None]
+            q = torch.linalg.eigh(C @ C.transpose(1, 2)).eigenvectors[:, :, -1]
+        s = p.sqrt() * q
+        return step.vjp(s - s.sum(1, keepdim=True) * p).flatten(1).square().sum(1)

@@ -1,0 +1,422 @@
+"""What is compared, as strict data. Nothing here loads torch.
+
+An *Entry* (dataset, architecture, regularizer, λ) under a *Track*'s protocol expands to *Trials*, one per seed.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+# Part of every trial's key. Raise it whenever training from the same spec would give other weights.
+TRAINER_VERSION = 1
+
+
+class InputError(Exception):
+    """What the user gave cannot be used. The message is one line naming the file, the field and the fix."""
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Norm = Literal["inf", "2"]
+Number = Annotated[float, AfterValidator(_finite)]
+NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_finite)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def named_lambda(default: Any = ...) -> Any:
+    """A field that is `lambda`, a reserved word, in TOML and JSON and `strength` in Python."""
+    return Field(default, validation_alias=AliasChoices("lambda", "strength"), serialization_alias="lambda")
+
+
+class Spec(BaseModel):
+    """Frozen, strict: an unknown field or a value of another type is refused."""
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, data: Any) -> Any:
+        # TOML and JSON know lists only; strict mode would refuse them where a field is a tuple.
+        if isinstance(data, dict):
+            return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return data
+
+
+class Dataset(Spec):
+    """Where images come from. `classes` are the names in label order; `subset` picks some of them by label."""
+    name: Name
+    title: str
+    licence: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    shape: tuple[int, int, int]  # channels, height, width
+    train_size: Count
+    test_size: Count
+    mean: tuple[Number, ...]  # per channel, of the [0,1] training images
+    std: tuple[Positive, ...]
+    white: Count = 255  # the stored value that means 1.0
+    hub: str | None = None
+    revision: str | None = None
+    config: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    test_split: str = "test"  # the hub's name for it
+    packaged: str | None = None  # "sklearn:load_digits", or a folder of IDX files that a package brings
+    subset: tuple[int, ...] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dataset:
+        if not (len(self.mean) == len(self.std) == self.shape[0]):
+            raise ValueError(f"mean and std need one value for each of the {self.shape[0]} channels")
+        if self.hub and not self.revision:
+            raise ValueError("a hub dataset needs a pinned revision")
+        return self
+
+    @property
+    def id(self) -> str:
+        return self.name if self.subset is None else f"{self.name}:{','.join(map(str, self.subset))}"
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes if self.subset is None else self.subset)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two datasets the same training data."""
+        source = {"hub": self.hub, "revision": self.revision} if self.hub else {"packaged": self.packaged}
+        return source | {"classes": list(range(len(self.classes)) if self.subset is None else self.subset)}
+
+
+class Architecture(Spec):
+    """A network that `timm.create_model` can make; `module` is the file here that registers it, if it is ours."""
+    name: str
+    title: str
+    timm: str
+    paper: str = ""
+    activation: Literal["relu", "swish", "softplus", "gelu"] | None = None  # None where the net has no choice
+    module: str | None = None
+    kwargs: dict[str, bool | int | float | str] = {}
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+    def identity(self) -> dict[str, Any]:
+        kwargs = self.kwargs | ({"activation": self.activation} if self.activation else {})
+        return {"timm": self.timm, "kwargs": kwargs}
+
+
+class Param(Spec):
+    """One field of a regularizer's dataclass, with the values an entry may give it."""
+    type: Literal["int", "float", "str", "bool"]
+    doc: str
+    default: bool | int | float | str | None = None
+    min: float | int | None = None
+    max: float | int | None = None
+    choices: tuple[str | int | float, ...] | None = None
+
+    def check(self, value: Any) -> Any:
+        """Returns the value in the declared type; raises ValueError where it is not allowed."""
+        if self.type == "float" and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value).__name__ != self.type:
+            raise ValueError(f"needs a value of type {self.type}, not {value!r}")
+        if isinstance(value, float):
+            _finite(value)
+        if self.choices is not None and value not in self.choices:
+            raise ValueError(f"must be one of {', '.join(map(str, self.choices))}, not {value}")
+        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+            raise ValueError(f"must lie in [{self.min}, {self.max}], not {value}")
+        return value
+
+
+class Card(Spec):
+    """What a regularizer is, in facts: the `card.toml` beside its `regularizer.py`."""
+    name: Name
+    title: str
+    authors: str
+    paper: str
+    year: int
+    licence: str
+    formula: str  # LaTeX
+    lambda_means: str
+    grid: tuple[NonNegative, ...] = Field(min_length=1)
+    smooth_activation: bool = False  # True where the penalty is degenerate on piecewise-linear nets
+    batch_norm: str = "evaluation mode: the penalty sees running statistics"
+    extra_forwards: str = "0"  # passes per training step beside the plain one's
+    extra_backwards: str = "0"
+    stackable: bool = True  # False where a step cannot be mapped over stacked models
+    params: dict[Name, Param] = {}
+
+    @field_validator("grid")
+    @classmethod
+    def _rising(cls, grid: tuple[float, ...]) -> tuple[float, ...]:
+        if list(grid) != sorted(set(grid)):
+            raise ValueError("values must rise and differ")
+        return grid
+
+
+# The attacks there are and their customary settings: a threat's id names only what differs from these.
+# An attack with an `epsilon` of None searches the smallest perturbation instead of staying within a ball.
+ATTACKS: dict[str, dict[str, Any]] = {
+    "fgsm": {"norm": "inf", "epsilon": 0.1},
+    "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},  # step_size: 2.5 ε / steps
+    "deepfool": {"norm": "2", "steps": 50},
+    "carlini_wagner": {"norm": "2", "steps": 200},
+    "autoattack": {"norm": "inf", "epsilon": 0.1},
+}
+
+
+class Threat(Spec):
+    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value."""
+    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "autoattack"]
+    norm: Norm
+    epsilon: Positive | None = None
+    steps: Count | None = None
+    step_size: Positive | None = None
+    restarts: Count | None = None
+    loss: Literal["ce", "margin"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _customary(cls, data: Any) -> Any:
+        return ATTACKS.get(str(data.get("attack")), {}) | data if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Threat:
+        customary = ATTACKS[self.attack] | ({"step_size": None} if self.attack == "pgd" else {})
+        for field in ("epsilon", "steps", "step_size", "restarts", "loss"):
+            if getattr(self, field) is not None and field not in customary:
+                raise ValueError(f"{self.attack} has no {field}")
+        return self
+
+    @property
+    def id(self) -> str:
+        """Names the threat in rows and plots: two different threats never share one."""
+        parts = [self.attack, self.norm] + ([] if self.epsilon is None else [f"{self.epsilon:.12g}"])
+        for field in ("steps", "step_size", "restarts", "loss"):
+            value = getattr(self, field)
+            if value != ATTACKS[self.attack].get(field):
+                parts.append(f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}")
+        return "-".join(parts)
+
+
+class Recipe(Spec):
+    """How a trial trains. Adding a field with a default keeps every key; changing a default must raise TRAINER_VERSION."""
+    batch_size: Count
+    learning_rate: Positive
+    reference_epochs: Annotated[int, Field(ge=0)] = 0  # 0: trained from scratch in the fine-tune phase
+    fine_tune_epochs: Annotated[int, Field(ge=0)] = 0
+    reference_iterations: Count | None = None  # instead of epochs
+    fine_tune_iterations: Count | None = None
+    fine_tune_learning_rate: Positive | None = None
+    schedule: Literal["cosine", "constant", "step", "inverse"] = "cosine"
+    milestones: tuple[Share, ...] = ()  # step: where the rate falls tenfold, as shares of the phase
+    gamma: Positive = 1e-4  # inverse: rate · (1 + gamma·iteration)^−power
+    power: Positive = 0.75
+    momentum: Share = 0.9
+    weight_decay: NonNegative = 0.0
+    warmup_epochs: NonNegative = 0.0  # of the fine-tune phase: linear rise of the rate
+    ramp: Share = 0.0  # share of the fine-tune phase over which λ rises linearly from 0
+    train_size: Count | None = None  # the first so many images of the fixed order
+    augment: Literal["none", "crop_flip"] = "none"  # pad by 4, crop back, flip
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Recipe:
+        for phase in ("reference", "fine_tune"):
+            if getattr(self, f"{phase}_epochs") and getattr(self, f"{phase}_iterations"):
+                raise ValueError(f"give {phase}_epochs or {phase}_iterations, not both")
+        if not (self.has_reference or self.has_fine_tune):
+            raise ValueError("give reference_epochs, fine_tune_epochs or both, else nothing is trained")
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule 'step' needs milestones")
+        return self
+
+    def without_fine_tune(self) -> Recipe:
+        """The recipe of the reference that every fine-tune of this recipe starts from."""
+        fine_tune = ("fine_tune_epochs", "fine_tune_iterations", "fine_tune_learning_rate", "warmup_epochs", "ramp")
+        return Recipe(**self.model_dump(exclude=set(fine_tune)))
+
+    @property
+    def has_reference(self) -> bool:
+        return bool(self.reference_epochs or self.reference_iterations)
+
+    @property
+    def has_fine_tune(self) -> bool:
+        return bool(self.fine_tune_epochs or self.fine_tune_iterations)
+
+
+class Entry(Spec):
+    """One line of the registry. Its id is its four fields, `fashion_mnist/lenet_5/jacobian/0.1`; a field's options
+    follow its name: `mnist:1,7`, `lenet_5:activation=swish`, `jacobian:projections=1`."""
+    dataset: str
+    architecture: str
+    regularizer: str
+    strength: NonNegative = named_lambda()
+
+    @property
+    def id(self) -> str:
+        return f"{self.dataset}/{self.architecture}/{self.regularizer}/{self.strength:.12g}"
+
+
+class Part(Spec):
+    """One part of an evaluation: accuracy ("clean"), per-example measures ("measures") or a threat, on the first
+    `examples` images of a split's fixed order."""
+    name: str
+    split: Literal["train", "validation", "test"]
+    examples: Count
+    threat: Threat | None = None
+
+    @property
+    def id(self) -> tuple[str, str, int]:
+        return self.name, self.split, self.examples
+
+
+class Trial(Spec):
+    """One training run with everything that a worker needs to perform it."""
+    entry: Entry
+    dataset: Dataset
+    architecture: Architecture
+    regularizer: str | None  # path of the plugin's folder; None at λ = 0, where all methods share one control
+    regularizer_sha256: str | None
+    params: dict[str, bool | int | float | str]
+    seed: Annotated[int, Field(ge=0)]
+    recipe: Recipe
+    evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
+
+    def spec(self) -> dict[str, Any]:
+        """All that decides the trained weights, as plain data. Code revision, versions and device are provenance instead."""
+        method = None
+        if self.regularizer is not None:
+            method = {"sha256": self.regularizer_sha256, "params": self.params, "lambda": self.entry.strength}
+        return {
+            "trainer": TRAINER_VERSION,
+            "data": self.dataset.identity(),
+            "model": self.architecture.identity(),
+            "regularizer": method,
+            "seed": self.seed,
+            "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits: two trials are the same if and only if their keys are."""
+        text = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Trial:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("key", None)  # it is another trial's
+        return copied
+
+    @property
+    def reference(self) -> Trial | None:
+        """The trial whose weights this one fine-tunes: same data, network and seed, plain cross-entropy."""
+        if not (self.recipe.has_reference and self.recipe.has_fine_tune):
+            return None
+        control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
+        return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
+                                       "recipe": self.recipe.without_fine_tune()})
+
+
+class Result(Spec):
+    """A value that a paper reports: shown beside ours, never tuned toward."""
+    paper: str
+    architecture: str
+    regularizer: str
+    metric: str
+    value: Number
+    strength: NonNegative | None = named_lambda(None)
+    spread: NonNegative | None = None
+
+
+class TrackEntry(Spec):
+    """A line of a track: a method with its λ grid (the card's, where none is given) on some of the track's architectures."""
+    regularizer: str
+    architecture: tuple[str, ...] | None = None
+    strengths: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = named_lambda(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: (value,) if key in ("architecture", "lambda") and not isinstance(value, list | tuple) else value
+                    for key, value in data.items()}
+        return data
+
+
+class Track(Spec):
+    """One comparable competition: all that is held fixed, and the entries that compete."""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[1-9][0-9]*)?$")]
+    title: str
+    dataset: str
+    architectures: tuple[str, ...] = Field(min_length=1)
+    seeds: Count
+    threats: tuple[Threat, ...] = Field(min_length=1)
+    headline: str  # the id of the threat that ranks
+    clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
+    recipe: Recipe
+    recipe_for: dict[str, dict[str, Any]] = {}  # architecture → the fields that differ there
+    test_examples: Count = 1000
+    measure_examples: Count = 500
+    notes: str = ""
+    entry: tuple[TrackEntry, ...] = Field(min_length=1)
+    reported: tuple[Result, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Track:
+        ids = [threat.id for threat in self.threats]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"threats: {next(i for i in ids if ids.count(i) > 1)} is given twice")
+        if self.headline not in ids:
+            raise ValueError(f"headline: {self.headline!r} is none of the threats {', '.join(ids)}")
+        for architecture in self.recipe_for:
+            if architecture not in self.architectures:
+                raise ValueError(f"recipe_for: {architecture!r} is none of the track's architectures")
+            self.recipe_of(architecture)
+        return self
+
+    def recipe_of(self, architecture: str) -> Recipe:
+        """The recipe on one architecture. Raises ValueError naming the field that does not fit."""
+        try:
+            return Recipe(**self.recipe.model_dump(exclude_unset=True) | self.recipe_for.get(architecture, {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, ("recipe_for", architecture, *first["loc"])))
+            raise ValueError(f"{where}: {first['msg']}") from None
+
+    def evaluation(self) -> tuple[Part, ...]:
+        """What is measured on each of the track's models. Only the headline threat is needed on validation images."""
+        clean = [Part(name="clean", split=split, examples=self.test_examples) for split in ("train", "validation", "test")]
+        headline = [Part(name=threat.id, split="validation", examples=self.test_examples, threat=threat)
+                    for threat in self.threats if threat.id == self.headline]
+        threats = [Part(name=threat.id, split="test", examples=self.test_examples, threat=threat) for threat in self.threats]
+        return (*clean, *headline, *threats, Part(name="measures", split="test", examples=self.measure_examples))
+
+
+class Method(Spec):
+    """A registered regularizer: its card, its folder and the hash of its code."""
+    card: Card
+    folder: Path
+    sha256: str
+    submitted: bool = False

@@ -1,0 +1,144 @@
+"""The ranking rule on tables small enough to work out by hand."""
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmark.rank import half_width, labelled, seeds_ranked, select_lambda, standings, sweep
+from registry.load import Registry
+
+TRACK = Registry().track("quickstart")
+TRIALS = [trial for _, trial in Registry().select(["quickstart"])]
+
+
+def scores(value, trials=TRIALS, diverged=frozenset()):
+    """Score rows as the store gives them; `value(entry, seed, part name, split)` decides each."""
+    rows = []
+    for trial in {trial.key: trial for trial in trials}.values():
+        common = {"key": trial.key, "train_seconds": 1.0 if trial.regularizer is None else 3.0}
+        if trial.key in diverged:
+            rows.append(common | {"status": "diverged"})
+            continue
+        for part in trial.evaluation:
+            metric = {"clean": "accuracy", "deepfool-2": "relative_distance"}.get(part.name, "robust_accuracy")
+            if part.name != "measures":
+                rows.append(common | {"status": "finished", "threat": part.name, "split": part.split, "metric": metric,
+                                      "examples": part.examples, "n": part.examples, "flags": [],
+                                      "value": value(trial.entry, trial.seed, part.name, part.split)})
+    return pd.DataFrame(rows)
+
+
+def flat(entry, seed, name, split):
+    return 0.95 if name == "clean" else 0.5
+
+
+def row(table, regularizer):
+    return table[table["regularizer"] == regularizer].iloc[0]
+
+
+def test_lambda_is_chosen_on_validation_and_never_on_test():
+    def value(entry, seed, name, split):
+        if name == "clean":
+            return 0.95
+        best = {"validation": 0.1, "test": 0.4}[split]  # test says another λ
+        return 0.9 if entry.strength == best else 0.2
+
+    table = standings(TRACK, TRIALS, scores(value))
+    assert row(table, "jacobian")["lambda"] == 0.1
+    assert row(table, "jacobian")["pgd-inf-0.1"] == pytest.approx(0.2)
+
+
+def test_a_lambda_below_the_clean_floor_is_not_chosen():
+    def value(entry, seed, name, split):
+        if name == "clean":
+            return 0.89 if entry.strength == 0.4 else 0.91
+        return entry.strength
+
+    assert row(standings(TRACK, TRIALS, scores(value)), "jacobian")["lambda"] == 0.1
+
+
+def test_a_method_without_an_allowed_lambda_is_listed_unranked_with_the_reason():
+    def value(entry, seed, name, split):
+        return 0.5 if entry.regularizer == "jacobian" else flat(entry, seed, name, split)
+
+    found = row(standings(TRACK, TRIALS, scores(value)), "jacobian")
+    assert pd.isna(found["rank"])
+    assert "clean floor of 90%" in found["why"]
+
+
+def test_a_lambda_at_which_a_seed_diverged_is_not_chosen():
+    best = {trial.key for trial in TRIALS if trial.entry.regularizer == "jacobian" and trial.entry.strength == 0.4
+            and trial.seed == 1}
+
+    def value(entry, seed, name, split):
+        return 0.95 if name == "clean" else entry.strength
+
+    found = row(standings(TRACK, TRIALS, scores(value, diverged=best)), "jacobian")
+    assert found["lambda"] == 0.1
+    assert found["diverged"] == 1
+
+
+def test_a_method_that_has_not_run_in_full_is_unranked():
+    partial = [t for t in TRIALS if not (t.entry.regularizer == "curvature" and t.entry.strength == 0.4 and t.seed == 2)]
+    found = row(standings(TRACK, TRIALS, scores(flat, partial)), "curvature")
+    assert pd.isna(found["rank"])
+    assert found["why"] == "incomplete: 1 of 9 trials have not run"
+
+
+def test_the_ranking_rests_on_the_seeds_that_have_run():
+    table = standings(TRACK, TRIALS, scores(flat, [t for t in TRIALS if t.seed < 2]))
+    assert set(table["seeds"]) == {2}
+    assert table["rank"].notna().all()
+
+
+def test_methods_are_ordered_by_the_headline_and_equals_share_a_rank():
+    level = {"none": 0.1, "weight_decay": 0.1, "input_gradient": 0.3, "jacobian": 0.5, "cross_lipschitz": 0.5, "curvature": 0.2}
+
+    def value(entry, seed, name, split):
+        return 0.95 if name == "clean" else level[entry.regularizer]
+
+    table = standings(TRACK, TRIALS, scores(value)).set_index("regularizer")["rank"].to_dict()
+    assert table == {"jacobian": 1, "cross_lipschitz": 1, "input_gradient": 3, "curvature": 4, "none": 5, "weight_decay": 5}
+
+
+def test_means_and_intervals_are_students_over_seeds():
+    def value(entry, seed, name, split):
+        return 0.95 if name == "clean" else [0.50, 0.53, 0.58][seed]
+
+    found = row(standings(TRACK, TRIALS, scores(value)), "none")
+    low, high = stats.t.interval(0.95, 2, np.mean([0.50, 0.53, 0.58]), stats.sem([0.50, 0.53, 0.58]))
+    assert found["pgd-inf-0.1"] == pytest.approx(np.mean([0.50, 0.53, 0.58]))
+    assert found["pgd-inf-0.1_half_width"] == pytest.approx((high - low) / 2)
+    assert math.isnan(half_width(pd.Series([0.5])))
+
+
+def test_cost_is_relative_to_the_control():
+    assert row(standings(TRACK, TRIALS, scores(flat)), "jacobian")["cost"] == pytest.approx(3.0)
+
+
+def test_scores_on_another_number_of_examples_are_not_taken():
+    table = scores(flat)
+    other = table.assign(examples=table["examples"] + 1, value=0.0)
+    both = pd.concat([table, other])
+    assert standings(TRACK, TRIALS, both).equals(standings(TRACK, TRIALS, table))
+
+
+def test_without_any_result_every_method_is_listed():
+    table = standings(TRACK, TRIALS, pd.DataFrame())
+    assert len(table) == 6
+    assert table["rank"].isna().all()
+
+
+def test_the_order_of_the_rows_changes_nothing():
+    table = scores(lambda entry, seed, name, split: (0.95 if name == "clean" else 0.3 + entry.strength / 7 + seed / 50))
+    shuffled = table.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(standings(TRACK, TRIALS, shuffled), standings(TRACK, TRIALS, table))
+
+
+def test_of_equally_good_lambdas_the_smallest_is_chosen():
+    everything = labelled(TRIALS, scores(flat))
+    table = sweep(everything)
+    assert select_lambda(TRACK, table[table["regularizer"] == "jacobian"], 3) == 0.01
+    assert seeds_ranked(TRIALS, everything) == 3

@@ -1,0 +1,158 @@
+"""Nothing finished is lost, nothing half-done is believed: with real processes, really killed."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmark import runner
+from benchmark.outcome import Outcome
+from benchmark.store import Store
+from registry.load import Registry
+from registry.spec import InputError
+
+SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
+
+
+def regbench(*arguments, home, **more):
+    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=os.environ | {"REGBENCH_HOME": str(home)},
+                          capture_output=True, text=True, check=False, **more)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A home in which a small selection ran undisturbed."""
+    home = tmp_path_factory.mktemp("finished")
+    result = regbench("run", *SELECTION, "--seeds", "1", "--workers", "2", home=home)
+    assert result.returncode == 0, result.stderr
+    return home
+
+
+def rows(home, table):
+    return sorted(Store(home / runner.DATABASE).query(f"SELECT * FROM {table}").to_dict("records"), key=str)
+
+
+def ranking(home):
+    result = regbench("rank", "quickstart", "--json", home=home)
+    assert result.returncode == 0, result.stderr
+    return [{key: value for key, value in row.items() if key != "cost"} for row in json.loads(result.stdout)]
+
+
+def test_a_second_run_runs_nothing(finished):
+    result = regbench("run", *SELECTION, "--seeds", "1", home=finished)
+    assert "3 were done; 0 ran" in result.stdout
+
+
+def test_a_reference_is_trained_once_and_shared(finished):
+    trials = rows(finished, "trial")
+    assert len(trials) == 3
+    assert len({row["key"] for row in trials}) == 3
+
+
+def test_plan_counts_what_is_done(finished):
+    result = regbench("plan", *SELECTION, "--seeds", "2", "--json", home=finished)
+    assert json.loads(result.stdout) == {"trials": 6, "done": 3, "to_run": 3}
+
+
+def test_the_deleted_database_is_collected_to_the_identical_ranking(finished, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    before = ranking(copy)
+    (copy / runner.DATABASE).unlink()
+    assert regbench("collect", home=copy).returncode == 0
+    assert ranking(copy) == before
+    assert rows(copy, "score") == rows(finished, "score")
+
+
+def test_a_trial_repeats_bit_by_bit_in_another_process(finished, tmp_path):
+    assert regbench("run", *SELECTION, "--seeds", "1", "--workers", "1", home=tmp_path).returncode == 0
+    for folder in finished.glob("*/weights.safetensors"):
+        assert (tmp_path / folder.parent.name / "weights.safetensors").read_bytes() == folder.read_bytes()
+    assert rows(tmp_path, "score") == rows(finished, "score")
+
+
+@pytest.mark.parametrize("moment", [4.0, 6.0, 8.0])
+def test_a_killed_run_goes_on_and_ends_with_every_trial_once(finished, tmp_path, moment):
+    process = subprocess.Popen([sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "2"],
+                               env=os.environ | {"REGBENCH_HOME": str(tmp_path)}, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    result = regbench("run", *SELECTION, "--seeds", "1", "--workers", "2", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert rows(tmp_path, "score") == rows(finished, "score")
+    assert ranking(tmp_path) == ranking(finished)
+
+
+def test_a_truncated_outcome_is_set_aside_and_run_again(finished, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / runner.DATABASE).unlink()
+    victim = next(copy.glob("*/outcome.json"))
+    victim.write_bytes(victim.read_bytes()[:1000])
+    result = regbench("run", *SELECTION, "--seeds", "1", home=copy)
+    assert result.returncode == 0, result.stderr
+    assert victim.with_suffix(".quarantined").exists()
+    assert rows(copy, "score") == rows(finished, "score")
+
+
+def test_a_second_runner_on_the_same_home_is_told_who_runs(home):
+    with runner.sole_runner(home):
+        result = regbench("run", "quickstart", home=home)
+    assert result.returncode == 2
+    assert f"process {os.getpid()} is running trials there" in result.stderr
+
+
+def test_a_database_held_by_another_process_is_waited_for_then_named(finished):
+    path = finished / runner.DATABASE
+    code = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(InputError, match=f"is held by process {holder.pid}"):
+            Store(path, patience=0.3).query("SELECT 1")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert len(Store(path, patience=5).query("SELECT key FROM trial")) == 3
+
+
+def test_a_corrupt_database_says_how_to_build_it_anew(tmp_path):
+    (tmp_path / runner.DATABASE).write_bytes(b"no database at all" * 1000)
+    result = regbench("rank", "quickstart", home=tmp_path)
+    assert result.returncode == 2
+    assert "regbench collect" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_failed_trial_is_recorded_as_an_attempt_and_tried_again(tmp_path):
+    trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
+    store = Store(tmp_path / runner.DATABASE)
+    store.record([Outcome.of(trial, status="failed", error="the reason", started="2026-01-01T00:00:00+00:00")])
+    assert store.query("SELECT status, error FROM attempt").values.tolist() == [["failed", "the reason"]]
+    assert trial.key in {t.key for t in runner.plan([trial], store).to_run}
+
+
+def test_a_diverged_trial_is_a_result_and_not_run_again(tmp_path):
+    trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
+    store = Store(tmp_path / runner.DATABASE)
+    store.record([Outcome.of(trial, status="diverged", started="2026-01-01T00:00:00+00:00")])
+    assert trial.key not in {t.key for t in runner.plan([trial], store).to_run}
+
+
+def test_recording_the_same_outcome_twice_changes_nothing(finished, tmp_path):
+    store = Store(tmp_path / runner.DATABASE)
+    outcome = Outcome.read(next(finished.glob("*/outcome.json")))
+    store.record([outcome])
+    store.record([outcome, outcome])
+    assert len(store.query("SELECT * FROM score")) == len(outcome.scores)
+    assert len(store.query("SELECT * FROM trial")) == 1

@@ -1,0 +1,138 @@
+"""Bad registry files give one line with file, field and fix; good ones expand to the right trials."""
+import subprocess
+import sys
+
+import pytest
+
+from registry.load import Registry, parse_options
+from registry.spec import InputError, Threat
+
+
+def reading(folder):
+    return Registry(folder, folder / "no-submissions")
+
+
+def spoil(folder, old, new, file="tracks/quickstart.toml"):
+    path = folder / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+SPOILT_TRACKS = {
+    "an unknown field": ("seeds = 3", "seeds = 3\nseads = 4", "unknown field 'seads' is not a field; did you mean 'seeds'?"),
+    "an unknown field of an entry": ("lambda = [1e-4", "lamda = [1e-4", "entry 2: unknown field 'lamda' is not a field; "
+                                     "did you mean 'lambda'?"),
+    "a wrong type": ("seeds = 3", 'seeds = "three"', "seeds: input should be a valid integer"),
+    "a missing field": ("seeds = 3\n", "", "seeds: field required"),
+    "a NaN λ": ("[0.01, 0.1, 0.4]", "[0.01, nan, 0.4]", "entry 3: lambda 2: "),
+    "an infinite λ": ("[0.01, 0.1, 0.4]", "[0.01, inf, 0.4]", "entry 3: lambda 2: "),
+    "a negative λ": ("[0.01, 0.1, 0.4]", "[0.01, -0.1, 0.4]", "entry 3: lambda 2: "),
+    "no λ": ("[0.01, 0.1, 0.4]", "[]", "entry 3: lambda: "),
+    "an unknown regularizer": ('"input_gradient"', '"input_gradeint"',
+                               "entry 3: regularizer 'input_gradeint' is not registered; did you mean 'input_gradient'?"),
+    "an unknown option": ('"jacobian"', '"jacobian:projektions=1"', "did you mean 'projections'?"),
+    "an option out of range": ('"jacobian"', '"jacobian:projections=0"', "projections must lie in [1, None], not 0"),
+    "an option of the wrong type": ('"jacobian"', '"jacobian:projections=many"', "projections needs a value of type int"),
+    "an unknown architecture": ('["lenet_300_100"]', '["lenet_300_10"]', "architecture 'lenet_300_10' is not registered; "
+                                "did you mean 'lenet_300_100'?"),
+    "an unknown dataset": ('"digits"', '"digit"', "dataset 'digit' is not registered; did you mean 'digits'?"),
+    "a class that there is not": ('"digits"', '"digits:1,10"', "labels from 0 to 9"),
+    "a duplicate entry": ("[0.01, 0.1, 0.4]", "[0.01, 0.1, 0.1]", "digits/lenet_300_100/input_gradient/0.1 is given twice"),
+    "a λ for the control": ('regularizer = "none"', 'regularizer = "none"\nlambda = 0.1', "entry 1: lambda: 'none' is a control"),
+    "an unknown attack": ('attack = "deepfool"', 'attack = "deepfol"', "threats 4: attack: "),
+    "a setting the attack has not": ('attack = "deepfool", norm = "2"', 'attack = "deepfool", norm = "2", restarts = 3',
+                                     "threats 4: deepfool has no restarts"),
+    "a headline that is no threat": ('headline = "pgd-inf-0.1"', 'headline = "pgd-inf-0.2"', "'pgd-inf-0.2' is none of the threats"),
+    "a threat given twice": ("epsilon = 0.5", "epsilon = 0.5, steps = 20 }, { attack = \"pgd\", norm = \"2\", epsilon = 0.5",
+                             "pgd-2-0.5 is given twice"),
+    "another name than the file's": ('name = "quickstart"', 'name = "slowstart"', "must be the file's, 'quickstart'"),
+    "no training": ("reference_epochs = 15\nfine_tune_epochs = 10", "", "recipe: give reference_epochs"),
+    "a recipe for no architecture": ("[recipe]", "[recipe_for.lenet_5]\nbatch_size = 3\n[recipe]", "recipe_for: 'lenet_5'"),
+    "a wrong field in a recipe for one": ("[recipe]", "[recipe_for.lenet_300_100]\nbatchsize = 3\n[recipe]", "batchsize"),
+    "broken TOML": ("[recipe]", "[recipe", "not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT_TRACKS)
+def test_a_spoilt_track_is_refused_in_one_line_naming_file_and_field(registry_copy, case):
+    old, new, expected = SPOILT_TRACKS[case]
+    spoil(registry_copy, old, new)
+    with pytest.raises(InputError) as caught:
+        reading(registry_copy).track("quickstart")
+    message = str(caught.value)
+    assert "tracks/quickstart.toml: " in message
+    assert expected in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("content", "expected"), [(b"", "is empty"), (b'title = "\xff"', "byte 9 is not UTF-8")])
+def test_a_file_without_readable_content_is_refused(registry_copy, content, expected):
+    (registry_copy / "tracks" / "quickstart.toml").write_bytes(content)
+    with pytest.raises(InputError, match=expected):
+        reading(registry_copy).track("quickstart")
+
+
+def test_a_card_under_another_folder_name_is_refused(registry_copy):
+    (registry_copy / "regularizers" / "jacobian").rename(registry_copy / "regularizers" / "jacobi")
+    with pytest.raises(InputError, match="must be the folder's, 'jacobi'"):
+        reading(registry_copy).regularizer("jacobi")
+
+
+def test_a_card_without_code_is_refused(registry_copy):
+    (registry_copy / "regularizers" / "jacobian" / "regularizer.py").unlink()
+    with pytest.raises(InputError, match="has no regularizer.py"):
+        reading(registry_copy).regularizer("jacobian")
+
+
+@pytest.mark.parametrize(("selector", "expected"), [
+    ("quikstart", "did you mean 'quickstart'?"),
+    ("digits/*/jacobain/*", "no track and no entry matches"),
+])
+def test_a_selector_that_names_nothing_is_refused_with_the_nearest(selector, expected):
+    with pytest.raises(InputError, match="digits/|quickstart") as caught:
+        Registry().select([selector])
+    assert expected in str(caught.value)
+
+
+def test_globs_choose_entries_and_seeds_limits_them():
+    chosen = Registry().select(["digits/*/jacobian/*"], seeds=2)
+    ids = {(track.name, trial.entry.id, trial.seed) for track, trial in chosen if track.name == "quickstart"}
+    assert ids == {("quickstart", f"digits/lenet_300_100/jacobian/{strength}", seed)
+                   for strength in ("0.01", "0.1", "0.4") for seed in (0, 1)}
+
+
+def test_overlapping_selectors_choose_a_trial_once():
+    once = Registry().select(["quickstart"])
+    assert len(Registry().select(["quickstart", "quickstart"])) == len(once)
+
+
+@pytest.mark.parametrize("name", Registry().track_names)
+def test_every_registered_track_reads_and_each_of_its_methods_has_as_many_lambdas(name):
+    registry = Registry()
+    counts = {}
+    for entry in registry.entries(name):
+        if entry.regularizer != "none":
+            method = entry.architecture, entry.regularizer
+            counts[method] = counts.get(method, 0) + 1
+    assert len(set(counts.values())) == 1
+
+
+def test_options_are_typed_as_in_toml():
+    assert parse_options("projections=2,norm=inf,h=1.5,exact=true") == {
+        "projections": 2, "norm": float("inf"), "h": 1.5, "exact": True}
+    assert parse_options("activation=swish") == {"activation": "swish"}
+
+
+def test_threats_that_differ_have_ids_that_differ():
+    base = {"attack": "pgd", "norm": "inf", "epsilon": 0.1}
+    variants = [{}, {"epsilon": 0.2}, {"norm": "2"}, {"steps": 40}, {"step_size": 0.01}, {"restarts": 2}, {"loss": "margin"}]
+    ids = [Threat(**base | variant).id for variant in variants]
+    assert len(set(ids)) == len(ids)
+    assert Threat(**base, steps=20).id == "pgd-inf-0.1"
+
+
+def test_importing_the_registry_loads_no_torch():
+    code = ("import sys, registry.load; registry.load.Registry().select(['*']); "
+            "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pandas', 'duckdb')))")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
