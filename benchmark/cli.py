@@ -4,41 +4,39 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from registry.load import Registry, nearest, split_options
 from registry.spec import InputError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="RegBench: rank regularizers against adversarial examples.\n\n"
                        "Example: regbench run quickstart && regbench rank quickstart && regbench app")
 
 Selectors = Annotated[list[str], typer.Argument(help="Track names, or globs of entry ids such as 'digits/*/jacobian/*'.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Only the first so many seeds of each track.")]
+USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, which some releases of typer bring under a name of their own
 KINDS = ("tracks", "entries", "regularizers", "architectures", "datasets")
 
 
 def main() -> None:
     """Runs the command. Bad input: one line on stderr and exit code 2. A thing that failed: 1."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
     except InputError as error:
         print(f"regbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        sys.exit(2)
-    except click.UsageError as error:
+    except USAGE_ERROR as error:
         command = error.ctx.command_path if error.ctx else "regbench"
         print(f"regbench: {error.format_message()} (see `{command} --help`)", file=sys.stderr)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("regbench: stopped; finished trials are kept, and the same command goes on from there", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
@@ -160,11 +158,15 @@ def run(selectors: Selectors, seeds: Seeds = None,
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
     from . import progress, runner
 
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
     trials = [trial for _, trial in Registry().select(selectors, seeds)]
     home, store = runner.home(), runner.store()
     with runner.sole_runner(home):
-        harvested = runner.harvest(trials, home, store)
         chosen = runner.plan(trials, store)
+        harvested = runner.harvest(chosen.to_run, home, store)
+        if harvested:
+            chosen = runner.plan(trials, store)
         failed = progress.follow(chosen, harvested, home, store, workers, device, as_json=as_json)
     if failed:
         raise typer.Exit(1)

@@ -72,7 +72,7 @@ def _summary(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:
     yield f"{column}:finite", values.isfinite().double().mean()
 
 
-def layers(model: nn.Module) -> list[Layer]:
-    """Per-layer singular values as rows."""
-    return [Layer(layer=row["layer"], kind=row["kind"], metric=metric, value=float(value))
-            for row in layer_measures(model) for metric, value in row.items() if metric not in ("layer", "kind")]
+def layers(model: nn.Module, image: Tensor) -> list[Layer]:
+    """Per-layer singular values as rows; `image` [1, C, H, W] tells the convolutions' sizes."""
+    return [Layer(layer=row["name"], kind=row["kind"], metric=metric, value=row[metric])
+            for row in layer_measures(model, image) for metric in ("sigma_max", "sigma_min", "sigma_std")]

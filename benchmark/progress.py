@@ -23,7 +23,7 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, d
     say = _event if as_json else lambda **event: None
     say(event="plan", trials=len(plan.trials), done=plan.done, to_run=len(plan.to_run), harvested=harvested)
     counts = {"finished": 0, "diverged": 0, "failed": 0}
-    failures: list[Outcome] = []
+    failures: dict[str, int] = {}  # reason → trials: each reason is told once
     start = told = time.monotonic()
     live = console.is_terminal and not as_json
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
@@ -39,8 +39,10 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, d
             say(event="outcome", key=outcome.key, entry=_id(outcome), seed=outcome.seed, status=outcome.status,
                 error=outcome.error)
             if outcome.status == "failed":
-                failures.append(outcome)
-                console.print(f"failed: {_id(outcome)} seed {outcome.seed}: {outcome.error}")
+                reason = outcome.error or "unknown"
+                if reason not in failures:
+                    console.print(f"failed: {_id(outcome)} seed {outcome.seed}: {reason}", soft_wrap=True)
+                failures[reason] = failures.get(reason, 0) + 1
             complete = plan.done + sum(counts.values())
             if not live and not as_json and (time.monotonic() - told > LINE_EVERY or complete == len(plan.trials)):
                 told = time.monotonic()
@@ -54,7 +56,10 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, d
         found = f", {harvested} of them found finished from an interrupted run" if harvested else ""
         print(f"{len(plan.trials)} trials: {plan.done} were done{found}; {counts['finished']} ran in {seconds:.0f} s"
               + (f"; {extra}" if extra else ""))
-    return len(failures)
+    if failures:
+        console.print("\n".join(f"{count} × {reason}" for reason, count in failures.items()), soft_wrap=True)
+        console.print(f"tracebacks: {home}/<trial key>/error.txt; the same command tries failed trials again", soft_wrap=True)
+    return counts["failed"]
 
 
 def _event(**event: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,12 @@ class Step:
         x, y: images [B, C, H, W] and class indices [B].
         strength: the λ of this step, for methods whose strength is no weight. Never multiply a penalty by it.
         progress: from 0 at the first step to 1 at the last.
-        state: tensors kept from step to step and saved with the trial, for warm starts.
+        state: tensors kept from step to step and saved with the trial, for warm starts. Assign new tensors, never write
+            into one: an engine may hand in a step's state and take the next one out.
+        clean: the step at the images as the data gave them; itself, unless `training_input` replaced them.
+
+    What is computed once and shared keeps the graph of whoever made the step: a step made under `torch.no_grad()` (by
+    `at`, in an attack) records nothing, while the training step stays differentiable wherever it is first looked at.
     """
 
     def __init__(self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, *,
@@ -47,16 +53,21 @@ class Step:
         self.x, self.y = x, y
         self.strength, self.progress = strength, progress
         self.state: MutableMapping[str, Tensor] = {} if state is None else state
+        self.clean: Step = self
         self._generator = generator
+        self._recorded = torch.is_grad_enabled()
 
     def at(self, x: Tensor) -> Step:
-        """The same step at other images."""
-        return Step(self.model, x, self.y, parameters=self.parameters, strength=self.strength, progress=self.progress,
+        """The same step at other images, one for each of `y`."""
+        step = Step(self.model, x, self.y, parameters=self.parameters, strength=self.strength, progress=self.progress,
                     generator=self._generator, state=self.state)
+        step.clean = self.clean
+        return step
 
     @cached_property
     def _primal(self) -> tuple[Tensor, Callable[..., tuple[Tensor]]]:
-        logits, pullback, *_ = torch.func.vjp(self.model, self.x)
+        with torch.set_grad_enabled(self._recorded):
+            logits, pullback, *_ = torch.func.vjp(self.model, self.x)
         return logits, pullback
 
     @property
@@ -67,12 +78,17 @@ class Step:
     @cached_property
     def losses(self) -> Tensor:
         """[B], cross-entropy."""
-        return F.cross_entropy(self.logits, self.y, reduction="none")
+        with torch.set_grad_enabled(self._recorded):
+            return F.cross_entropy(self.logits, self.y, reduction="none")
 
     @cached_property
     def input_gradient(self) -> Tensor:
         """[B, C, H, W], each example's ∇_x of its cross-entropy, `V(p − e_y)`: one vector-Jacobian product."""
-        return self.vjp(self.logits.softmax(1) - F.one_hot(self.y, self.logits.shape[1]).to(self.logits))
+        with torch.set_grad_enabled(self._recorded):
+            is_y = self.y[:, None] == torch.arange(self.logits.shape[1], device=self.y.device)
+            others = self.logits.softmax(1).masked_fill(is_y, 0)
+            # 1 − p_y as the sum of the other classes' p: the difference is 0 in float32 once p_y > 1 − 6e-8
+            return self.vjp(others - is_y * others.sum(1, keepdim=True))
 
     def vjp(self, u: Tensor) -> Tensor:
         """Products of logit-space vectors with the Jacobian: u [B, K] → [B, C, H, W], or [m, B, K] → [m, B, C, H, W]."""
@@ -88,20 +104,40 @@ class Step:
 
     def jvp(self, d: Tensor) -> Tensor:
         """Directional derivatives of the logits: d [B, C, H, W] → [B, K]."""
-        return torch.func.jvp(self.model, (self.x,), (d,))[1]
+        with warnings.catch_warnings():  # torch's own forward mode compiles its rules with torch.jit.script on first use
+            warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
+            return torch.func.jvp(self.model, (self.x,), (d,))[1]
 
-    @cached_property
-    def _jacobian(self) -> Tensor:
+    def hvp(self, u: Tensor, d: Tensor) -> Tensor:
+        """Products of the input Hessians of ⟨u, logits⟩ with d: u [m, B, K], d [m, B, C, H, W] → [m, B, C, H, W].
+
+        All m products go through the model as one batch of m·B images, reverse over reverse: the backward passes of
+        the smooth activations have no forward-mode derivative.
+        """
+        cotangents = u.flatten(0, 1)
+
+        def gradient(x: Tensor) -> Tensor:
+            return torch.func.vjp(self.model, x)[1](cotangents)[0]
+
+        _, pullback, *_ = torch.func.vjp(gradient, self.x.expand_as(d).flatten(0, 1))
+        return pullback(d.flatten(0, 1))[0].view_as(d)
+
+    def _each_logit_gradient(self) -> Tensor:
         B, K = self.logits.shape
         one_hot = torch.eye(K, dtype=self.x.dtype, device=self.x.device)
         return self.vjp(one_hot[:, None].expand(K, B, K)).flatten(2).transpose(0, 1)
+
+    @cached_property
+    def _jacobian(self) -> Tensor:
+        with torch.set_grad_enabled(self._recorded):
+            return self._each_logit_gradient()
 
     @cached_property
     def _detached_jacobian(self) -> Tensor:
         if "_jacobian" in self.__dict__:
             return self._jacobian.detach()
         with torch.no_grad():  # skips recording the backward passes, most of a Jacobian's cost
-            return type(self)._jacobian.func(self)
+            return self._each_logit_gradient().detach()
 
     def jacobian(self, detached: bool = False) -> Tensor:
         """[B, K, C·H·W], row k the input gradient of logit k (`Vᵀ` of the theory): K vector-Jacobian products.

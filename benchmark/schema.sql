@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS layer (
     kind VARCHAR NOT NULL,
     metric VARCHAR NOT NULL,
     value DOUBLE NOT NULL,
-    PRIMARY KEY (trial_key, layer, metric)
+    PRIMARY KEY (trial_key, layer, kind, metric)
 );
 CREATE TABLE IF NOT EXISTS epoch (
     trial_key VARCHAR NOT NULL,

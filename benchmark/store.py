@@ -69,7 +69,7 @@ class Store:
 
     def record(self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None) -> None:
         """Inserts outcomes, all or none. A failed one leaves an attempt only, so that the next run tries it again."""
-        import pandas as pd
+        import pyarrow as pa  # keeps NaN and NULL apart, which a pandas frame does not
 
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         for outcome in outcomes:
@@ -81,9 +81,8 @@ class Store:
             connection.execute(SCHEMA.read_text())
             for table, new in rows.items():
                 if new:
-                    frame = pd.DataFrame(new)
-                    connection.register("new_rows", frame)
-                    columns = ", ".join(f'"{column}"' for column in frame.columns)
+                    connection.register("new_rows", pa.Table.from_pylist(new))
+                    columns = ", ".join(f'"{column}"' for column in new[0])
                     connection.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows ON CONFLICT DO NOTHING")
                     connection.unregister("new_rows")
             connection.execute("COMMIT")

@@ -60,7 +60,7 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
         for new_scores, new_examples in evaluate(model, images, missing, seed=trial.seed):
             scores += new_scores
             examples += new_examples
-        layer_rows = layer_rows or tuple(layers(model))
+        layer_rows = layer_rows or tuple(layers(model, images.test.pixels(slice(1))))
     spent = time.perf_counter() - start + (before.evaluate_seconds if before else 0)
     return Outcome.of(
         trial, status=training.status, iterations=training.iterations, train_seconds=training.seconds,
@@ -84,7 +84,7 @@ def _trained(trial: Trial, home: Path, folder: Path, images: data.Data, device: 
         try:
             saved = json.loads(record.read_text())
             saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
-            return Training(**saved), models.load(trial.architecture, trial.dataset, weights).to(device)
+            return Training(**saved), models.load(trial.architecture, trial.dataset, weights).to(device).eval()
         except (InputError, ValueError, TypeError, KeyError):
             weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
     model = _initial(trial, home).to(device)

@@ -103,7 +103,9 @@ class Dataset(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What makes two datasets the same training data."""
-        source = {"hub": self.hub, "revision": self.revision} if self.hub else {"packaged": self.packaged}
+        source = {"packaged": self.packaged}
+        if self.hub:
+            source = {"hub": self.hub, "revision": self.revision, "config": self.config, "label": self.label_column}
         return source | {"classes": list(range(len(self.classes)) if self.subset is None else self.subset)}
 
 

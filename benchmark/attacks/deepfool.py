@@ -54,19 +54,24 @@ def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     Args:
         x: [N,C,H,W], classified as y.
     Returns:
-        distance [N] in input units, inf where no logit moves against y's; gradient [N,C,H,W] of z_j − z_y at that j.
+        distance [N] in input units, inf where no logit moves against y's; direction [N,C,H,W], a positive multiple of
+        the gradient of z_j − z_y at that j.
     """
     logits, pull = torch.func.vjp(model, x)
     classes = logits.shape[1]
+    gaps = logits.gather(1, y[:, None]) - logits  # [N,K]
+    # A distance doesn't change with the logits' scale, but the squares of very large or small gradients would be lost.
+    scale = gaps.abs().amax(1, keepdim=True)
+    scale = scale.where((scale > 0) & scale.isfinite(), 1)
     distance, gradient = x.new_full((len(x),), torch.inf), torch.zeros_like(x)
     own = torch.nn.functional.one_hot(y, classes).to(logits)
     eye = torch.eye(classes, dtype=logits.dtype, device=logits.device)
     for others in torch.arange(classes, device=x.device).split(CLASSES_AT_ONCE):
-        gradients = torch.func.vmap(lambda cotangent: pull(cotangent)[0])(eye[others][:, None] - own)  # [k,N,C,H,W]
+        cotangents = (eye[others][:, None] - own) / scale  # [k,N,K]
+        gradients = torch.func.vmap(lambda cotangent: pull(cotangent)[0])(cotangents)  # [k,N,C,H,W]
         lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)  # [k,N]
-        gaps = (logits.gather(1, y[:, None]) - logits[:, others]).T.clamp(min=0)
         usable = (lengths > 0) & lengths.isfinite() & (others[:, None] != y)
-        distances = (gaps / lengths).where(usable, torch.inf)
+        distances = ((gaps / scale)[:, others].T / lengths).where(usable, torch.inf)
         nearest, which = distances.min(0)
         closer = nearest < distance
         distance = nearest.where(closer, distance)

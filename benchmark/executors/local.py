@@ -32,15 +32,22 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
     """
     waiting = deque(trials)
     unfinished = {trial.key for trial in waiting}
+    failed: set[str] = set()
     pool = [_start(home, device) for _ in range(min(workers, len(waiting)))]
     try:
         while unfinished:
             for worker in pool:
-                if worker.trial is None and (trial := _next_ready(waiting, unfinished)):
+                while worker.trial is None and (trial := _next_ready(waiting, unfinished)):
+                    if trial.reference is not None and trial.reference.key in failed:
+                        unfinished.discard(trial.key)
+                        yield Outcome.of(trial, status="failed", error="its reference failed")
+                        continue
                     worker.trial = trial
                     worker.pipe.send(trial)
                     on_start(trial)
             busy = [worker for worker in pool if worker.trial is not None]
+            if not busy:
+                break
             ready = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy])
             for worker in busy:
                 if worker.pipe not in ready and worker.process.sentinel not in ready:
@@ -54,6 +61,8 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                     outcome = Outcome.of(trial, status="failed", error=_death(worker.process.exitcode))
                     pool[pool.index(worker)] = _start(home, device)
                 unfinished.discard(trial.key)
+                if outcome.status == "failed":
+                    failed.add(trial.key)
                 yield outcome
     finally:
         for worker in pool:
@@ -97,6 +106,8 @@ def _work(pipe: Connection, home: Path, device: str) -> None:
     from ..trial import run_trial
 
     torch.set_num_threads(1)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         while True:
             pipe.send(run_trial(pipe.recv(), home, device))

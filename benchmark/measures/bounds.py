@@ -1,8 +1,8 @@
 """Perturbation sizes of second-order models of the loss and of the margin.
 
-None but the radius under a ball-wide curvature bound certifies anything: the quadratic model's distance always exceeds the
-true distance inside the ReLU cell, and so may its lower bounds. They are kept to check the papers; the linearised
-distance is the measure to compare methods by.
+None but the radius under a ball-wide curvature bound certifies anything: for two classes the quadratic model's distance
+always exceeds the true distance inside the ReLU cell, and for more its lower bounds often do. They are kept to check the
+papers; the linearised distance is the measure to compare methods by.
 """
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import math
 import torch
 from torch import Tensor
 
-from .margins import loss, margin, probability, probability_of_others
+from .margins import loss, probability, probability_of_others
 
-# Penalising ‖∇‖² (‖H‖₂) shrinks ν where νγ is at most this (Guo et al., App. G): roots of 1 = (t − 1)eᵗ and 2 + t = (t − 2)eᵗ.
+# Penalising ‖∇‖² (‖H‖₂) shrinks ν where νγ is at most this (Guo et al., App. G): the roots of 1 = (t − 1)eᵗ and of
+# 2 + t = (t − 2)eᵗ.
 NU_GAMMA_GRADIENT = 1.278
 NU_GAMMA_HESSIAN = 2.399
 
@@ -21,8 +22,8 @@ NU_GAMMA_HESSIAN = 2.399
 def quadratic_distance(logits: Tensor, y: Tensor, speed: Tensor) -> Tensor:
     """Smallest perturbation at which the second-order Taylor model of a binary classifier's loss reaches log 2.
 
-    `(1/(p_y s))·(√(1 + 2p_y ξ/(1−p_y)) − 1)`, `ξ = log 2 + log p_y`: exact for the model (Guo et al., Prop. 3.1 and 3.2), no
-    guarantee for the net: the true distance inside the cell, `log(p_y/(1−p_y))/s`, is smaller.
+    `(1/(p_y s))·(√(1 + 2p_y ξ/(1−p_y)) − 1)`, `ξ = log 2 + log p_y`: exact for the model (Guo et al., Prop. 3.1 and 3.2),
+    no guarantee for the net: the true distance inside the cell, `log(p_y/(1−p_y))/s`, is smaller.
 
     Args:
         logits: [B, 2].
@@ -41,7 +42,8 @@ def quadratic_distance(logits: Tensor, y: Tensor, speed: Tensor) -> Tensor:
 def quadratic_worst_loss(logits: Tensor, y: Tensor, speed: Tensor, epsilon: float | Tensor) -> Tensor:
     """Largest value of the second-order model of a binary classifier's loss in an ℓ∞ ball.
 
-    `L + ε(1−p_y)s + ½ε²p_y(1−p_y)s²`, an equality (Guo et al., Prop. 3.3; both norms of eq. 25 are ‖·‖₁, the second squared).
+    `L + ε(1−p_y)s + ½ε²p_y(1−p_y)s²`, an equality (Guo et al., Prop. 3.3; both norms of eq. 25 are ‖·‖₁, the second
+    squared).
 
     Args:
         logits: [B, 2].
@@ -62,7 +64,8 @@ def quadratic_worst_loss(logits: Tensor, y: Tensor, speed: Tensor, epsilon: floa
 def quadratic_distance_bound_lipschitz(logits: Tensor, y: Tensor, lipschitz: Tensor) -> Tensor:
     """Lower bound of the quadratic model's ℓ2 distance, any K: `(1/(p_y µ))·(√(1 + p_y ξ/(1−p_y)) − 1)`.
 
-    Guo et al., Prop. 4.1, eq. 17, with `ξ = log K + log p_y` (printed with a minus). Holds where y is the likeliest class.
+    Guo et al., Prop. 4.1, eq. 17, with `ξ = log K + log p_y` (printed with a minus). Holds where y is the likeliest
+    class.
 
     Args:
         logits: [B, K].
@@ -75,11 +78,12 @@ def quadratic_distance_bound_lipschitz(logits: Tensor, y: Tensor, lipschitz: Ten
     return _first_crossing(_rise_to_uniform(logits, y), 2 * q * lipschitz, 2 * p * q * lipschitz.square())
 
 
-def quadratic_distance_bound_cross_lipschitz(logits: Tensor, y: Tensor, lipschitz: Tensor, cross_lipschitz: Tensor) -> Tensor:
+def quadratic_distance_bound_cross_lipschitz(logits: Tensor, y: Tensor, lipschitz: Tensor,
+                                             cross_lipschitz: Tensor) -> Tensor:
     """Lower bound of the quadratic model's ℓ2 distance, any K: `(4µ/(K²p_yΩ))·(√(1 + K²p_yΩξ/(4(1−p_y)µ²)) − 1)`.
 
-    Guo et al., Prop. 4.1, eq. 16, with `K²` for `K(K−1)`, since Ω is divided by K², and `ξ = log K + log p_y`. Holds where y is
-    the likeliest class.
+    Guo et al., Prop. 4.1, eq. 16, with `K²` for `K(K−1)`, since Ω is divided by K², and `ξ = log K + log p_y`. Holds
+    where y is the likeliest class.
 
     Args:
         logits: [B, K].
@@ -110,7 +114,7 @@ def cross_hoelder_radius(logits: Tensor, y: Tensor, speeds: Tensor, curvature: T
     """
     gaps = logits.gather(1, y[:, None]) - logits
     radii = _first_crossing(gaps, speeds, torch.as_tensor(curvature, dtype=gaps.dtype, device=gaps.device))
-    return torch.where(margin(logits, y) < 0, 0, radii.scatter(1, y[:, None], torch.inf).amin(1))
+    return radii.scatter(1, y[:, None], torch.inf).amin(1)
 
 
 def nu_gamma(jacobian: Tensor, x: Tensor) -> Tensor:

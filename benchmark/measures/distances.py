@@ -10,8 +10,8 @@ from .jacobian import pair_distances
 def linearised_distance(logits: Tensor, y: Tensor, gram: Tensor) -> Tensor:
     """ℓ2 distance to the nearest decision boundary of the model linearised at each input.
 
-    `min_{j≠y} (z_y − z_j) / ‖v_y − v_j‖₂`. Exact while the nearest boundary lies in the input's ReLU cell; negative where the
-    input is misclassified.
+    `min_{j≠y} (z_y − z_j) / ‖v_y − v_j‖₂`. Exact while the nearest boundary lies in the input's ReLU cell; negative where
+    the input is misclassified.
 
     Args:
         logits: [B, K].

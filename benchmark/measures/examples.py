@@ -19,8 +19,8 @@ EXAMPLE_MEASURES = {
     "gradient_norm": "‖∇_x L‖₂, nats per input unit",
     "hessian_norm": "‖H‖₂ of the loss (Gauss-Newton part), nats per squared input unit",
     "spectral_norm": "σ₁(V), logits per input unit",
-    "linearised_distance_2": "ℓ2 distance to the linearised model's boundary, input units; negative where misclassified",
-    "linearised_distance_inf": "ℓ∞ distance to the linearised model's boundary, input units; negative where misclassified",
+    "linearised_distance_2": "ℓ2 distance to the linearised boundary, input units; negative where misclassified",
+    "linearised_distance_inf": "ℓ∞ distance to the linearised boundary, input units; negative where misclassified",
 }
 BINARY_MEASURES = {
     "quadratic_distance_2": "ℓ2 size at which the loss's quadratic model reaches log 2, input units; no guarantee",
@@ -51,9 +51,8 @@ def example_measures(model: jacobians.Model, x: Tensor, y: Tensor, chunk: int | 
 
 
 def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    logits = model(x).double()  # odds of confident examples overflow float32
-    J = jacobians.jacobian(model, x, chunk=len(x))
-    G = jacobians.gram(J)
+    logits, J = jacobians.linearise(model, x)
+    logits, G = logits.double(), jacobians.gram(J)  # the odds of confident examples overflow float32
     columns = {
         "margin": margins.margin(logits, y),
         "probability": margins.probability(logits, y),
@@ -72,4 +71,5 @@ def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         columns["quadratic_distance_2"] = bounds.quadratic_distance(logits, y, jacobians.cross_lipschitz_binary(G))
         columns["quadratic_distance_inf"] = bounds.quadratic_distance(logits, y, speed_1)
         columns["nu_gamma"] = bounds.nu_gamma(J, x)
-    return columns
+    usable = logits.isfinite().all(1)  # a ReLU can pass a finite gradient beside a logit that is not
+    return {name: torch.where(usable, column, torch.nan) for name, column in columns.items()}

@@ -19,7 +19,7 @@ COTANGENTS_AT_ONCE = 100  # bounds the memory of a mapped backward pass; more at
 
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
-    """Puts the model into evaluation mode, so that an example's derivatives are its own; restores every module's mode."""
+    """Puts the model into evaluation mode, so that an example's derivatives are its own; restores each module's mode."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     try:
@@ -41,27 +41,27 @@ def jacobian(model: Model, x: Tensor, chunk: int = 128) -> Tensor:
     Returns:
         [B, K, C·H·W], row k is `v_k`, in logits per input unit.
     """
+    return torch.cat([linearise(model, part)[1] for part in x.split(chunk)])
+
+
+def linearise(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits [B, K] and their Jacobian [B, K, C·H·W] of one chunk, from one forward pass: see `jacobian`."""
     with torch.no_grad(), evaluation_mode(model):
-        return torch.cat([_jacobian(model, part) for part in x.split(chunk)])
-
-
-def _jacobian(model: Model, x: Tensor) -> Tensor:
-    # One CPU thread, images a second: an MLP mapped 14,600, in a loop 13,600; LeNet-5 520 and 840; 4 convolutions with
-    # BatchNorm 60 and 190. So only a net known to have no convolution is mapped on a CPU.
-    dense = isinstance(model, nn.Module) and all(weight.ndim < 4 for weight in model.parameters())
-    on_cpu = x.device.type == "cpu"
-    if on_cpu and not dense and x.ndim == 4:
-        # Backward convolutions are faster in this layout: 1.7 × (LeNet-5), 1.2 × (4 convolutions). `contiguous` would
-        # return a one-channel image as it is, with strides that do not ask for the layout; `clone` sets them.
-        x = x.clone(memory_format=torch.channels_last)
-    logits, pullback, *_ = torch.func.vjp(model, x)
-    B, K = logits.shape
-    one_hot = torch.eye(K, dtype=logits.dtype, device=logits.device)[:, None].expand(K, B, K)
-    if on_cpu and not dense:
-        rows = torch.stack([pullback(cotangent)[0].flatten(1) for cotangent in one_hot], dim=1)
-    else:
-        rows = torch.func.vmap(lambda u: pullback(u)[0].flatten(1), out_dims=1, chunk_size=COTANGENTS_AT_ONCE)(one_hot)
-    return rows
+        # One CPU thread, images a second: an MLP mapped 14,600, in a loop 13,600; LeNet-5 520 and 840; 4 convolutions
+        # with BatchNorm 60 and 190. So only a net known to have no convolution is mapped on a CPU.
+        dense = isinstance(model, nn.Module) and all(weight.ndim < 4 for weight in model.parameters())
+        loop = x.device.type == "cpu" and not dense
+        if loop and x.ndim == 4:
+            # Backward convolutions are faster in this layout: 1.7 × (LeNet-5), 1.2 × (4 convolutions). `contiguous`
+            # would return one-channel images as they are, in strides that do not ask for the layout; `clone` sets them.
+            x = x.clone(memory_format=torch.channels_last)
+        logits, pullback, *_ = torch.func.vjp(model, x)
+        B, K = logits.shape
+        one_hot = torch.eye(K, dtype=logits.dtype, device=logits.device)[:, None].expand(K, B, K)
+        if loop:
+            return logits, torch.stack([pullback(cotangent)[0].flatten(1) for cotangent in one_hot], dim=1)
+        row = torch.func.vmap(lambda u: pullback(u)[0].flatten(1), out_dims=1, chunk_size=COTANGENTS_AT_ONCE)
+        return logits, row(one_hot)
 
 
 def gram(jacobian: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def pair_distances(gram: Tensor) -> Tensor:
     squares = gram.diagonal(dim1=1, dim2=2)
     sums = squares[:, :, None] + squares[:, None, :]
     squared = sums - 2 * gram
-    # Rounding leaves a little of either sign where gradients coincide: a finite distance to a boundary that never moves.
+    # Rounding leaves a little of either sign where gradients coincide: a finite distance to a boundary that never comes.
     coincide = squared <= 32 * torch.finfo(gram.dtype).eps * sums
     return torch.where(coincide, 0, squared).sqrt()
 
@@ -137,16 +137,15 @@ def gradient_norm(gram: Tensor, logits: Tensor, y: Tensor) -> Tensor:
         [B], nats per input unit.
     """
     # Softmax minus one-hot, without the cancellation of p_y − 1.
-    w = logits.softmax(1).to(gram.dtype).scatter(1, y[:, None], -probability_of_others(logits, y).to(gram.dtype)[:, None])
+    w = logits.softmax(1).scatter(1, y[:, None], -probability_of_others(logits, y)[:, None]).to(gram.dtype)
     return torch.einsum("bi,bij,bj->b", w, gram, w).clamp_min(0).sqrt()
 
 
 def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
-    """`‖H‖₂` of the cross-entropy's Hessian in the input, `H = V(diag p − ppᵀ)Vᵀ`, for any K; `p_y(1 − p_y)ν²` when K = 2.
+    """`‖H‖₂` of the cross-entropy's Hessian in the input, `H = V(diag p − ppᵀ)Vᵀ`, for any K and whatever the label.
 
-    Exact for piecewise-linear nets, the Gauss-Newton part for others. Guo et al. (eq. 15 and App. H) print `pᵀp` for the
-    outer product and hold that more than two classes need an approximation; a K × K eigenproblem does. It is independent
-    of the label.
+    Exact for piecewise-linear nets, the Gauss-Newton part for others; `p_y(1 − p_y)ν²` when K = 2. Guo et al. (eq. 15 and
+    App. H) print `pᵀp` for the outer product and hold that more classes need an approximation: a K × K eigenproblem does.
 
     Args:
         gram: [B, K, K].
@@ -154,9 +153,9 @@ def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
     Returns:
         [B], nats per squared input unit.
     """
-    # H is unchanged when a vector is taken from all columns of V. Taking the likeliest class's leaves the other classes'
-    # small probabilities as factors of every entry, so that nothing cancels as p → one-hot: with D those columns, s = √p
-    # of the other classes and 1 − sᵀs = p_top, H = D S (I − ssᵀ) S Dᵀ and I − ssᵀ = (I − c ssᵀ)², c = 1 / (1 + √p_top).
+    # H is unchanged when a vector is taken from all columns of V. Taking the likeliest class's leaves the others' small
+    # probabilities as factors of every entry, so that nothing cancels as p → one-hot: with D those columns, s = √p of the
+    # other classes, S = diag s: H = D S (I − ssᵀ) S Dᵀ, and I − ssᵀ = (I − c ssᵀ)² with c = 1 / (1 + √p_top).
     top = logits.argmax(1)
     to_top = gram.gather(2, top[:, None, None].expand(-1, gram.shape[1], 1))  # [B, K, 1], G_jt
     square = to_top.gather(1, top[:, None, None])  # [B, 1, 1], G_tt
@@ -169,7 +168,7 @@ def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
 
 
 def spectral_norm(gram: Tensor) -> Tensor:
-    """`σ₁(V) = √λ_max(G)`, the data-dependent spectral norm (Roth et al.). gram [B, K, K] → [B], logits per input unit."""
+    """`σ₁(V) = √λ_max(G)`, data-dependent spectral norm (Roth et al.). gram [B, K, K] → [B], logits per input unit."""
     return largest_eigenvalue(gram).sqrt()
 
 

@@ -18,7 +18,7 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
-    """`log(p_y / (1 − p_y)) = z_y − log Σ_{j≠y} exp z_j`: the margin, when K = 2. logits [B, K], y [B] → [B], in nats."""
+    """`log(p_y / (1 − p_y)) = z_y − log Σ_{j≠y} exp z_j`: the margin, when K = 2. logits [B, K], y [B] → [B], nats."""
     return _of_label(logits, y) - _without_label(logits, y).logsumexp(1)
 
 
@@ -46,7 +46,7 @@ def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy `−log p_y`, precise where p_y rounds to 1 (a margin of 40 in float32). logits [B, K], y [B] → [B], nats."""
+    """Cross-entropy `−log p_y`, precise where p_y rounds to 1. logits [B, K], y [B] → [B], nats."""
     odds = log_odds(logits, y)
     return torch.logaddexp(torch.zeros_like(odds), -odds)
 

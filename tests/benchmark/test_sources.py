@@ -231,7 +231,7 @@ def idx(own):
 
 
 @pytest.mark.parametrize(("name", "change", "said"), [
-    ("train-images-idx3-ubyte", lambda raw: raw[:-1], "has 3135 bytes after its header, but its sizes (4, 28, 28) need"),
+    ("train-images-idx3-ubyte", lambda raw: raw[:-1], "has 3135 bytes after its header, but its sizes (4, 28, 28)"),
     ("train-images-idx3-ubyte", lambda raw: raw + b"0", "has 3137 bytes after its header"),
     ("train-images-idx3-ubyte", lambda raw: raw[:9], "begins with 0x00000803, not"),
     ("train-images-idx3-ubyte", lambda raw: b"", "begins with 0x, not with the magic number 0x00000803"),

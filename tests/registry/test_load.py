@@ -47,7 +47,7 @@ SPOILT_TRACKS = {
     "a threat given twice": ("epsilon = 0.5", "epsilon = 0.5, steps = 20 }, { attack = \"pgd\", norm = \"2\", epsilon = 0.5",
                              "pgd-2-0.5 is given twice"),
     "another name than the file's": ('name = "quickstart"', 'name = "slowstart"', "must be the file's, 'quickstart'"),
-    "no training": ("reference_epochs = 15\nfine_tune_epochs = 10", "", "recipe: give reference_epochs"),
+    "no training": ("reference_epochs = 15\nfine_tune_epochs = 10\n", "", "recipe: give reference_epochs"),
     "a recipe for no architecture": ("[recipe]", "[recipe_for.lenet_5]\nbatch_size = 3\n[recipe]", "recipe_for: 'lenet_5'"),
     "a wrong field in a recipe for one": ("[recipe]", "[recipe_for.lenet_300_100]\nbatchsize = 3\n[recipe]", "batchsize"),
     "broken TOML": ("[recipe]", "[recipe", "not valid TOML"),

@@ -17,10 +17,11 @@ class Curvature(Regularizer):
     """
 
     def penalty(self, step: Step) -> Tensor:  # [B]
-        p = step.logits.softmax(1)
+        log_p = step.logits.log_softmax(1)
+        p, root = log_p.exp(), (log_p / 2).exp()  # p.sqrt() has an infinite derivative where p underflows
         with torch.no_grad():
             V = step.jacobian(detached=True)
-            C = (V - (p[:, None] @ V)) * p.sqrt()[:, :, None]
+            C = (V - p[:, None] @ V) * root[:, :, None]
             q = torch.linalg.eigh(C @ C.transpose(1, 2)).eigenvectors[:, :, -1]
-        s = p.sqrt() * q
+        s = root * q
         return step.vjp(s - s.sum(1, keepdim=True) * p).flatten(1).square().sum(1)

@@ -1,0 +1,68 @@
+"""How threats, numbers and foreign text are written on every page."""
+from __future__ import annotations
+
+import html
+import math
+import re
+
+from registry.spec import Threat, Track
+
+ATTACK_NAMES = {"fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "carlini_wagner": "C&W", "autoattack": "AutoAttack"}
+NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
+
+
+def threat_label(threat: Threat) -> str:
+    """`PGD ℓ∞ 0.1`; settings that are not the customary ones follow, as in the threat's id."""
+    parts = [ATTACK_NAMES[threat.attack], NORM_SIGNS[threat.norm]]
+    if threat.epsilon is not None:
+        parts.append(f"{threat.epsilon:g}")
+    return " ".join(parts + [part for part in threat.id.split("-") if "=" in part])
+
+
+def columns_of(track: Track) -> dict[str, str]:
+    """The columns of a track's standings → how they are headed."""
+    return {"clean": "Clean"} | {threat.id: threat_label(threat) for threat in track.threats}
+
+
+def distances_of(track: Track) -> set[str]:
+    """The columns that hold a relative distance ‖r‖/‖x‖ instead of an accuracy."""
+    return {threat.id for threat in track.threats if threat.epsilon is None}
+
+
+def quantity(track: Track, column: str) -> str:
+    """What a value of the column is, within a sentence."""
+    if column in distances_of(track):
+        return f"mean ‖r‖/‖x‖ of {columns_of(track)[column]}"
+    return "clean accuracy" if column == "clean" else f"accuracy under {columns_of(track)[column]}"
+
+
+def axis_title(track: Track, column: str) -> str:
+    """The same with its unit, on an axis."""
+    words = quantity(track, column)
+    return f"{words[0].upper()}{words[1:]} (%)"
+
+
+def percent(value: float | None, half_width: float | None = None) -> str:
+    """0.7524, 0.013 → `75.2 ± 1.3 %`; nothing for a value that is none."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if half_width is None or not math.isfinite(half_width):
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f} ± {100 * half_width:.1f} %"
+
+
+def plain(text: str) -> str:
+    """Foreign text for a place that reads Markdown: shown as it is, `code` aside."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # an unmatched backtick
+        return _escaped(text)
+    return "`".join(part if i % 2 else _escaped(part) for i, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$~:&^=@/])", r"\\\1", text)
+
+
+def hover(text: str) -> str:
+    """Foreign text for a Plotly label, which understands a little HTML."""
+    return html.escape(text, quote=False)

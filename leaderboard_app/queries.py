@@ -1,0 +1,101 @@
+"""What the pages know: the registry and the database, read anew when their files change and never held open."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from benchmark import rank, runner
+from benchmark.store import Store
+from registry.load import HERE, Registry
+from registry.spec import InputError, Track, Trial
+
+PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
+Version = tuple[tuple[str, int, int], ...]
+
+
+def _state(paths: Iterable[Path]) -> Version:
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def database() -> Path:
+    return runner.home() / runner.DATABASE
+
+
+def version() -> Version:
+    """Changes whenever the database does; empty where there is none. A killed writer leaves its log beside the file."""
+    return _state((database(), database().with_name(f"{runner.DATABASE}.wal")))
+
+
+def registry() -> Registry:
+    files = (path for folder in (HERE, HERE.parent / "submissions") for path in folder.rglob("*.*"))
+    return _registry(_state(sorted(path for path in files if path.suffix in (".toml", ".py"))))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _registry(version: Version) -> Registry:
+    return Registry()
+
+
+def tracks() -> tuple[dict[str, Track], list[str]]:
+    """The tracks by name, and a line about each that cannot be read."""
+    known, found, errors = registry(), {}, []
+    for name in known.track_names:
+        try:
+            found[name] = known.track(name)
+        except InputError as error:
+            errors.append(str(error))
+    return found, errors
+
+
+def trials(track: Track) -> list[Trial]:
+    return _trials(registry(), track.name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={Registry: id})
+def _trials(known: Registry, name: str) -> list[Trial]:
+    return [trial for _, trial in known.select([name])]
+
+
+def scores(track: Track) -> pd.DataFrame:
+    """As Store.scores gives them, for all of the track's trials. Raises InputError where the database cannot be read."""
+    return _scores(version(), tuple(sorted({trial.key for trial in trials(track)})))
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _scores(version: Version, keys: tuple[str, ...]) -> pd.DataFrame:
+    return Store(database(), PATIENCE).scores(keys)
+
+
+def standings(track: Track) -> pd.DataFrame:
+    """The rows of `regbench rank`."""
+    return rank.standings(track, trials(track), scores(track))
+
+
+def rows(track: Track) -> pd.DataFrame:
+    """One row a score and entry, under the entry's names: `benchmark.rank.labelled`."""
+    return rank.labelled(trials(track), scores(track))
+
+
+def examples(keys: Iterable[str], metric: str, split: str = "test", threat: str | None = None) -> pd.DataFrame:
+    """Per-example values: columns key, threat, values; of several samples of one model the largest."""
+    found = _examples(version(), tuple(sorted(set(keys))), metric, split)
+    if found.empty:
+        return pd.DataFrame(columns=["key", "threat", "values"])
+    if threat is not None:
+        found = found[found["threat"] == threat]
+    return found.sort_values("examples").drop_duplicates(["key", "threat"], keep="last")[["key", "threat", "values"]]
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) -> pd.DataFrame:
+    return Store(database(), PATIENCE).examples(keys, metric, split)
