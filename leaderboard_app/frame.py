@@ -71,7 +71,8 @@ def choose_architecture(track: Track) -> str:
     """Asks only where there is a choice."""
     if len(track.architectures) == 1:
         return track.architectures[0]
-    return choose("Architecture", track.architectures, "architecture", track.architectures[0])
+    return choose("Architecture", track.architectures, "architecture", track.architectures[0],
+                  lambda name: queries.registry().architecture(name).title)
 
 
 def method_styles(track: Track) -> dict[str, Style]:

@@ -12,10 +12,10 @@ NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
 
 
 def threat_label(threat: Threat) -> str:
-    """`PGD ℓ∞ 0.1`; settings that are not the customary ones follow, as in the threat's id."""
+    """`PGD ℓ∞ ε=0.1`; settings that are not the customary ones follow, as in the threat's id."""
     parts = [ATTACK_NAMES[threat.attack], NORM_SIGNS[threat.norm]]
     if threat.epsilon is not None:
-        parts.append(f"{threat.epsilon:g}")
+        parts.append(f"ε={threat.epsilon:g}")
     return " ".join(parts + [part for part in threat.id.split("-") if "=" in part])
 
 

@@ -26,13 +26,14 @@ def figure(title: str, x: str, y: str, height: int = 380) -> go.Figure:
 
 
 def _log_ticks(values: pd.Series) -> dict:
-    """Every power of ten in reach: Plotly's own choice between them is hard to read."""
+    """Powers of ten, or on a short axis 1, 2 and 5 of each: Plotly's own choice between them is hard to read."""
     positive = values[values > 0]
     if positive.empty:
         return {}
     low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
     powers = 10.0 ** np.arange(low, high + 1)
-    return {"tickvals": powers.tolist(), "ticktext": [f"{p:g}" for p in powers], "tickangle": 0}
+    ticks = powers if high - low > 2 else np.outer(powers, (1, 2, 5)).ravel()
+    return {"tickvals": ticks.tolist(), "ticktext": [f"{tick:g}" for tick in ticks], "tickangle": 0}
 
 
 def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str, x: str, y: str) -> go.Figure:

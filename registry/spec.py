@@ -106,7 +106,8 @@ class Dataset(Spec):
         source = {"packaged": self.packaged}
         if self.hub:
             source = {"hub": self.hub, "revision": self.revision, "config": self.config, "label": self.label_column}
-        return source | {"classes": list(range(len(self.classes)) if self.subset is None else self.subset)}
+        return source | {"mean": self.mean, "std": self.std,
+                         "classes": list(range(len(self.classes)) if self.subset is None else self.subset)}
 
 
 class Architecture(Spec):

@@ -105,6 +105,9 @@ def _restarts(threat: Threat, net: Model, x: Tensor, y: Tensor, rows: Tensor, se
         left = [rows[:0]]
         for some in _batches(rows, batch_size):
             found = pgd(net, x[some], y[some], _epsilon(threat), threat.norm, start=starts[some.cpu()].to(x), **given)
+            if restarts == 1:
+                adversarial[some] = found
+                continue
             logits = net(found)
             wrong, losses = misclassified(logits, y[some]), loss(logits, y[some])
             better = wrong | (losses > highest[some])

@@ -82,9 +82,9 @@ def assemble(model: Model, classes: int, epsilon: float, norm: Norm, seed: int, 
 
     # Square writes into the logits it is given: they must be nobody else's.
     network = _OwnLogits(model)
-    common: dict[str, Any] = {"norm": "Linf" if norm == "inf" else "L2", "eps": epsilon, "seed": seed, "device": device}
-    custom: dict[str, Any] = {"version": "custom", "attacks": ["apgd-ce", "fab", "square"]}
-    attacker = AutoAttack(network, **common, **({"version": "standard"} if classes >= 4 else custom))
+    attacker = AutoAttack(network, norm="Linf" if norm == "inf" else "L2", eps=epsilon, seed=seed, device=device,
+                          version="standard" if classes >= 4 else "custom",
+                          attacks=None if classes >= 4 else ["apgd-ce", "fab", "square"])
     attacker.apgd_targeted.n_target_classes = attacker.fab.n_target_classes = min(9, classes - 1)
     return attacker
 

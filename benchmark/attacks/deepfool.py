@@ -57,7 +57,7 @@ def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
         distance [N] in input units, inf where no logit moves against y's; direction [N,C,H,W], a positive multiple of
         the gradient of z_j − z_y at that j.
     """
-    logits, pull = torch.func.vjp(model, x)
+    logits, pull = torch.func.vjp(model, x)[:2]
     classes = logits.shape[1]
     gaps = logits.gather(1, y[:, None]) - logits  # [N,K]
     # A distance doesn't change with the logits' scale, but the squares of very large or small gradients would be lost.

@@ -76,7 +76,9 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
             wrong = misclassified(logits, y)
             better = wrong | (losses > highest)
             worst[rows[better]] = current[better]
-            going = ~wrong
-            rows, x, y, radius, stride = rows[going], x[going], y[going], radius[going], stride[going]
-            current, highest = after[going], torch.maximum(highest, losses)[going]
+            current, highest = after, torch.maximum(highest, losses)
+            if wrong.any():
+                going = ~wrong
+                rows, x, y, radius, stride = rows[going], x[going], y[going], radius[going], stride[going]
+                current, highest = current[going], highest[going]
         return worst

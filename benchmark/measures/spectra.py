@@ -41,6 +41,8 @@ def convolution_singular_values(kernel: Tensor, size: tuple[int, int], dilation:
     """
     H, W = size
     kernel = kernel.detach()
+    if kernel.shape[2:] == (1, 1) and (H, W) != (1, 1):  # the same at every pixel
+        return convolution_singular_values(kernel, (1, 1), groups=groups).repeat(H * W)
     grouped = kernel.unflatten(0, (groups, -1))  # [g, o, i, h, w]
     rows = _waves(kernel.shape[2], H, dilation[0], kernel)
     # A real kernel has conjugate values at opposite frequencies: half of them are enough.

@@ -17,8 +17,8 @@ def in_words(track: Track, gap: pd.Series, unit: str) -> str:
     """One sentence about the largest gap: what, where, which way, on how many seeds."""
     higher, lower = (LIPSCHITZ, CROSS_LIPSCHITZ) if gap["difference"] >= 0 else (CROSS_LIPSCHITZ, LIPSCHITZ)
     values = sorted((gap["first"], gap["second"]), reverse=True)
-    return (f"**{100 * abs(gap['difference']):.1f} {unit}**, in {plain(quantity(track, gap['column']))} at λ = {gap['matched']:g}: "
-            f"`{higher}` {100 * values[0]:.1f} %, `{lower}` {100 * values[1]:.1f} % "
+    return (f"**{100 * abs(gap['difference']):.1f} {unit}**, in {plain(quantity(track, gap['column']))} "
+            f"at λ = {gap['matched']:g}: `{higher}` {100 * values[0]:.1f} %, `{lower}` {100 * values[1]:.1f} % "
             f"({gap['seeds']} paired seed{'s' if gap['seeds'] > 1 else ''}).")
 
 

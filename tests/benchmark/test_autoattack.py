@@ -80,10 +80,10 @@ def test_the_budgets_are_the_packages_own(classes, norm):
 
 
 def test_the_full_run_equals_a_direct_call_of_the_package():
-    model = network(10, 1)
-    x, y = examples(model, 1, 10, 4)
+    model = network(4, 1)
+    x, y = examples(model, 1, 4, 4)
     found = attack(Threat(attack="autoattack", epsilon=0.03), model, x, y, seed=0)
-    adversarial, predicted = direct(model, 10, "inf", 0.03, 0).run_standard_evaluation(x, y)
+    adversarial, predicted = direct(model, 4, "inf", 0.03, 0).run_standard_evaluation(x, y)
     assert torch.equal(found.adversarial, adversarial)
     assert torch.equal(found.success, predicted != y)
     assert found.success.any()

@@ -63,7 +63,8 @@ def loss_of(model: nn.Module, x: Tensor, y: Tensor):
     return loss
 
 
-CASES = pytest.mark.parametrize(("net", "K"), [("mlp", 2), ("mlp", 3), ("mlp", 10), ("convolutional", 2), ("convolutional", 10)])
+CASES = pytest.mark.parametrize(("net", "K"), [("mlp", 2), ("mlp", 3), ("mlp", 10), ("convolutional", 2),
+                                               ("convolutional", 10)])
 
 
 @CASES

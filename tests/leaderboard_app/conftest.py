@@ -27,7 +27,8 @@ def outcome_of(trial: Trial, status: str = "finished") -> Outcome:
     scores, examples = [], []
     for part in trial.evaluation:
         for metric, value in _numbers(part, gain, rng).items():
-            scores.append(Score(threat=part.name, split=part.split, metric=metric, value=value, n=IMAGES, examples=part.examples))
+            scores.append(Score(threat=part.name, split=part.split, metric=metric, value=value, n=IMAGES,
+                                examples=part.examples))
         for metric, values in _columns(part, gain, trial.dataset.num_classes, rng).items():
             examples.append(Examples(threat=part.name, split=part.split, metric=metric, examples=part.examples,
                                      values=tuple(values.tolist())))

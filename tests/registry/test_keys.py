@@ -7,7 +7,7 @@ from registry.load import Registry
 from registry.spec import Recipe, Trial
 
 # Raise TRAINER_VERSION on purpose, never these by accident: results under the old keys would be lost.
-GOLDEN = ("bdd2c47f9dbb11b0", "f7ea1fe944db588c", "18d07f8657faed86")
+GOLDEN = ("21eeaac7bd501c19", "fdcb97a94f743e69", "1bc949a501d0b69b")
 
 
 def keys(registry, *selectors, seeds=1):

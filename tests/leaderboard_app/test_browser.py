@@ -1,0 +1,118 @@
+"""The app as `regbench app` starts it, in a real Chromium. Screenshots are kept in tests/output/."""
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "tests" / "output"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+# Below a page's path Streamlit's client first tries to find the server under that path, then at the root.
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium")
+
+
+@pytest.fixture
+def server(home):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen([sys.executable, "-m", "benchmark", "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("localhost", port), timeout=1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, process.stdout.read()
+                    assert time.monotonic() < deadline, "the app did not start within a minute"
+                    time.sleep(0.2)
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def page():
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "CI needs Chromium: apt install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+        page.set_default_timeout(60_000)
+        page.errors = []
+        page.on("console", lambda message: page.errors.append(f"{message.text} ({message.location.get('url')})")
+                if message.type == "error" and not message.location.get("url", "").endswith(PROBES) else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        yield page
+        browser.close()
+
+
+def settled(page, heading: str) -> None:
+    """Waits until the page of that heading is drawn and checks that nothing on it broke."""
+    page.get_by_role("heading", name=heading, exact=True).wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert "Traceback" not in page.content()
+
+
+def keep(page, name: str) -> None:
+    height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+    page.set_viewport_size({"width": 1280, "height": min(height + 80, 5000)})
+    page.wait_for_timeout(1500)  # charts are drawn anew at their size
+    OUTPUT.mkdir(exist_ok=True)
+    page.screenshot(path=OUTPUT / f"{name}.png")
+    page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+def test_both_pages_work_in_a_browser(fill, server, page):
+    fill("quickstart", status=lambda trial: None if trial.entry.regularizer == "curvature" and trial.seed == 2 else "finished")
+    fill("guo-fashion-binary", seeds=3)
+    page.goto(server)
+    settled(page, "Leaderboard")
+    page.locator("[data-testid=stDataFrame]").first.wait_for()
+    assert page.locator(".js-plotly-plot").count() == 1
+    keep(page, "leaderboard")
+
+    page.get_by_role("combobox", name="Track").click()  # the track picker
+    page.get_by_role("option", name="guo-fashion-binary").click()
+    page.get_by_role("heading", name="LeNet-5").wait_for()
+    settled(page, "Leaderboard")
+    assert "track=guo-fashion-binary" in page.url
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert download.value.path().read_text().startswith("track,architecture,rank,regularizer,lambda,")
+
+    page.get_by_role("link", name="Equivalence").click()
+    settled(page, "Equivalence")
+    page.get_by_text("The largest measured gap").wait_for()
+    page.locator(".js-plotly-plot").nth(5).wait_for()  # clean accuracy and five threats
+    keep(page, "equivalence")
+
+    page.goto(f"{server}/equivalence?track=guo-fashion-binary&architecture=lenet_5&method=curvature&method=none")  # a deep link
+    settled(page, "Equivalence")
+    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == ["none", "curvature"]
+    assert page.get_by_text("LeNet-5").first.is_visible()
+    assert page.errors == []
+
+
+def test_the_open_page_follows_a_run(fill, server, page):
+    page.goto(server)
+    settled(page, "Leaderboard")
+    page.get_by_text("No results of this track yet").wait_for()
+    fill("quickstart", seeds=1)
+    page.get_by_text("over 1 of 3 seeds").wait_for()  # without a reload
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert page.errors == []

@@ -1,0 +1,218 @@
+"""Every page, run without a browser, on every state that a database can be in."""
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from benchmark.rank import standings
+from benchmark.runner import DATABASE
+from registry.load import Registry
+
+APP = Path(__file__).resolve().parents[2] / "leaderboard_app" / "app.py"
+PAGES = sorted(f"app_pages/{path.name}" for path in (APP.parent / "app_pages").glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches():
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def opened(page: str = "app_pages/leaderboard.py", **query) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    if page != "app_pages/leaderboard.py":
+        app.switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+    return app
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.markdown, app.info, app.warning, app.error, app.caption, app.text, app.title, app.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_database_every_page_says_what_to_run(home, page):
+    app = opened(page)
+    assert not app.exception
+    if page not in ("app_pages/method.py", "app_pages/submit.py", "app_pages/theory.py"):  # these have more to show
+        assert "regbench run quickstart" in texts(app)
+    assert not home.exists()  # reading makes nothing
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_database_is_as_good_as_none(home, page):
+    home.mkdir()
+    duckdb.connect(str(home / DATABASE)).close()
+    assert not opened(page).exception
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("track", ["quickstart", "guo-fashion-binary"])
+def test_every_page_shows_a_filled_database(fill, page, track):
+    fill(track, seeds=2)
+    app = opened(page, track=track)
+    assert not app.exception
+    assert not app.warning
+
+
+def spoiled(trial):
+    """Diverged, missing and failed trials of every method but two."""
+    fate = (trial.seed + int(10 * trial.entry.strength)) % 4
+    return "finished" if trial.entry.regularizer in ("none", "jacobian") else ["finished", "diverged", None, "failed"][fate]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_malformed_rows_break_no_page(fill, home, page):
+    fill("quickstart", status=spoiled)
+    with duckdb.connect(str(home / DATABASE)) as connection:
+        connection.execute("UPDATE score SET value = 'nan' WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0")
+        connection.execute("""UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1, -1] WHERE hash(trial_key) % 2 = 0""")
+        connection.execute("""UPDATE example SET "values" = [] WHERE hash(trial_key) % 5 = 0""")
+        connection.execute("UPDATE trial SET train_seconds = 'nan' WHERE regularizer = 'none'")
+    assert not opened(page).exception
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_that_is_no_database_gives_one_line_that_says_what_to_do(home, page):
+    home.mkdir()
+    (home / DATABASE).write_bytes(b"no database" * 100)
+    app = opened(page)
+    assert not app.exception
+    if page != "app_pages/submit.py":
+        assert any("regbench collect" in warning.value for warning in app.warning)
+
+
+def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monkeypatch):
+    fill("quickstart", seeds=1)
+    monkeypatch.setattr("leaderboard_app.queries.PATIENCE", 0.2)
+    hold = f"import duckdb, sys; c = duckdb.connect({str(home / DATABASE)!r}); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        app = opened()
+        holder.stdin.close()
+    assert not app.exception
+    [warning] = app.warning
+    assert f"process {holder.pid}" in warning.value.replace("\\", "")
+
+
+def tables(app: AppTest) -> pd.DataFrame:
+    return pd.concat([frame.value for frame in app.dataframe if "Rank" in frame.value.columns])
+
+
+@pytest.mark.parametrize("name", ["quickstart", "guo-fashion-binary"])
+def test_the_table_equals_the_standings(fill, name):
+    trials = fill(name, seeds=3, status=lambda trial: None if trial.entry.regularizer == "curvature" and trial.seed else "finished")
+    track = Registry().track(name)
+    table = standings(track, trials, fill.store.scores({trial.key for trial in trials}))
+    shown = tables(opened(track=name))
+    assert shown["Method"].tolist() == table["regularizer"].tolist()
+    assert shown["Rank"].tolist() == table["rank"].tolist()
+    assert shown["Note"].dropna().tolist() == table["why"].tolist()
+    labels = {"clean": "Clean", "pgd-inf-0.1": "PGD ℓ∞ ε=0.1", "deepfool-2": "DeepFool ℓ2", "lambda": "λ", "cost": "Cost ×"}
+    for column, heading in labels.items():
+        np.testing.assert_array_equal(shown[heading].astype(float), table[column].astype(float))
+
+
+def test_the_page_shows_what_rank_prints(fill, home):
+    fill("quickstart")
+    printed = subprocess.run([sys.executable, "-m", "benchmark", "rank", "quickstart", "--json"], capture_output=True, text=True,
+                             check=True, cwd=APP.parents[1])
+    rows = pd.DataFrame(json.loads(printed.stdout))
+    shown = tables(opened())
+    assert shown["Method"].tolist() == rows["regularizer"].tolist()
+    np.testing.assert_allclose(shown["PGD ℓ∞ ε=0.1"].astype(float), rows["pgd-inf-0.1"].astype(float), rtol=1e-12)
+    np.testing.assert_allclose(shown["λ"].astype(float), rows["lambda"].astype(float), rtol=1e-12)
+
+
+def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
+    fill("quickstart", seeds=1)
+    fill("guo-fashion-binary", seeds=1)
+    app = opened(track="guo-fashion-binary")
+    assert app.selectbox[0].value == "guo-fashion-binary"
+    assert len(tables(app)) == 10  # five methods on two architectures
+    app.selectbox[0].select("quickstart").run()
+    assert app.query_params["track"] == ["quickstart"]
+    assert len(tables(app)) == 6
+    app.switch_page("app_pages/equivalence.py").run()
+    assert app.selectbox[0].value == "quickstart"  # remembered from page to page
+
+
+def test_a_link_to_an_unknown_track_names_the_nearest(fill):
+    app = opened(track="quickstrat")
+    assert not app.exception
+    assert "did you mean 'quickstart'" in app.warning[0].value.replace("\\", "")
+
+
+def test_search_and_filter_keep_the_rows_that_match(fill):
+    fill("quickstart", status=lambda trial: None if trial.entry.regularizer == "curvature" else "finished")
+    app = opened()
+    app.text_input[0].set_value("LIPSCHITZ").run()
+    assert tables(app)["Method"].tolist() == ["cross_lipschitz"]
+    app.text_input[0].set_value("incomplete").run()
+    assert tables(app)["Method"].tolist() == ["curvature"]
+    app.toggle[0].set_value(True).run()
+    assert "No method matches" in texts(app)
+
+
+def test_nothing_in_the_database_reaches_the_page_as_html(fill, home):
+    fill("quickstart", status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished")
+    for page in PAGES:
+        app = opened(page)
+        assert not any(getattr(element, "allow_html", False) for element in app.markdown)
+        for element in (*app.markdown, *app.info, *app.warning, *app.caption):
+            assert "<b>memory" not in element.value.replace(r"\<b\>memory", "")
+
+
+def test_the_pages_load_no_torch(home):
+    check = (f"import sys\nfrom streamlit.testing.v1 import AppTest\napp = AppTest.from_file({str(APP)!r}, default_timeout=60).run()\n"
+             f"for page in {PAGES!r}:\n    app.switch_page(page).run()\n    assert not app.exception, app.exception\n"
+             "assert 'torch' not in sys.modules, 'torch was imported'")
+    done = subprocess.run([sys.executable, "-c", check], cwd=APP.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_equivalence_page_says_the_largest_gap_and_where_it_is(fill):
+    trials = fill("guo-fashion-binary", seeds=3)
+    app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
+    scores = fill.store.scores({trial.key for trial in trials})
+    mine = scores[(scores["architecture"] == "lenet_300_100") & (scores["split"] == "test")
+                  & scores["metric"].isin(["accuracy", "robust_accuracy"])]
+    means = mine.groupby(["regularizer", "threat", "lambda"])["value"].mean()
+    gaps = (means["jacobian"] - means["cross_lipschitz"]).abs()
+    threat, strength = gaps.idxmax()
+    [said] = [element.value for element in app.markdown if element.value.startswith("Of accuracy:")]
+    assert f"**{100 * gaps.max():.1f} points**" in said
+    assert f"at λ = {strength:g}:" in said
+    assert {"clean": "clean accuracy", "fgsm": "FGSM", "pgd": "PGD"}[threat.split("-")[0]] in said
+
+
+def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
+    fill("quickstart", seeds=2, status=lambda trial: "finished" if trial.entry.regularizer in ("none", "jacobian") else None)
+    app = opened("app_pages/equivalence.py")
+    assert not app.exception
+    assert "no matched λ" in texts(app)
+    assert "`cross_lipschitz` at none" in texts(app)
+
+
+def test_a_margin_changes_the_verdict(fill):
+    fill("guo-fashion-binary", seeds=3)
+    app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
+    app.number_input[0].set_value(50.0).run()
+    assert "FGSM ℓ∞ ε\\=0\\.1: equivalent at every λ." in texts(app)
+    app.number_input[0].set_value(0.1).run()
+    assert "FGSM ℓ∞ ε\\=0\\.1: equivalent at every λ." not in texts(app)
+    assert math.isclose(app.number_input[0].value, 0.1)
