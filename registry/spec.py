@@ -211,6 +211,8 @@ class Threat(Spec):
         for field in ("epsilon", "steps", "step_size", "restarts", "loss"):
             if getattr(self, field) is not None and field not in customary:
                 raise ValueError(f"{self.attack} has no {field}")
+        if "epsilon" not in customary and self.norm != "2":
+            raise ValueError(f"{self.attack} measures ℓ2 perturbations; set norm = \"2\"")
         return self
 
     @property

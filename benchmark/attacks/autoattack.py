@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from registry.spec import InputError, Norm
 
-from .frozen import Model
+from .frozen import Model, frozen
 
 if TYPE_CHECKING:
     from pyautoattack import AutoAttack
@@ -39,7 +39,7 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
     result depends on the examples beside it and on the batch size. The global random state is left as it was.
 
     Args:
-        model: images [N,C,H,W] → logits [N,K]; its parameters take no gradient (see `frozen`).
+        model: images [N,C,H,W] → logits [N,K].
         x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
         y: [N] class indices.
     Returns:
@@ -51,25 +51,26 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
     """
     if norm == "2" and x.shape[2] < 5:
         raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
-    with torch.no_grad():
+    with torch.no_grad(), frozen(model):
         logits = torch.cat([model(part) for part in x.float().split(batch_size)])
     # Logits that aren't finite would break the package's bookkeeping, and are wrong answers already.
     usable = logits.isfinite().all(1)
     attacker = assemble(model, logits.shape[1], epsilon, norm, seed, x.device)
     adversarial, misclassified = x.clone(), ~usable
-    with _log() as messages, _unchanged_process(x.device):
+    # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the package's own bits.
+    with frozen(model), _log() as messages, _unchanged_process(x.device):
         if usable.any():
             clean = x[usable].float()
             found, predicted = attacker.run_standard_evaluation(clean, y[usable], batch_size=batch_size)
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
             adversarial[usable] = found.to(x.dtype).where(moved, x[usable])
             misclassified[usable] = predicted != y[usable]
-    targeted = "apgd-t" in attacker.attacks_to_run
+    members = list(attacker.attacks_to_run or ())
     return adversarial, misclassified, {
         "package": f"pyautoattack {version('pyautoattack')}",
         "version": attacker.version,
-        "attacks": list(attacker.attacks_to_run),
-        "target_classes": attacker.apgd_targeted.n_target_classes if targeted else 0,
+        "attacks": members,
+        "target_classes": attacker.apgd_targeted.n_target_classes if "apgd-t" in members else 0,
         "seed": seed,
         "batch_size": batch_size,
         "warnings": by_kind(messages),

@@ -97,7 +97,7 @@ def test_the_model_the_random_state_and_the_tracer_are_left_as_they_were(monkeyp
     model = network(3, 1).train()
     x, y = examples(model, 1, 3, 6)
     state, tracer = torch.get_rng_state(), sys.gettrace()
-    attack(Threat(attack="autoattack", epsilon=0.02), model, x, y, seed=0)
+    module.autoattack(model, x, y, 0.02, seed=0)
     assert model.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
     assert torch.equal(torch.get_rng_state(), state)
