@@ -46,16 +46,16 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, d
             complete = plan.done + sum(counts.values())
             if not live and not as_json and (time.monotonic() - told > LINE_EVERY or complete == len(plan.trials)):
                 told = time.monotonic()
-                left = (told - start) / sum(counts.values()) * (len(plan.trials) - complete)
-                print(f"{complete}/{len(plan.trials)} trials, about {left:.0f} s left; last {last}", file=sys.stderr,
-                      flush=True)
+                ran, left = sum(counts.values()), len(plan.trials) - complete
+                # The first trials also wait for the workers to start: too few say nothing about the rest.
+                eta = f", about {(told - start) / ran * left:.0f} s left" if ran > workers and left else ""
+                print(f"{complete}/{len(plan.trials)} trials{eta}; last {last}", file=sys.stderr, flush=True)
     seconds = time.monotonic() - start
     say(event="end", seconds=round(seconds, 1), **counts)
     if not as_json:
-        extra = ", ".join(f"{count} {status}" for status, count in counts.items() if count and status != "finished")
-        found = f", {harvested} of them found finished from an interrupted run" if harvested else ""
-        print(f"{len(plan.trials)} trials: {plan.done} were done{found}; {counts['finished']} ran in {seconds:.0f} s"
-              + (f"; {extra}" if extra else ""))
+        ran = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing was left to run"
+        found = f" ({harvested} of them by an interrupted run)" if harvested else ""
+        print(f"{len(plan.trials)} trials: {plan.done} were done{found}; {ran}, in {seconds:.0f} s")
     if failures:
         console.print("\n".join(f"{count} × {reason}" for reason, count in failures.items()), soft_wrap=True)
         console.print(f"tracebacks: {home}/<trial key>/error.txt; the same command tries failed trials again", soft_wrap=True)

@@ -151,7 +151,7 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
                 if images is not x:
                     step = step.at(images)
                 penalty = regularizer.penalty(step).mean()
-            except torch.linalg.LinAlgError:
+            except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
                 if bool(step.logits.isfinite().all()):
                     raise
                 status = "diverged"  # a decomposition refuses what other methods turn into a NaN
@@ -170,7 +170,7 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
             totals += torch.stack([loss, penalty, (logits.argmax(1) == y).double().mean()])
         if iteration % phase.per_epoch == 0 or iteration == phase.iterations:
             if regularizer is not None:
-                regularizer.after_epoch(model, weight)
+                regularizer.after_epoch(model, strength)
             passed = iteration % phase.per_epoch or phase.per_epoch
             mean = (totals / passed).tolist()
             totals.zero_()

@@ -55,6 +55,8 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
     start = time.perf_counter()
     layer_rows: tuple[Any, ...] = before.layers if before else ()
     if training.status == "finished":
+        if device == "cpu":
+            model = model.to(memory_format=torch.channels_last)  # an attack's convolutions are some 2 × faster
         have = {(score.threat, score.split, score.examples) for score in scores}
         missing = [part for part in trial.evaluation if part.id not in have]
         for new_scores, new_examples in evaluate(model, images, missing, seed=trial.seed):

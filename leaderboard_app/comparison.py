@@ -73,7 +73,8 @@ def equivalence(pairs: pd.DataFrame, margin: float, level: float = LEVEL) -> pd.
     "equivalent" (the interval lies within ±margin), "different" (it lies outside), "undecided" or "one seed".
     """
     found = pairs.copy()
-    tested = [_test(row.difference, row.deviation, row.seeds, margin, level) for row in pairs.itertuples()]
+    tested = [_test(float(row["difference"]), float(row["deviation"]), int(row["seeds"]), margin, level)
+              for row in pairs.to_dict("records")]
     found[["half_width", "p", "verdict"]] = pd.DataFrame(tested, columns=["half_width", "p", "verdict"], index=found.index)
     return found
 
@@ -96,4 +97,4 @@ def _test(difference: float, deviation: float, seeds: int, margin: float, level:
 def largest_gap(pairs: pd.DataFrame, columns: set[str]) -> pd.Series | None:
     """The row of `differences` whose methods lie furthest apart, among the columns given; None where there is none."""
     mine = pairs[pairs["column"].isin(columns)]
-    return None if mine.empty else mine.loc[mine["difference"].abs().idxmax()]
+    return None if mine.empty else mine.iloc[int(mine["difference"].abs().to_numpy().argmax())]

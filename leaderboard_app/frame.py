@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -29,28 +30,54 @@ def reading() -> Iterator[None]:
         st.stop()
 
 
+def _prepare(param: str, asked: Any, default: Any, fits: Callable[[Any], bool]) -> str:
+    """Sets a widget to what the address asks for, once: after that the user's choice holds. Returns the widget's key.
+
+    What was chosen is remembered from page to page, where Streamlit forgets both widgets and address.
+    """
+    key, remembered = f"widget {param}", f"chosen {param}"
+    if asked and asked != st.session_state.get(remembered) and fits(asked):
+        st.session_state[key] = asked
+    for value in (st.session_state.get(key), st.session_state.get(remembered), default):
+        if value is not None and fits(value):
+            st.session_state[key] = value
+            break
+    return key
+
+
+def _remember(param: str, value: Any) -> None:
+    st.session_state[f"chosen {param}"] = value
+    if value:
+        st.query_params[param] = value
+    else:
+        st.query_params.pop(param, None)
+
+
 def choose(label: str, options: Sequence[str], param: str, default: str, format_func: Callable[[str], str] = str) -> str:
-    """A select box whose value is in the page's address, and is remembered from page to page."""
-    remembered = f"chosen {param}"
+    """A select box whose value is in the page's address: a link to the address opens the same view."""
     asked = st.query_params.get(param)
-    if asked is not None and asked not in options:
+    if asked is not None and asked not in options and asked != st.session_state.get(f"chosen {param}"):
         st.warning(plain(nearest(asked, options, "one of these")))
-        asked = None
-    if asked is None:
-        asked = st.session_state.get(remembered)
-    if asked not in options:
-        asked = default if default in options else options[0]
-    chosen = st.selectbox(label, options, index=list(options).index(asked), format_func=format_func)
-    st.session_state[remembered] = st.query_params[param] = chosen
+    key = _prepare(param, asked, default if default in options else options[0], lambda value: value in options)
+    chosen = st.selectbox(label, options, key=key, format_func=format_func)
+    _remember(param, chosen)
     return chosen
 
 
 def choose_several(label: str, options: Sequence[str], param: str, default: Sequence[str]) -> list[str]:
     """The same for several values."""
-    asked = [value for value in st.query_params.get_all(param) if value in options] or list(default)
-    chosen = st.multiselect(label, options, default=asked, key=f"several {param} {' '.join(options)}")
-    st.query_params[param] = chosen
+    key = _prepare(param, st.query_params.get_all(param), list(default), lambda values: set(values) <= set(options))
+    chosen = st.multiselect(label, options, key=key)
+    _remember(param, chosen)
     return chosen
+
+
+def search(label: str, param: str, placeholder: str) -> str:
+    """The same for text."""
+    key = _prepare(param, st.query_params.get(param), "", lambda value: True)
+    text = st.text_input(label, key=key, placeholder=placeholder)
+    _remember(param, text)
+    return text
 
 
 def choose_track(allowed: Callable[[Track], bool] = lambda track: True, otherwise: str = "") -> Track:

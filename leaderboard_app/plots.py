@@ -12,6 +12,8 @@ from .palette import CONTROL, Style, ordered
 
 MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
 GRID = "rgba(128,128,128,0.25)"
+# An interval of few seeds may reach beyond what a share can be: the axis does not.
+SHARE = {"minallowed": -1, "maxallowed": 101}
 
 
 def figure(title: str, x: str, y: str, height: int = 380) -> go.Figure:
@@ -64,6 +66,7 @@ def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str
             hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>%{{y:.1f}}%{{customdata[1]}} %"
                           "<br>%{customdata[2]} seeds<extra></extra>")
     found.update_xaxes(type="log", **_log_ticks(positive["matched"]))
+    found.update_yaxes(autorangeoptions=SHARE)
     return found
 
 
@@ -100,6 +103,7 @@ def against_clean(curves: pd.DataFrame, column: str, styles: Mapping[str, Style]
             customdata=_details(rows),
             hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>clean %{{x:.1f}} %<br>%{{y:.1f}}%{{customdata[1]}} %"
                           "<br>%{customdata[2]} seeds<extra></extra>")
+    found.update_yaxes(autorangeoptions=SHARE)
     return found
 
 
@@ -128,7 +132,7 @@ def pareto(standings: pd.DataFrame, column: str, styles: Mapping[str, Style], ti
             error_x=_error(row["clean_half_width"], style), error_y=_error(row[f"{column}_half_width"], style),
             hovertemplate=f"{hover(method)}, λ = {row['lambda']:g}<br>clean %{{x:.1f}}{spread['clean']} %"
                           f"<br>robust %{{y:.1f}}{spread[column]} %<br>cost × {cost:.1f}<extra></extra>")
-    found.update_layout(legend={"itemsizing": "constant"})
+    found.update_layout(legend={"itemsizing": "constant"}, xaxis={"autorangeoptions": SHARE}, yaxis={"autorangeoptions": SHARE})
     return found
 
 

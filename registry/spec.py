@@ -331,7 +331,7 @@ class Trial(Spec):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Trial:
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("key", None)  # it is another trial's
+        vars(copied).pop("key", None)  # it is another trial's
         return copied
 
     @property

@@ -63,11 +63,8 @@ st.markdown(plain(f"Ranked by {quantity(track, track.headline)} on test images, 
 if seeds == 0:
     frame.nothing_yet(track)
 left, right = st.columns([3, 1], vertical_alignment="bottom")
-search = left.text_input("Search methods", st.query_params.get("search", ""), placeholder="part of a name, or of a note")
-if search:
-    st.query_params["search"] = search
-else:
-    st.query_params.pop("search", None)
+with left:
+    search = frame.search("Search methods", "search", "part of a name, or of a note")
 ranked_only = right.toggle("Ranked only")
 styles = frame.method_styles(track)
 for architecture in track.architectures:

@@ -194,6 +194,33 @@ def test_linearised_distances_of_flat_points_are_infinite_with_the_margins_sign(
         assert distance.tolist() == [math.inf, -math.inf]
 
 
+def test_gradients_that_agree_to_within_rounding_count_as_coincident():
+    torch.manual_seed(0)
+    row = torch.randn(40, 1, 50, dtype=torch.float64)
+    J = torch.cat([row, row / 3 * 3], dim=1)
+    logits, y = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(40, 2), torch.zeros(40, dtype=torch.long)
+    assert (J[:, 0] != J[:, 1]).any(1).all()
+    assert linearised_distance(logits, y, gram(J)).isposinf().all()
+
+
+def test_differences_of_float32_gradients_keep_the_precision_of_the_gradients():
+    torch.manual_seed(0)
+    first = torch.randn(5, 1, 100)
+    J = torch.cat([first, first + 1e-4 * torch.randn(5, 1, 100)], dim=1)
+    exact = (J[:, 0].double() - J[:, 1].double()).norm(dim=1)
+    assert_close(cross_lipschitz_binary(gram(J)).double(), exact, rtol=1e-6, atol=0)
+
+
+def test_norms_of_an_infinite_jacobian_are_nan_and_leave_the_other_examples_alone():
+    G = torch.eye(3, dtype=torch.float64).repeat(2, 1, 1)
+    G[0, 1, 1] = torch.inf
+    logits = torch.zeros(2, 3, dtype=torch.float64)
+    for norm in (spectral_norm(G), hessian_norm(G, logits)):
+        assert norm[0].isnan()
+        assert norm[1].isfinite()
+        assert norm[1] > 0
+
+
 def test_linearised_distances_ignore_a_class_that_does_not_move_and_are_0_at_a_tie():
     J = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]]).expand(2, 3, 2)
     logits, y = torch.tensor([[2.0, 1.9, 0.0], [2.0, 2.0, 0.0]]), torch.tensor([0, 0])
@@ -264,6 +291,15 @@ def test_an_example_whose_logits_diverged_is_nan_and_the_others_are_not():
     for name, column in example_measures(model, x, y).items():
         assert column[2].isnan(), name
         assert_close(column[[0, 1, 3, 4]], expected[name][[0, 1, 3, 4]])
+
+
+def test_example_measures_of_very_confident_examples_neither_vanish_nor_overflow():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
+    model[1].weight.data = torch.tensor([[60.0, 60.0], [0.0, 0.0]])
+    columns = example_measures(model, torch.ones(1, 1, 1, 2), torch.tensor([0]))  # margin 120, 1 − p_y = e⁻¹²⁰
+    nu = 60 * math.sqrt(2)
+    assert columns["quadratic_distance_2"].item() == pytest.approx(math.exp(60) * math.sqrt(2 * math.log(2)) / nu, rel=1e-5)
+    assert columns["linearised_distance_2"].item() == pytest.approx(120 / nu, rel=1e-6)
 
 
 def test_measures_of_a_thousand_classes_are_finite_and_consistent():

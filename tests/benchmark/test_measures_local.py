@@ -133,3 +133,11 @@ def test_loss_variation_is_never_negative_grows_with_the_ball_and_leaves_the_mod
     assert net.training
     assert all(parameter.grad is None for parameter in net.parameters())
     assert_close(maximal_loss_variation(net, x, y, 0.0), torch.zeros(5, dtype=torch.float64))
+
+
+def test_loss_variation_counts_the_best_point_visited_not_the_last():
+    def model(images: Tensor) -> Tensor:  # the label's logit is least at .57: a step of .1 passes it, the next one returns
+        return torch.cat([100 * (images.flatten(1) - 0.57).square(), torch.zeros(len(images), 1, dtype=images.dtype)], dim=1)
+    x, y = torch.full((1, 1, 1, 1), 0.5, dtype=torch.float64), torch.tensor([0])
+    expected = math.log1p(math.exp(-0.09)) - math.log1p(math.exp(-0.49))
+    assert maximal_loss_variation(model, x, y, epsilon=0.1, steps=2).item() == pytest.approx(expected)

@@ -90,7 +90,8 @@ def test_forty_methods_all_look_different():
     assert len({(style.colour, style.dash, style.symbol) for style in found.values()}) == 41  # the control included
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a_b *c* [link](http://x)", "$x$ :red[y] # z", "1. one", "`a", "&lt;"])
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a_b *c* [link](http://x)", "$x$ :red[y] # z", "1. one", "`a",
+                                  "&lt;"])
 def test_foreign_text_is_escaped_for_markdown_and_for_plotly(text):
     stripped = plain(text).replace("\\", "")
     assert stripped == text

@@ -39,11 +39,13 @@ SPOILT_TRACKS = {
     "an unknown dataset": ('"digits"', '"digit"', "dataset 'digit' is not registered; did you mean 'digits'?"),
     "a class that there is not": ('"digits"', '"digits:1,10"', "labels from 0 to 9"),
     "a duplicate entry": ("[0.01, 0.1, 0.4]", "[0.01, 0.1, 0.1]", "digits/lenet_300_100/input_gradient/0.1 is given twice"),
-    "a λ for the control": ('regularizer = "none"', 'regularizer = "none"\nlambda = 0.1', "entry 1: lambda: 'none' is a control"),
+    "a λ for the control": ('regularizer = "none"', 'regularizer = "none"\nlambda = 0.1',
+                            "entry 1: lambda: 'none' is a control"),
     "an unknown attack": ('attack = "deepfool"', 'attack = "deepfol"', "threats 4: attack: "),
     "a setting the attack has not": ('attack = "deepfool", norm = "2"', 'attack = "deepfool", norm = "2", restarts = 3',
                                      "threats 4: deepfool has no restarts"),
-    "a headline that is no threat": ('headline = "pgd-inf-0.1"', 'headline = "pgd-inf-0.2"', "'pgd-inf-0.2' is none of the threats"),
+    "a headline that is no threat": ('headline = "pgd-inf-0.1"', 'headline = "pgd-inf-0.2"',
+                                     "'pgd-inf-0.2' is none of the threats"),
     "a threat given twice": ("epsilon = 0.5", "epsilon = 0.5, steps = 20 }, { attack = \"pgd\", norm = \"2\", epsilon = 0.5",
                              "pgd-2-0.5 is given twice"),
     "another name than the file's": ('name = "quickstart"', 'name = "slowstart"', "must be the file's, 'quickstart'"),
@@ -75,13 +77,13 @@ def test_a_file_without_readable_content_is_refused(registry_copy, content, expe
 
 def test_a_card_under_another_folder_name_is_refused(registry_copy):
     (registry_copy / "regularizers" / "jacobian").rename(registry_copy / "regularizers" / "jacobi")
-    with pytest.raises(InputError, match="must be the folder's, 'jacobi'"):
+    with pytest.raises(InputError, match="must be the folder's"):
         reading(registry_copy).regularizer("jacobi")
 
 
 def test_a_card_without_code_is_refused(registry_copy):
     (registry_copy / "regularizers" / "jacobian" / "regularizer.py").unlink()
-    with pytest.raises(InputError, match="has no regularizer.py"):
+    with pytest.raises(InputError, match="has no regularizer"):
         reading(registry_copy).regularizer("jacobian")
 
 
@@ -90,7 +92,7 @@ def test_a_card_without_code_is_refused(registry_copy):
     ("digits/*/jacobain/*", "no track and no entry matches"),
 ])
 def test_a_selector_that_names_nothing_is_refused_with_the_nearest(selector, expected):
-    with pytest.raises(InputError, match="digits/|quickstart") as caught:
+    with pytest.raises(InputError, match=r"digits/|quickstart") as caught:
         Registry().select([selector])
     assert expected in str(caught.value)
 
