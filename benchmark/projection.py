@@ -46,7 +46,7 @@ def clip_singular_values(weight: Tensor, bound: float, groups: int = 1, frequenc
     A = transfer(grouped, n)
     exceeding = torch.linalg.matrix_norm(A) > bound  # cheap: the Frobenius norm bounds the spectral norm
     U, S, Vh = torch.linalg.svd(A[exceeding], full_matrices=False)
-    if not bool((S > bound).any()):
+    if S.numel() == 0 or S.max() <= bound:
         return weight
     A = A.clone()
     A[exceeding] = U * S.clamp(max=bound)[:, None] @ Vh

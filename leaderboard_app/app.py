@@ -15,6 +15,12 @@ from registry.load import shown  # noqa: E402
 PAGES = [
     st.Page("app_pages/leaderboard.py", title="Leaderboard", default=True),
     st.Page("app_pages/equivalence.py", title="Equivalence"),
+    st.Page("app_pages/margins.py", title="Margins"),
+    st.Page("app_pages/robustness.py", title="Robustness curves"),
+    st.Page("app_pages/theory.py", title="Theory"),
+    st.Page("app_pages/method.py", title="Method"),
+    st.Page("app_pages/runs.py", title="Runs"),
+    st.Page("app_pages/submit.py", title="Submit"),
 ]
 
 seen = queries.version()

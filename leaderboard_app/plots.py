@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from benchmark.rank import half_width
+
 from .labels import hover
 from .palette import CONTROL, Style, ordered
 
@@ -38,15 +40,16 @@ def _log_ticks(values: pd.Series) -> dict:
     return {"tickvals": ticks.tolist(), "ticktext": [f"{tick:g}" for tick in ticks], "tickangle": 0}
 
 
-def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str, x: str, y: str) -> go.Figure:
-    """One line a method over λ on a log axis, with its 95 % band over seeds, in percent.
+def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str, x: str, y: str, *,
+                   scale: float = 100) -> go.Figure:
+    """One line a method over λ on a log axis, with its 95 % band over seeds, in percent (or times `scale`).
 
     λ = 0 has no place on a log axis: a method without any other λ (the control) is a horizontal line.
 
     Args:
         curves: as `comparison.curves` gives them, of one column.
     """
-    found = figure(title, x, y)
+    found, form = figure(title, x, y), ".1f" if scale == 100 else ".3g"
     positive = curves[curves["matched"] > 0]
     for method in ordered(curves["method"]):
         style, rows = styles[method], positive[positive["method"] == method].sort_values("matched")
@@ -54,30 +57,32 @@ def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str
             control = curves[curves["method"] == method].iloc[0]
             if len(positive):
                 ends = [positive["matched"].min(), positive["matched"].max()]
-                found.add_scatter(x=ends, y=[100 * control["mean"]] * 2, mode="lines", name=hover(method),
+                found.add_scatter(x=ends, y=[scale * control["mean"]] * 2, mode="lines", name=hover(method),
                                   line={"color": style.colour, "dash": style.dash, "width": 2},
-                                  hovertemplate=f"{hover(method)}, λ = 0<br>%{{y:.1f}} %<extra></extra>")
+                                  hovertemplate=f"{hover(method)}, λ = 0<br>%{{y:{form}}}<extra></extra>")
             continue
-        _band(found, rows, style, method)
+        _band(found, rows, style, method, scale)
         found.add_scatter(
-            x=rows["matched"], y=100 * rows["mean"], mode="lines+markers", name=hover(method), legendgroup=method,
+            x=rows["matched"], y=scale * rows["mean"], mode="lines+markers", name=hover(method), legendgroup=method,
             line={"color": style.colour, "dash": style.dash, "width": 2},
-            marker={"symbol": style.symbol, "size": 8, "color": style.colour}, customdata=_details(rows),
-            hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>%{{y:.1f}}%{{customdata[1]}} %"
+            marker={"symbol": style.symbol, "size": 8, "color": style.colour}, customdata=_details(rows, scale),
+            hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>%{{y:{form}}}%{{customdata[1]}}"
                           "<br>%{customdata[2]} seeds<extra></extra>")
     found.update_xaxes(type="log", **_log_ticks(positive["matched"]))
-    found.update_yaxes(autorangeoptions=SHARE)
+    if scale == 100:
+        found.update_yaxes(autorangeoptions=SHARE)
     return found
 
 
-def _details(rows: pd.DataFrame) -> np.ndarray:
-    widths = [f" ± {100 * width:.1f}" if np.isfinite(width) else "" for width in rows["half_width"]]
+def _details(rows: pd.DataFrame, scale: float = 100) -> np.ndarray:
+    form = ".1f" if scale == 100 else ".2g"
+    widths = [f" ± {scale * width:{form}}" if np.isfinite(width) else "" for width in rows["half_width"]]
     return np.array([[f"{value:g}" for value in rows["lambda"]], widths, rows["seeds"].astype(str)], dtype=object).T
 
 
-def _band(found: go.Figure, rows: pd.DataFrame, style: Style, method: str) -> None:
+def _band(found: go.Figure, rows: pd.DataFrame, style: Style, method: str, scale: float) -> None:
     rows = rows[rows["half_width"].notna()]
-    low, high = 100 * (rows["mean"] - rows["half_width"]), 100 * (rows["mean"] + rows["half_width"])
+    low, high = scale * (rows["mean"] - rows["half_width"]), scale * (rows["mean"] + rows["half_width"])
     if len(rows):
         found.add_scatter(x=[*rows["matched"], *rows["matched"][::-1]], y=[*high, *low[::-1]], fill="toself", mode="lines",
                           fillcolor=style.band, line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=method,
@@ -167,4 +172,39 @@ def lipschitz_against_cross(points: pd.DataFrame, classes: int, styles: Mapping[
                           hovertemplate=f"{hover(method)}, %{{customdata}}<br>µ² = %{{x:.3g}}<br>Ω = %{{y:.3g}}<extra></extra>")
     found.update_xaxes(type="log", **_log_ticks(rows["squared"]))
     found.update_yaxes(type="log", **_log_ticks(rows["cross"]))
+    return found
+
+
+def gap_curves(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """"accuracy" and "gap" (test less train loss, nats) over λ, each as `against_lambda` takes it.
+
+    Args:
+        rows: as `benchmark.rank.labelled` gives them, of one architecture.
+    """
+    clean = rows[(rows["status"] == "finished") & (rows["threat"] == "clean") & np.isfinite(rows["value"].astype(float))]
+    index = ["regularizer", "lambda", "seed"]
+    accuracy = clean[(clean["metric"] == "accuracy") & (clean["split"] == "test")].set_index(index)["value"]
+    loss = clean[clean["metric"] == "loss"].pivot_table(index=index, columns="split", values="value")
+    gap = loss["test"] - loss["train"] if {"test", "train"} <= set(loss) else pd.Series(dtype=float, index=loss.index)
+    found = {}
+    for name, values in (("accuracy", accuracy), ("gap", gap.dropna())):
+        table = values.rename("value").reset_index()
+        table = table.assign(matched=table["lambda"], method=table["regularizer"])
+        grouped = table.groupby(["method", "matched", "lambda"])["value"]
+        found[name] = grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+    return found
+
+
+def layer_spread(layers: pd.DataFrame, colours: Mapping[float, str]) -> go.Figure:
+    """Standard deviation of each layer's singular values, mean over seeds, one line a λ (Wen et al. 2020).
+
+    Args:
+        layers: columns lambda, layer, metric, value.
+    """
+    found = figure("Spread of singular values", "Layer", "Standard deviation of σ")
+    mine = layers[layers["metric"] == "sigma_std"]
+    for strength, colour in colours.items():
+        means = mine[mine["lambda"] == strength].groupby("layer", sort=True)["value"].mean()
+        found.add_scatter(x=means.index, y=means, mode="lines+markers", name=f"λ = {strength:g}", line={"color": colour},
+                          hovertemplate=f"λ = {strength:g}<br>%{{x}}: %{{y:.3g}}<extra></extra>")
     return found

@@ -99,3 +99,30 @@ def examples(keys: Iterable[str], metric: str, split: str = "test", threat: str 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) -> pd.DataFrame:
     return Store(database(), PATIENCE).examples(keys, metric, split)
+
+
+def layers(keys: Iterable[str]) -> pd.DataFrame:
+    """Per-layer singular values: columns key, layer, kind, metric, value."""
+    return _table(version(), "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
+                             "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric", tuple(sorted(set(keys))))
+
+
+def trial_rows(keys: Iterable[str]) -> pd.DataFrame:
+    """What is known of each trial, provenance and all."""
+    return _table(version(), "SELECT * FROM trial WHERE list_contains($keys, key)", tuple(sorted(set(keys))))
+
+
+def attempts(keys: Iterable[str]) -> pd.DataFrame:
+    """Every run of the trials, the latest first, also those that failed."""
+    return _table(version(), "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
+                             "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key", tuple(sorted(set(keys))))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
+    return Store(database(), PATIENCE).query(sql, keys=list(keys))
+
+
+def plan(track: Track) -> runner.Plan:
+    """What `regbench plan` counts: the track's trials and their references, and those that are still to run."""
+    return runner.plan(trials(track), Store(database(), PATIENCE))

@@ -186,19 +186,31 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},  # step_size: 2.5 ε / steps
     "deepfool": {"norm": "2", "steps": 50},
     "carlini_wagner": {"norm": "2", "steps": 200},
+    "apgd": {"norm": "inf", "epsilon": 0.1},  # AutoAttack's first members: APGD-CE and, from four classes on, APGD-T
     "autoattack": {"norm": "inf", "epsilon": 0.1},
 }
 
+HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
+
+# How far an evaluation can be believed, rising. Every track's own threats are the quick tier, on its fixed subset; each
+# further tier adds its attack under the headline's norm and ε on the whole test set.
+Tier = Literal["quick", "standard", "verified"]
+TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "verified": "autoattack"}
+
 
 class Threat(Spec):
-    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value."""
-    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "autoattack"]
+    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
+
+    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no part of the id.
+    """
+    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
     norm: Norm
     epsilon: Positive | None = None
     steps: Count | None = None
     step_size: Positive | None = None
     restarts: Count | None = None
     loss: Literal["ce", "margin"] | None = None
+    examples: Count | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -224,6 +236,30 @@ class Threat(Spec):
             if value != ATTACKS[self.attack].get(field):
                 parts.append(f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}")
         return "-".join(parts)
+
+
+class Curve(Spec):
+    """One attack over a grid of ε, for a curve of accuracy against ε: run in one pass, a threat for each ε."""
+    attack: Literal["fgsm", "pgd"]
+    norm: Norm
+    epsilons: tuple[Positive, ...] = Field(min_length=1)
+    steps: Count | None = None
+    step_size: Positive | None = None
+    restarts: Count | None = None
+    loss: Literal["ce", "margin"] | None = None
+    examples: Count | None = None
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Curve:
+        if list(self.epsilons) != sorted(set(self.epsilons)):
+            raise ValueError("epsilons must rise and differ")
+        _ = self.threats
+        return self
+
+    @property
+    def threats(self) -> tuple[Threat, ...]:
+        settings = self.model_dump(exclude={"epsilons"}, exclude_none=True)
+        return tuple(Threat(**settings, epsilon=epsilon) for epsilon in self.epsilons)
 
 
 class Recipe(Spec):
@@ -285,8 +321,8 @@ class Entry(Spec):
 
 
 class Part(Spec):
-    """One part of an evaluation: accuracy ("clean"), per-example measures ("measures") or a threat, on the first
-    `examples` images of a split's fixed order."""
+    """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be believed ("honesty"),
+    per-example measures ("measures") or a threat, on the first `examples` images of a split's fixed order."""
     name: str
     split: Literal["train", "validation", "test"]
     examples: Count
@@ -378,6 +414,7 @@ class Track(Spec):
     architectures: tuple[str, ...] = Field(min_length=1)
     seeds: Count
     threats: tuple[Threat, ...] = Field(min_length=1)
+    curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
     headline: str  # the id of the threat that ranks
     clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
     recipe: Recipe
@@ -413,10 +450,34 @@ class Track(Spec):
     def evaluation(self) -> tuple[Part, ...]:
         """What is measured on each of the track's models. Only the headline threat is needed on validation images."""
         clean = [Part(name="clean", split=split, examples=self.test_examples) for split in ("train", "validation", "test")]
-        headline = [Part(name=threat.id, split="validation", examples=self.test_examples, threat=threat)
-                    for threat in self.threats if threat.id == self.headline]
-        threats = [Part(name=threat.id, split="test", examples=self.test_examples, threat=threat) for threat in self.threats]
-        return (*clean, *headline, *threats, Part(name="measures", split="test", examples=self.measure_examples))
+        headline = [self._part(threat, "validation") for threat in self.threats if threat.id == self.headline]
+        threats = [self._part(threat) for threat in self.threats]
+        curves = [self._part(threat) for curve in self.curves for threat in curve.threats]
+        honesty = Part(name="honesty", split="test", examples=min(HONESTY_EXAMPLES, self.test_examples))
+        measures = Part(name="measures", split="test", examples=self.measure_examples)
+        return tuple(dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures)))
+
+    def _part(self, threat: Threat, split: Literal["validation", "test"] = "test") -> Part:
+        examples = min(threat.examples or self.test_examples, self.test_examples)
+        return Part(name=threat.id, split=split, examples=examples, threat=threat.model_copy(update={"examples": None}))
+
+    @property
+    def headline_threat(self) -> Threat:
+        return next(threat for threat in self.threats if threat.id == self.headline)
+
+    def tier_part(self, tier: Tier, test_size: int) -> Part:
+        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole test set.
+
+        Raises InputError where the headline has no ε, or the tier has no attack.
+        """
+        headline = self.headline_threat
+        if tier not in TIER_ATTACKS:
+            raise InputError(f"tier: {tier!r} adds no attack; give {' or '.join(TIER_ATTACKS)}")
+        if headline.epsilon is None:
+            raise InputError(f"track {self.name}: tier {tier!r} needs a headline threat with an epsilon, which "
+                             f"{headline.id} has not")
+        threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
+        return Part(name=threat.id, split="test", examples=test_size, threat=threat)
 
 
 class Method(Spec):

@@ -1,15 +1,20 @@
 """AutoAttack as the package `pyautoattack` runs it (Croce & Hein 2020): the one file that builds it."""
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from registry.spec import InputError, Norm
@@ -30,42 +35,61 @@ WARNINGS = {
 }
 
 
+WHITE_BOX = ("apgd-ce", "apgd-t")
+
+
 def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int,
-               batch_size: int = 250) -> tuple[Tensor, Tensor, dict[str, Any]]:
+               batch_size: int = 250, only: Collection[str] | None = None, checkpoint: Path | None = None
+               ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9, K−1) classes.
 
     For K = 2 and 3, where the DLR loss or its targeted form isn't defined: APGD-CE, FAB and Square, with the package's
-    own five restarts. The package draws its random numbers for a batch as a whole: here, and only here, an example's
+    own five restarts. Each member runs on what those before it left, as in the package, so that the results are those of
+    one call of it. The package draws its random numbers for a batch as a whole: here, and only here, an example's
     result depends on the examples beside it and on the batch size. The global random state is left as it was.
 
     Args:
         model: images [N,C,H,W] → logits [N,K].
         x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
         y: [N] class indices.
+        only: run just these of the members, e.g. WHITE_BOX.
+        checkpoint: a file that is rewritten after each member; an interrupted run of the same attack goes on from it.
     Returns:
         adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified [N], the package's
         own verdict, True also where logits aren't finite; info: package, version, attacks, target classes,
-        seed, batch size, and `warnings`, the distinct messages of the package's log by kind (a key of WARNINGS).
+        seed, batch size, `robust`, the share of examples that stood after each member, and `warnings`, the distinct
+        messages of the package's log by kind (a key of WARNINGS).
     Raises:
         InputError: ℓ2 on images of fewer than 5 rows, for which Square has no start.
     """
-    if norm == "2" and x.shape[2] < 5:
-        raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
     with torch.no_grad(), frozen(model):
         logits = torch.cat([model(part) for part in x.float().split(batch_size)])
     # Logits that aren't finite would break the package's bookkeeping, and are wrong answers already.
     usable = logits.isfinite().all(1)
     attacker = assemble(model, logits.shape[1], epsilon, norm, seed, x.device)
-    adversarial, misclassified = x.clone(), ~usable
+    members = [member for member in attacker.attacks_to_run or () if only is None or member in only]
+    if norm == "2" and x.shape[2] < 5 and "square" in members:
+        raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
+    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)}"
+    adversarial, misclassified, robust, before = _resumed(checkpoint, identity) or (x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the package's own bits.
     with frozen(model), _log() as messages, _unchanged_process(x.device):
-        if usable.any():
-            clean = x[usable].float()
-            found, predicted = attacker.run_standard_evaluation(clean, y[usable], batch_size=batch_size)
+        messages += before
+        for member in members:
+            left = (~misclassified).nonzero()[:, 0]
+            if member in robust or not len(left):
+                continue
+            clean = x[left].float()
+            attacker.attacks_to_run = [member]
+            found, predicted = attacker.run_standard_evaluation(clean, y[left], batch_size=batch_size)
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
-            adversarial[usable] = found.to(x.dtype).where(moved, x[usable])
-            misclassified[usable] = predicted != y[usable]
-    members = list(attacker.attacks_to_run or ())
+            adversarial[left] = found.to(x.dtype).where(moved, x[left])
+            misclassified[left] = predicted != y[left]
+            robust[member] = float((~misclassified[usable]).double().mean())
+            if checkpoint is not None:
+                _save(checkpoint, identity, adversarial, misclassified, robust, messages)
+        if len(robust) > 1:  # of a run of one member the package cannot tell
+            check_square(robust, attacker.logger)
     return adversarial, misclassified, {
         "package": f"pyautoattack {version('pyautoattack')}",
         "version": attacker.version,
@@ -73,8 +97,54 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
         "target_classes": attacker.apgd_targeted.n_target_classes if "apgd-t" in members else 0,
         "seed": seed,
         "batch_size": batch_size,
+        "robust": robust,
         "warnings": by_kind(messages),
     }
+
+
+def check_square(robust: dict[str, float], logger: logging.Logger) -> None:
+    """The package's own check: does the black-box member break more than 0.2 points of what the others left?"""
+    from pyautoattack.checks import check_square_sr
+
+    check_square_sr({"clean": 1.0} | robust, logger=logger)
+
+
+def _save(path: Path, identity: str, adversarial: Tensor, misclassified: Tensor, robust: dict[str, float],
+          messages: list[str]) -> None:
+    state = {"identity": identity, "robust": json.dumps(robust), "messages": json.dumps(messages)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({"adversarial": adversarial.contiguous(), "misclassified": misclassified}, temporary, state)
+    temporary.replace(path)
+
+
+def _resumed(path: Path | None, identity: str) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
+    """What a run of the same attack has saved; None where there is nothing, or it is another's or damaged."""
+    if path is None or not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = file.metadata()
+            tensors = file.get_tensor("adversarial"), file.get_tensor("misclassified")
+    except SafetensorError:
+        return None
+    return (*tensors, json.loads(state["robust"]), json.loads(state["messages"])) if state["identity"] == identity else None
+
+
+def square(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int, queries: int) -> Tensor:
+    """The black-box Square attack alone (Andriushchenko et al. 2020): what a search without any gradient finds.
+
+    Args:
+        model: images [N,C,H,W] → logits [N,K], all finite.
+        x: [N,C,H,W] in [0,1], classified as y.
+        queries: forward passes for each example.
+    Returns:
+        [N,C,H,W], without gradient; x itself where the search failed.
+    """
+    attacker = assemble(model, 2, epsilon, norm, seed, x.device)
+    attacker.square.n_queries, attacker.square.seed = queries, seed
+    with torch.no_grad(), frozen(model), _unchanged_process(x.device):
+        return attacker.square.perturb(x, y)
 
 
 def assemble(model: Model, classes: int, epsilon: float, norm: Norm, seed: int, device: torch.device) -> AutoAttack:

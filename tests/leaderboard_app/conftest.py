@@ -32,7 +32,7 @@ def outcome_of(trial: Trial, status: str = "finished") -> Outcome:
         for metric, values in _columns(part, gain, trial.dataset.num_classes, rng).items():
             examples.append(Examples(threat=part.name, split=part.split, metric=metric, examples=part.examples,
                                      values=tuple(values.tolist())))
-    layers = [Layer(layer=name, kind="linear", metric="std", value=float(rng.uniform(0.1, 1))) for name in ("fc1", "fc2")]
+    layers = [Layer(layer=name, kind="linear", metric="sigma_std", value=float(rng.uniform(0.1, 1))) for name in ("fc1", "fc2")]
     return Outcome.of(trial, status="finished", iterations=100, train_seconds=1 + 3 * gain, evaluate_seconds=1.0,
                       scores=tuple(scores), examples=tuple(examples), layers=tuple(layers), **common)
 

@@ -116,7 +116,7 @@ def test_a_card_names_exactly_its_plugins_fields_with_their_defaults(name):
 @every_name
 def test_every_method_has_eight_values_of_lambda_and_a_control_has_none(name):
     grid = card_of(name).grid
-    assert len(grid) == 8 and grid[0] > 0 or grid == (0.0,)
+    assert (len(grid) == 8 and grid[0] > 0) or grid == (0.0,)
 
 
 @every_name
@@ -143,7 +143,7 @@ def test_a_penalty_is_finite_one_value_an_example_or_a_scalar(name, params, dtyp
     step = step_of(name, model, x, y)
     images = regularizer.training_input(step)
     assert images.shape == x.shape and images.dtype == dtype and not images.requires_grad
-    assert 0 <= float(images.min()) and float(images.max()) <= 1
+    assert float(images.min()) >= 0 and float(images.max()) <= 1
     losses, penalty = parts(regularizer, step_of(name, model, x, y))
     assert penalty.shape in ((B,), ()) and penalty.dtype == dtype
     assert bool(penalty.isfinite().all()) and bool(losses.isfinite().all())

@@ -279,7 +279,7 @@ def test_clipping_a_linear_layer_gives_the_nearest_matrix_with_the_bound():
 
 def circulant(kernel: torch.Tensor, n: int) -> torch.Tensor:
     """The matrix of a circular convolution on n×n maps, column by column: [out·n·n, in·n·n]."""
-    out, into, h, w = kernel.shape
+    into, h, w = kernel.shape[1:]
     columns = []
     for one in torch.eye(into * n * n, dtype=kernel.dtype):
         image = F.pad(one.view(1, into, n, n), (0, w - 1, 0, h - 1), mode="circular")

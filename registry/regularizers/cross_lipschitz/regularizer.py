@@ -17,7 +17,7 @@ class CrossLipschitz(Regularizer):
         K = step.logits.shape[1]
         if self.projections is None:
             # Σ_{l,m} ‖v_l − v_m‖² = 2K·‖V − V̄‖², V̄ the mean over classes: no loop over pairs and no Gram matrix
-            V = step.jacobian()
+            V = step.jacobian(relative=True)
             return 2 / K * (V - V.mean(1, keepdim=True)).square().sum((1, 2))
         u = sphere(step.randn((self.projections, *step.logits.shape)), orthogonal_to_ones=True)
         return 2 * (K - 1) / K * step.vjp(u).flatten(2).square().sum(2).mean(0)

@@ -20,7 +20,7 @@ class Curvature(Regularizer):
         log_p = step.logits.log_softmax(1)
         p, root = log_p.exp(), (log_p / 2).exp()  # p.sqrt() has an infinite derivative where p underflows
         with torch.no_grad():
-            V = step.jacobian(detached=True)
+            V = step.jacobian(detached=True, relative=True)  # v_k − v̄ is the same
             C = (V - p[:, None] @ V) * root[:, :, None]
             q = torch.linalg.eigh(C @ C.transpose(1, 2)).eigenvectors[:, :, -1]
         s = root * q

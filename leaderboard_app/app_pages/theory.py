@@ -1,0 +1,73 @@
+"""What the theory says for two classes, with what was measured beside it."""
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from leaderboard_app import density_plots, frame, palette, queries, samples, theory
+
+P = np.concatenate([np.linspace(0.501, 0.98, 120), 1 - np.logspace(np.log10(0.02), -3, 60)])
+DASHES = ("solid", "dash", "dot")
+
+st.title("Theory")
+st.markdown("For two classes everything depends on the confidence p_y and on ν, the norm of the difference of the two logits' "
+            "gradients.")
+
+
+def two_classes(track) -> bool:
+    return queries.registry().dataset(track.dataset).num_classes == 2
+
+
+track = frame.choose_track(two_classes, "No track with two classes is registered.")
+architecture = frame.choose_architecture(track)
+with frame.reading():
+    models = samples.models(queries.rows(track), architecture)
+points = pd.DataFrame(columns=["probability", "nu", "distance", "quadratic", "input_gradient", "curvature"])
+nus = [1.0, 2.0, 4.0]
+if models.empty:
+    st.info(f"Measured points appear here after `regbench run {track.name}`.")
+else:
+    models = models[models["seed"] == models["seed"].min()]
+    names = {row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}" for row in models.to_dict("records")}
+    key = st.selectbox("Model that the points are of", list(names), format_func=lambda key: names[key])
+    with frame.reading():
+        columns = {column: queries.examples([key], metric, threat="measures") for column, metric in
+                   {"probability": "probability", "cross": "cross_lipschitz", "gradient": "gradient_norm",
+                    "hessian": "hessian_norm", "linearised": "linearised_distance_2"}.items()}
+        attack = queries.examples([key], "distance", threat="deepfool-2")
+    one = models[models["key"] == key].head(1)
+    measured = samples.join(one, columns if attack.empty else columns | {"distance": attack})
+    measured = measured[np.isfinite(measured["cross"].astype(float)) & (measured["cross"].astype(float) > 0)]
+    nu = np.sqrt(2 * measured["cross"].astype(float))  # Ω = ν²/2 for two classes
+    points = measured.assign(nu=nu, input_gradient=measured["gradient"] ** 2 / nu**2, curvature=measured["hessian"] / nu**2)
+    if len(points):
+        nus = [float(f"{value:.3g}") for value in np.quantile(points["nu"], (0.1, 0.5, 0.9))]
+
+st.subheader("Perturbation size against confidence")
+curves = {}
+for value, dash in zip(dict.fromkeys(nus), DASHES):
+    curves[f"quadratic model, ν = {value:g}"] = (P, theory.quadratic_distance(P, value), palette.COLOURS[1], dash)
+    curves[f"exact in the cell, ν = {value:g}"] = (P, theory.exact_distance(P, value), palette.COLOURS[0], dash)
+confident = points[points["probability"].astype(float) > 0.5]
+names = {"linearised": ("measured: linearised distance", palette.COLOURS[2], "circle")} if "linearised" in points else {}
+if "distance" in points and len(points):
+    names["distance"] = ("measured: DeepFool", palette.COLOURS[4], "diamond")
+frame.chart(density_plots.measured_over_curves(curves, confident, names if len(points) else {}, "Guo et al., Figure 1",
+                                               "ℓ2 size (input units)"), f"figure-1-{track.name}-{architecture}")
+st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, five "
+           "times at p = 0.999. It is no guarantee. ν here: the measured points' quantiles at 10, 50 and 90 %."
+           if len(points) else "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν.")
+
+st.subheader("What each penalty weighs")
+every = np.linspace(0.001, 0.999, 300)
+styles = frame.method_styles(track)
+weights = {f"{method}: {formula}": (every, theory.penalty_weights(every)[method], styles[method].colour, styles[method].dash)
+           for method, formula in {"cross_lipschitz": "½", "input_gradient": "(1 − p)²", "curvature": "p(1 − p)"}.items()
+           if method in styles}
+names = {method: (f"measured: {called}", styles[method].colour, styles[method].symbol) for method, called in
+         {"input_gradient": "‖∇‖²/ν²", "curvature": "‖H‖₂/ν²"}.items() if method in styles and len(points)}
+frame.chart(density_plots.measured_over_curves(weights, points, names, "Guo et al., Figure 3: what multiplies ν²",
+                                               "Weight of ν²"), f"figure-3-{track.name}-{architecture}")
+st.caption("`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that the model gets wrong; "
+           "`curvature` on those it is unsure of.")
+if len(points):
+    frame.download(points, f"theory-{track.name}-{architecture}")
