@@ -1,8 +1,10 @@
-"""A trained model under a track's evaluation: accuracy, threats and measures, one part at a time."""
+"""A trained model under a track's evaluation: accuracy, threats, honesty and measures, one part at a time."""
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,39 +12,76 @@ from torch.nn import functional as F
 
 from registry.spec import Part, Threat
 
-from .attacks import attack
+from .attacks import Attacked, attack, attack_curve, without_epsilon
 from .data import Data, Split
+from .honesty import CHECKS, check_warnings, flags_of
 from .measures import example_measures, layer_measures
-from .outcome import Examples, Layer, Score
+from .model_checks import check_model
+from .outcome import Examples, Layer, Row, Score
 
 BATCH = 512
+Columns = dict[str, Tensor]  # name → [N]
+Metrics = dict[str, Tensor | float]
 
 
-def evaluate(model: nn.Module, data: Data, parts: Iterable[Part], *, seed: int
-             ) -> Iterator[tuple[list[Score], list[Examples]]]:
-    """Yields the rows of each of `parts` in turn.
+class Evaluated(Row):
+    """The rows of one part, and the seconds they took."""
+    scores: tuple[Score, ...]
+    examples: tuple[Examples, ...]
+    seconds: float
+
+
+def evaluate(model: nn.Module, data: Data, parts: Iterable[Part], *, seed: int, checkpoints: Path | None = None
+             ) -> Iterator[tuple[Part, Evaluated]]:
+    """Yields the rows of each of `parts` in turn; points of one curve of accuracy against ε are found in one pass.
 
     Args:
         model: in evaluation mode, on the data's device.
+        checkpoints: a folder in which a long attack keeps what it has done so far.
     """
+    passes: dict[object, list[Part]] = {}
     for part in parts:
+        curve = part.threat is not None and part.threat.attack in ("fgsm", "pgd")
+        like = without_epsilon(part.threat) if curve and part.threat else part.name
+        passes.setdefault((like, part.split, part.examples), []).append(part)
+    for group in passes.values():
+        start, part = time.perf_counter(), group[0]
         split: Split = getattr(data, part.split)
         x = split.pixels(torch.arange(min(part.examples, len(split.labels))))
         y = split.labels[: len(x)]
         if part.threat is not None:
-            columns, metrics = _threat(part.threat, model, x, y, seed)
+            checkpoint = None if checkpoints is None else checkpoints / f"{file_name(part)}.safetensors"
+            found = _threats([p.threat for p in group if p.threat], model, x, y, seed, checkpoint)
         elif part.name == "clean":
-            columns, metrics = _clean(model, x, y)
+            found = [_clean(model, x, y)]
+        elif part.name == "honesty":
+            found = [({}, check_model(model, x, y, seed=seed))]
         else:
             columns = example_measures(model, x, y)
-            metrics = {metric: value for column, values in columns.items() for metric, value in _summary(column, values)}
-        common = {"threat": part.name, "split": part.split, "examples": part.examples}
-        yield ([Score(metric=metric, value=float(value), n=len(x), **common) for metric, value in metrics.items()],
-               [Examples(metric=metric, values=tuple(values.float().tolist()), **common)
-                for metric, values in columns.items()])
+            found = [(columns, {metric: value for column, values in columns.items() for metric, value
+                                in _summary(column, values)})]
+        seconds = (time.perf_counter() - start) / len(group)
+        for part, (columns, metrics) in zip(group, found, strict=True):
+            yield part, _rows(part, len(x), columns, metrics, seconds)
 
 
-def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def file_name(part: Part) -> str:
+    """Of a part's checkpoint, without an ending."""
+    return f"{part.name}_{part.split}_{part.examples}"
+
+
+def _rows(part: Part, n: int, columns: Columns, metrics: Metrics, seconds: float) -> Evaluated:
+    common = {"threat": part.name, "split": part.split, "examples": part.examples}
+    values = {metric: float(value) for metric, value in metrics.items()}
+    return Evaluated(
+        scores=tuple(Score(metric=metric, value=value, n=n, flags=flags_of(metric, value) if metric in CHECKS else (), **common)
+                     for metric, value in values.items()),
+        examples=tuple(Examples(metric=metric, values=tuple(column.float().tolist()), **common)
+                       for metric, column in columns.items()),
+        seconds=seconds)
+
+
+def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Columns, Metrics]:
     with torch.no_grad():
         logits = torch.cat([model(chunk) for chunk in x.split(BATCH)])
     losses = F.cross_entropy(logits, y, reduction="none")
@@ -50,16 +89,31 @@ def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[dict[str, Tensor], d
     return {"correct": correct, "loss": losses}, {"accuracy": correct.double().mean(), "loss": losses.double().mean()}
 
 
-def _threat(threat: Threat, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    purpose = int(hashlib.sha256(f"{seed}/{threat.id}".encode()).hexdigest()[:7], 16)
-    found = attack(threat, model, x, y, seed=purpose, batch_size=BATCH)
-    robust = ~found.success
+def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed: int, checkpoint: Path | None
+             ) -> list[tuple[Columns, Metrics]]:
+    # Without ε: a point of a curve has the same random starts alone and beside others.
+    name = without_epsilon(threats[0]).id
+    purpose = int(hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()[:7], 16)
+    common = {"seed": purpose, "batch_size": BATCH}
+    if len(threats) > 1:
+        return [_robustness(threat, found) for threat, found
+                in zip(threats, attack_curve(threats, model, x, y, **common), strict=True)]
+    threat, found = threats[0], attack(threats[0], model, x, y, checkpoint=checkpoint, **common)
     if threat.epsilon is not None:
-        return {"correct": robust}, {"robust_accuracy": robust.double().mean()}
+        return [_robustness(threat, found)]
     relative = found.distance / x.flatten(1).norm(dim=1)
-    metrics = {"success": found.success.double().mean()}
+    metrics: Metrics = {"success": found.success.double().mean()}
     columns = {"distance": found.distance, "relative_distance": relative}
-    return columns, metrics | {name: value for column, values in columns.items() for name, value in _summary(column, values)}
+    return [(columns, metrics | {name: value for column, values in columns.items() for name, value
+                                 in _summary(column, values)})]
+
+
+def _robustness(threat: Threat, found: Attacked) -> tuple[Columns, Metrics]:
+    """Accuracy under a threat with ε; for AutoAttack also what stood after each member, and its warnings."""
+    metrics: Metrics = {"robust_accuracy": (~found.success).double().mean()}
+    metrics |= {f"robust_accuracy:{member}": share for member, share in found.info.get("robust", {}).items()}
+    batch = min(BATCH, len(found.success))
+    return {"correct": ~found.success}, metrics | check_warnings(found.info.get("warnings", {}), batch)
 
 
 def _summary(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:

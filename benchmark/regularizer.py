@@ -34,7 +34,8 @@ class Step:
             example's derivatives are its own.
         parameters: name → parameter of the model.
         x, y: images [B, C, H, W] and class indices [B].
-        strength: the λ of this step, for methods whose strength is no weight. Never multiply a penalty by it.
+        strength: the λ of this step, a number or a scalar tensor, for methods whose strength is no weight. Never multiply
+            a penalty by it.
         progress: from 0 at the first step to 1 at the last.
         state: tensors kept from step to step and saved with the trial, for warm starts. Assign new tensors, never write
             into one: an engine may hand in a step's state and take the next one out.
@@ -45,7 +46,7 @@ class Step:
     """
 
     def __init__(self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, *,
-                 parameters: Mapping[str, Tensor] | None = None, strength: float = 1.0, progress: float = 1.0,
+                 parameters: Mapping[str, Tensor] | None = None, strength: float | Tensor = 1.0, progress: float = 1.0,
                  generator: Any = None, state: MutableMapping[str, Tensor] | None = None):
         if parameters is None:
             parameters = dict(model.named_parameters()) if isinstance(model, nn.Module) else {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
-import time
 import traceback
 from datetime import UTC, datetime
 from functools import cache
@@ -14,23 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from registry.spec import InputError, Trial
+from registry.spec import InputError, Part, Trial
 
 from . import data, models
-from .evaluate import evaluate, layers
+from .evaluate import Evaluated, evaluate, file_name, layers
 from .outcome import Epoch, Outcome, write_whole
 from .regularizer import load_regularizer
 from .train import Phase, Training, train
+
+PARTS = "parts"  # the folder of what an evaluation has finished
 
 
 def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     """Trains, evaluates and records one trial, or what an earlier, interrupted run of it left to do.
 
     The folder `home/<key>/` then holds `weights.safetensors`, `training.json` and, last of all, `outcome.json`; each
-    appears whole or not at all. A trial that cannot run gives an outcome with status "failed"; it raises nothing but
-    KeyboardInterrupt.
+    appears whole or not at all. Until then `parts/` keeps each finished part of the evaluation. A trial that cannot run
+    gives an outcome with status "failed"; it raises nothing but KeyboardInterrupt.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     folder = home / trial.key
@@ -43,6 +46,7 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
         return Outcome.of(trial, status="failed", error=reason.splitlines()[0] if reason else "unknown",
                           started=started, provenance=provenance(device))
     outcome.write(folder / "outcome.json")
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
     return outcome
 
 
@@ -52,22 +56,36 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
     before = _before(folder)
     scores = list(before.scores) if before else []
     examples = list(before.examples) if before else []
-    start = time.perf_counter()
+    spent = before.evaluate_seconds if before else 0.0
     layer_rows: tuple[Any, ...] = before.layers if before else ()
     if training.status == "finished":
         if device == "cpu":
             model = model.to(memory_format=torch.channels_last)  # an attack's convolutions are some 2 × faster
         have = {(score.threat, score.split, score.examples) for score in scores}
-        missing = [part for part in trial.evaluation if part.id not in have]
-        for new_scores, new_examples in evaluate(model, images, missing, seed=trial.seed):
-            scores += new_scores
-            examples += new_examples
+        found = _evaluated(trial, [part for part in trial.evaluation if part.id not in have], model, images, folder / PARTS)
+        scores += [score for rows in found for score in rows.scores]
+        examples += [example for rows in found for example in rows.examples]
+        spent += sum(rows.seconds for rows in found)
         layer_rows = layer_rows or tuple(layers(model, images.test.pixels(slice(1))))
-    spent = time.perf_counter() - start + (before.evaluate_seconds if before else 0)
     return Outcome.of(
         trial, status=training.status, iterations=training.iterations, train_seconds=training.seconds,
         evaluate_seconds=spent, started=started, epochs=tuple(training.epochs), scores=tuple(scores),
         examples=tuple(examples), layers=layer_rows, provenance=provenance(device) | {"data_sha256": images.sha256})
+
+
+def _evaluated(trial: Trial, parts: list[Part], model: torch.nn.Module, images: data.Data, folder: Path) -> list[Evaluated]:
+    """The rows of `parts`: those that an interrupted run finished are read, the others evaluated and kept one by one."""
+    found, missing = [], []
+    for part in parts:
+        path = folder / f"{file_name(part)}.json"
+        try:
+            found.append(Evaluated.model_validate_json(path.read_text()))
+        except (FileNotFoundError, ValidationError):  # not done, or cut short by a full disk
+            missing.append(part)
+    for part, rows in evaluate(model, images, missing, seed=trial.seed, checkpoints=folder):
+        write_whole(folder / f"{file_name(part)}.json", rows.model_dump_json())
+        found.append(rows)
+    return found
 
 
 def _before(folder: Path) -> Outcome | None:
@@ -89,6 +107,7 @@ def _trained(trial: Trial, home: Path, folder: Path, images: data.Data, device: 
             return Training(**saved), models.load(trial.architecture, trial.dataset, weights).to(device).eval()
         except (InputError, ValueError, TypeError, KeyError):
             weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
+    shutil.rmtree(folder / PARTS, ignore_errors=True)  # they told of other weights
     model = _initial(trial, home).to(device)
     name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
     regularizer = None if trial.regularizer is None else load_regularizer(Path(trial.regularizer), trial.params)

@@ -14,14 +14,15 @@ from .palette import CONTROL, Style, ordered
 from .plots import SHARE, figure
 
 POINTS = 200  # of a density's curve
+TICKS = (0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 
 
 def strength_colours(strengths: Sequence[float]) -> dict[float, str]:
     """λ → colour, darker for larger λ; λ = 0 in the control's grey."""
     positive = sorted(strength for strength in set(strengths) if strength > 0)
     places = np.linspace(0.9, 0.0, len(positive)) if len(positive) > 1 else [0.4]
-    colours = dict(zip(positive, sample_colorscale("Viridis", list(places)))) if positive else {}
-    return colours | ({0.0: CONTROL} if 0 in strengths else {})
+    colours = {strength: str(sample_colorscale("Viridis", [place])[0]) for strength, place in zip(positive, places)}
+    return ({0.0: CONTROL} if 0 in strengths else {}) | colours
 
 
 def densities(table: pd.DataFrame, column: str, title: str, x: str) -> go.Figure:
@@ -45,7 +46,7 @@ def densities(table: pd.DataFrame, column: str, title: str, x: str) -> go.Figure
 
 
 def shares(table: pd.DataFrame, column: str, edges: np.ndarray, title: str, x: str) -> go.Figure:
-    """A histogram for each λ as steps: the share of images in each bin, in percent; values beyond the edges count as at them."""
+    """A histogram for each λ as steps: the share of images in each bin, in percent; values beyond the edges count at them."""
     found = figure(title, x, "Images (%)")
     mine = table[table[column].notna()]
     for strength, colour in strength_colours(mine["lambda"].tolist()).items():
@@ -97,23 +98,27 @@ def accuracy_against_epsilon(table: pd.DataFrame, styles: Mapping[str, Style], t
 
 
 def measured_over_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], points: pd.DataFrame,
-                         names: Mapping[str, tuple[str, str, str]], title: str, y: str) -> go.Figure:
+                         names: Mapping[str, tuple[str, str, str]], title: str, y: str, *, log_odds: bool = False) -> go.Figure:
     """Curves over p_y with measured points on them.
 
     Args:
         curves: name → (p, value, colour, dash).
-        points: column probability, and one for each of `names`.
+        points: columns probability and log_odds, and one for each of `names`.
         names: column → (how it is called, colour, symbol).
+        log_odds: spread the axis as log(p/(1−p)), which tells confident images apart.
     """
-    found = figure(title, "p_y, probability of the label", y, height=430)
+    found = figure(title, "p_y, probability of the label" + (" (spread as log-odds)" if log_odds else ""), y, height=430)
+    if log_odds:
+        found.update_xaxes(tickvals=[float(np.log(p / (1 - p))) for p in TICKS], ticktext=[f"{p:.12g}" for p in TICKS], tickangle=0)
     for column, (called, colour, symbol) in names.items():
         mine = points[np.isfinite(points[column].astype(float))]
-        found.add_scatter(x=mine["probability"], y=mine[column], mode="markers", name=called,
-                          marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6},
-                          hovertemplate=f"{called}<br>p_y = %{{x:.3f}}<br>%{{y:.3g}}<extra></extra>")
+        found.add_scatter(x=mine["log_odds" if log_odds else "probability"], y=mine[column], mode="markers", name=called,
+                          marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6}, customdata=mine["probability"],
+                          hovertemplate=f"{called}<br>p_y = %{{customdata:.4f}}<br>%{{y:.3g}}<extra></extra>")
     for name, (p, value, colour, dash) in curves.items():
-        found.add_scatter(x=p, y=value, mode="lines", name=name, line={"color": colour, "dash": dash, "width": 2},
-                          hovertemplate=f"{name}<br>p_y = %{{x:.3f}}<br>%{{y:.3g}}<extra></extra>")
+        found.add_scatter(x=np.log(p / (1 - p)) if log_odds else p, y=value, mode="lines", name=name, customdata=p,
+                          line={"color": colour, "dash": dash, "width": 2},
+                          hovertemplate=f"{name}<br>p_y = %{{customdata:.4f}}<br>%{{y:.3g}}<extra></extra>")
     return found
 
 

@@ -15,7 +15,7 @@ from .palette import CONTROL, Style, ordered
 MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
 GRID = "rgba(128,128,128,0.25)"
 # An interval of few seeds may reach beyond what a share can be: the axis does not.
-SHARE = {"minallowed": -1, "maxallowed": 101}
+SHARE = {"clipmin": -1, "clipmax": 101}
 
 
 def figure(title: str, x: str, y: str, height: int = 380) -> go.Figure:
@@ -49,7 +49,8 @@ def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str
     Args:
         curves: as `comparison.curves` gives them, of one column.
     """
-    found, form = figure(title, x, y), ".1f" if scale == 100 else ".3g"
+    found = figure(title, x, y)
+    form, unit = (".1f", " %") if scale == 100 else (".3g", "")
     positive = curves[curves["matched"] > 0]
     for method in ordered(curves["method"]):
         style, rows = styles[method], positive[positive["method"] == method].sort_values("matched")
@@ -59,14 +60,14 @@ def against_lambda(curves: pd.DataFrame, styles: Mapping[str, Style], title: str
                 ends = [positive["matched"].min(), positive["matched"].max()]
                 found.add_scatter(x=ends, y=[scale * control["mean"]] * 2, mode="lines", name=hover(method),
                                   line={"color": style.colour, "dash": style.dash, "width": 2},
-                                  hovertemplate=f"{hover(method)}, λ = 0<br>%{{y:{form}}}<extra></extra>")
+                                  hovertemplate=f"{hover(method)}, λ = 0<br>%{{y:{form}}}{unit}<extra></extra>")
             continue
         _band(found, rows, style, method, scale)
         found.add_scatter(
             x=rows["matched"], y=scale * rows["mean"], mode="lines+markers", name=hover(method), legendgroup=method,
             line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 8, "color": style.colour}, customdata=_details(rows, scale),
-            hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>%{{y:{form}}}%{{customdata[1]}}"
+            hovertemplate=f"{hover(method)}<br>λ = %{{customdata[0]}}<br>%{{y:{form}}}%{{customdata[1]}}{unit}"
                           "<br>%{customdata[2]} seeds<extra></extra>")
     found.update_xaxes(type="log", **_log_ticks(positive["matched"]))
     if scale == 100:

@@ -43,7 +43,8 @@ def join(trials: pd.DataFrame, columns: Mapping[str, pd.DataFrame]) -> pd.DataFr
 
 def finite(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The rows whose values are all finite."""
-    return table[np.isfinite(table[columns].astype(float)).all(axis=1)]
+    keep = np.isfinite(table[columns].to_numpy(float)).all(axis=1)
+    return pd.DataFrame(table[pd.Series(keep, index=table.index)])
 
 
 def spread(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from .perturbation import size, unit_ball
 from .pgd import fgsm, pgd
 
 __all__ = ["Attacked", "attack", "attack_curve", "autoattack", "carlini_wagner", "deepfool", "fgsm", "margin",
-           "misclassified", "pgd", "square", "unit_ball"]
+           "misclassified", "pgd", "square", "unit_ball", "without_epsilon"]
 
 MINIMAL = ("deepfool", "carlini_wagner")  # they search the smallest perturbation, in ℓ2
 
@@ -53,7 +53,7 @@ def attack(threat: Threat, model: Model, x: Tensor, y: Tensor, *, seed: int, bat
         batch_size: examples attacked at once.
         checkpoint: the file in which `autoattack` and `apgd` keep their finished members; the others take no notice.
     Raises:
-        InputError: images outside [0,1], or a minimal attack in another norm than "2".
+        InputError: images outside [0,1].
     """
     _check(threat, x)
     if threat.attack in ("apgd", "autoattack"):
@@ -99,8 +99,6 @@ def _check(threat: Threat, x: Tensor) -> None:
     if len(x) and not (x.min() >= 0 and x.max() <= 1):
         raise InputError(f"threat {threat.id}: images must lie in [0, 1], not [{x.min():.3g}, {x.max():.3g}]; "
                          "divide the pixels by the value that means white")
-    if threat.attack in MINIMAL and threat.norm != "2":
-        raise InputError(f"threat {threat.id}: {threat.attack} measures ℓ2 perturbations; set norm = \"2\"")
 
 
 def _attacked(threat: Threat, model: Model, x: Tensor, y: Tensor, epsilon: Tensor | None, distinct: int, seed: int,

@@ -33,9 +33,7 @@ WARNINGS = {
     "dynamic": "dynamic defense",
     "classes": "target classes|DLR loss",
 }
-
-
-WHITE_BOX = ("apgd-ce", "apgd-t")
+WHITE_BOX = ("apgd-ce", "apgd-t")  # the members of the threat "apgd"
 
 
 def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int,
@@ -57,8 +55,8 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
     Returns:
         adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified [N], the package's
         own verdict, True also where logits aren't finite; info: package, version, attacks, target classes,
-        seed, batch size, `robust`, the share of examples that stood after each member, and `warnings`, the distinct
-        messages of the package's log by kind (a key of WARNINGS).
+        seed, batch size, `robust`, the share that stood after each member of the examples with finite logits, and
+        `warnings`, the distinct messages of the package's log by kind (a key of WARNINGS).
     Raises:
         InputError: ℓ2 on images of fewer than 5 rows, for which Square has no start.
     """
@@ -71,7 +69,7 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
     if norm == "2" and x.shape[2] < 5 and "square" in members:
         raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
     identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)}"
-    adversarial, misclassified, robust, before = _resumed(checkpoint, identity) or (x.clone(), ~usable, {}, [])
+    adversarial, misclassified, robust, before = _resumed(checkpoint, identity, x.device) or (x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the package's own bits.
     with frozen(model), _log() as messages, _unchanged_process(x.device):
         messages += before
@@ -118,14 +116,15 @@ def _save(path: Path, identity: str, adversarial: Tensor, misclassified: Tensor,
     temporary.replace(path)
 
 
-def _resumed(path: Path | None, identity: str) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
+def _resumed(path: Path | None, identity: str, device: torch.device
+             ) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
     """What a run of the same attack has saved; None where there is nothing, or it is another's or damaged."""
     if path is None or not path.exists():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             state = file.metadata()
-            tensors = file.get_tensor("adversarial"), file.get_tensor("misclassified")
+            tensors = file.get_tensor("adversarial").to(device), file.get_tensor("misclassified").to(device)
     except SafetensorError:
         return None
     return (*tensors, json.loads(state["robust"]), json.loads(state["messages"])) if state["identity"] == identity else None

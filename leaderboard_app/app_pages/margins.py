@@ -36,8 +36,8 @@ with left:
 with right:
     frame.chart(density_plots.densities(relative, "relative", "The same, free of scale", "Margin / the model's mean margin"),
                 f"relative-margin-{name}")
-st.caption("Much of a concentration of margins is scale: a regularizer that shrinks the logits shrinks their margins' spread with "
-           "them. The right chart and the last column are free of that.")
+st.caption("Much of a concentration of margins is scale: a regularizer that shrinks the logits shrinks their margins' spread "
+           "with them. The right chart and the last column are free of that.")
 spread = samples.spread(margins, "margin")
 st.dataframe(spread.rename(columns={"lambda": "λ", "images": "Images", "mean": "Mean margin", "deviation": "Standard deviation",
                                     "relative": "Deviation / mean"}), hide_index=True, placeholder="–",
@@ -53,15 +53,16 @@ with left:
 with right:
     split = st.segmented_control("Images of", ["test", "train"], default="test") or "test"
     loss = samples.join(mine, {"loss": losses[split]})
-    frame.chart(density_plots.shares(loss, "loss", np.linspace(0, 3, 31), f"Loss, {split} images", "Cross-entropy (nats; the last "
-                                     "bin holds all beyond)"), f"loss-{split}-{name}")
+    frame.chart(density_plots.shares(loss, "loss", np.linspace(0, 3, 31), f"Loss, {split} images",
+                                     "Cross-entropy (nats; the last bin holds all beyond)"), f"loss-{split}-{name}")
 
 st.subheader("Generalization")
 curves = plots.gap_curves(rows[(rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])])
 styles = frame.method_styles(track)
 left, right = st.columns(2)
 with left:
-    frame.chart(plots.against_lambda(curves["accuracy"], styles, "Clean accuracy", "λ", "Clean accuracy (%)"), f"accuracy-{name}")
+    frame.chart(plots.against_lambda(curves["accuracy"], styles, "Clean accuracy", "λ", "Clean accuracy (%)"),
+                f"accuracy-{name}")
 with right:
     frame.chart(plots.against_lambda(curves["gap"], styles, "Generalization gap", "λ", "Test less train loss (nats)", scale=1),
                 f"gap-{name}")

@@ -16,11 +16,12 @@ with frame.reading():
 card = method.card
 st.header(plain(card.title))
 st.latex(card.formula.replace("$", r"\$"))
-facts = {"λ is": card.lambda_means, "Paper": card.paper, "Authors": card.authors, "Year": str(card.year), "Licence": card.licence,
-         "Batch norm": card.batch_norm, "Extra forward passes": card.extra_forwards, "Extra backward passes": card.extra_backwards,
+facts = {"λ is": card.lambda_means, "Paper": card.paper, "Authors": card.authors, "Year": str(card.year),
+         "Licence": card.licence, "Batch norm": card.batch_norm, "Extra forward passes": card.extra_forwards,
+         "Extra backward passes": card.extra_backwards,
          "Smooth activation": "needed" if card.smooth_activation else "not needed",
          "Source": "submitted" if method.submitted else "registered", "SHA-256 of the code": method.sha256}
-facts |= {f"Option `{param}`".replace("`", ""): spec.doc for param, spec in card.params.items()}
+facts |= {f"Option {param}": spec.doc for param, spec in card.params.items()}
 st.dataframe(pd.DataFrame({"Fact": list(facts), "Value": list(facts.values())}), hide_index=True, height="content",
              column_config={"Value": st.column_config.TextColumn(width="large")})
 with st.expander("Code"):

@@ -9,7 +9,7 @@ from registry.spec import Track
 
 
 def curves_of(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Attack and norm → accuracy against ε of each method at its selected λ: columns method, lambda, epsilon, mean, half_width."""
+    """Attack and norm → accuracy against ε at each method's selected λ: columns method, lambda, epsilon, mean, half_width."""
     chosen = standings[standings["lambda"].notna()][["regularizer", "lambda"]]
     table = sweep(rows)
     table = table[(table["split"] == "test") & table["metric"].isin(["accuracy", "robust_accuracy"])]
@@ -40,7 +40,7 @@ curves = curves_of(track, rows, standings)
 places = st.columns(2)
 for i, (name, table) in enumerate(curves.items()):
     with places[i % 2]:
-        frame.chart(density_plots.accuracy_against_epsilon(table, styles, name, "ε (of a pixel's range)"),
+        frame.chart(density_plots.accuracy_against_epsilon(table, styles, name, "ε (pixels in [0, 1])"),
                     f"epsilon-{track.name}-{architecture}-{name}")
 frame.download(pd.concat([table.assign(threat=name) for name, table in curves.items()]), f"epsilon-{track.name}-{architecture}")
 
@@ -60,10 +60,10 @@ both = samples.join(chosen, {"linearised": linearised, "distance": distance})
 attack = ATTACK_NAMES[threat.attack]
 left, right = st.columns(2)
 with left:
-    st.markdown(f"How much of the test images survives: those whose smallest ℓ2 perturbation, as {attack} finds it, is larger. "
-                "Misclassified images have none.")
-    frame.chart(density_plots.survival(found, "distance", styles, f"{attack}'s distances, all seeds", "ℓ2 distance (input units)"),
-                f"survival-{track.name}-{architecture}")
+    st.markdown(f"The share of test images whose smallest ℓ2 perturbation, as {attack} finds it, is larger than the distance. "
+                "It is 0 where the model errs without any.")
+    frame.chart(density_plots.survival(found, "distance", styles, f"{attack}'s distances, all seeds",
+                                       "ℓ2 distance (input units)"), f"survival-{track.name}-{architecture}")
 with right:
     if both.empty:
         st.info("These trials hold no linearised distances.")
@@ -74,7 +74,7 @@ with right:
     frame.chart(density_plots.against(mine, "linearised", "distance", f"{method}, λ = {mine['lambda'].iloc[0]:g}, all seeds",
                                       "Distance to the linearised boundary", f"{attack}'s distance", styles[method].colour),
                 f"distance-{track.name}-{architecture}-{method}")
-    right_share = ((mine["distance"] - mine["linearised"]).abs() <= 0.1 * mine["linearised"].abs()).mean()
-    st.caption(f"{percent(right_share)} of the images lie within a tenth of the line: there the model is as good as linear up to "
-               "its boundary. A point below: the attack found the boundary nearer than the linear model has it. "
+    near = float(((mine["distance"] - mine["linearised"]).abs() <= 0.1 * mine["linearised"].abs()).mean())
+    st.caption(f"{percent(near)} of the images lie within a tenth of the line: there the model is as good as linear up to its "
+               "boundary. A point below: the attack found the boundary nearer than the linear model has it. "
                "Negative: misclassified.")

@@ -34,7 +34,8 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 
 if len(failed):
     st.subheader("Failures")
-    st.dataframe(named(failed), hide_index=True, placeholder="–", column_config={"Error": st.column_config.TextColumn(width="large")})
+    st.dataframe(named(failed), hide_index=True, placeholder="–",
+                 column_config={"Error": st.column_config.TextColumn(width="large")})
     st.caption("A trial's folder under the home folder holds the whole traceback: `<key>/error.txt`.")
 st.subheader("Attempts, the latest first")
 st.dataframe(named(attempts), hide_index=True, placeholder="–")

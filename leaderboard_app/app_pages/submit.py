@@ -7,10 +7,10 @@ from leaderboard_app import queries
 from registry.load import HERE
 
 st.title("Submit a regularizer")
-st.markdown("A submission is a folder with a card (facts) and one function (the penalty per example). The trainer multiplies λ.")
+st.markdown("A submission is a folder with a card (facts) and one function (the penalty per example).")
 readme = HERE.parent / "submissions" / "README.md"
 if readme.exists():
-    st.markdown(readme.read_text())
+    st.markdown(readme.read_text().partition("\n")[2])  # without its own title
 
 
 def form() -> Path | None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from leaderboard_app import density_plots, frame, palette, queries, samples, theory
 
-P = np.concatenate([np.linspace(0.501, 0.98, 120), 1 - np.logspace(np.log10(0.02), -3, 60)])
+P = 1 / (1 + np.exp(-np.linspace(0.01, 10, 200)))
 DASHES = ("solid", "dash", "dot")
 
 st.title("Theory")
@@ -21,17 +21,17 @@ track = frame.choose_track(two_classes, "No track with two classes is registered
 architecture = frame.choose_architecture(track)
 with frame.reading():
     models = samples.models(queries.rows(track), architecture)
-points = pd.DataFrame(columns=["probability", "nu", "distance", "quadratic", "input_gradient", "curvature"])
+points = pd.DataFrame(columns=["probability", "log_odds", "nu", "distance", "quadratic", "input_gradient", "curvature"])
 nus = [1.0, 2.0, 4.0]
 if models.empty:
     st.info(f"Measured points appear here after `regbench run {track.name}`.")
 else:
     models = models[models["seed"] == models["seed"].min()]
-    names = {row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}" for row in models.to_dict("records")}
-    key = st.selectbox("Model that the points are of", list(names), format_func=lambda key: names[key])
+    about = {row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}" for row in models.to_dict("records")}
+    key = st.selectbox("Model that the points are of", list(about), format_func=lambda key: about[key]) or next(iter(about))
     with frame.reading():
         columns = {column: queries.examples([key], metric, threat="measures") for column, metric in
-                   {"probability": "probability", "cross": "cross_lipschitz", "gradient": "gradient_norm",
+                   {"probability": "probability", "log_odds": "margin", "cross": "cross_lipschitz", "gradient": "gradient_norm",
                     "hessian": "hessian_norm", "linearised": "linearised_distance_2"}.items()}
         attack = queries.examples([key], "distance", threat="deepfool-2")
     one = models[models["key"] == key].head(1)
@@ -52,10 +52,10 @@ names = {"linearised": ("measured: linearised distance", palette.COLOURS[2], "ci
 if "distance" in points and len(points):
     names["distance"] = ("measured: DeepFool", palette.COLOURS[4], "diamond")
 frame.chart(density_plots.measured_over_curves(curves, confident, names if len(points) else {}, "Guo et al., Figure 1",
-                                               "ℓ2 size (input units)"), f"figure-1-{track.name}-{architecture}")
-st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, five "
-           "times at p = 0.999. It is no guarantee. ν here: the measured points' quantiles at 10, 50 and 90 %."
-           if len(points) else "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν.")
+                                               "ℓ2 size (input units)", log_odds=True), f"figure-1-{track.name}-{architecture}")
+st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, "
+           "five times at p = 0.999. It is no guarantee." + (
+               " ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else ""))
 
 st.subheader("What each penalty weighs")
 every = np.linspace(0.001, 0.999, 300)

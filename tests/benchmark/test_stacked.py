@@ -11,7 +11,8 @@ from registry.load import Registry
 from registry.spec import Recipe
 
 REGISTRY = Registry()
-METHODS = [name for name in sorted(REGISTRY.regularizer_folders) if REGISTRY.regularizer(name).card.stackable and name != "none"]
+METHODS = [name for name in sorted(REGISTRY.regularizer_folders)
+           if name != "none" and REGISTRY.regularizer(name).card.stackable]
 SEEDS = [0, 0, 3]
 RECIPE = Recipe(batch_size=6, learning_rate=0.05, weight_decay=1e-3, fine_tune_iterations=50, ramp=0.2, warmup_epochs=1.0)
 

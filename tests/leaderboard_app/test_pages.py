@@ -85,7 +85,7 @@ def test_malformed_rows_break_no_page(fill, home):
     fill("quickstart", status=spoiled)
     with duckdb.connect(str(home / DATABASE)) as connection:
         connection.execute("UPDATE score SET value = 'nan' WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0")
-        connection.execute("""UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1, -1] WHERE hash(trial_key) % 2 = 0""")
+        connection.execute("""UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1] WHERE hash(trial_key) % 2 = 0""")
         connection.execute("""UPDATE example SET "values" = [] WHERE hash(trial_key) % 5 = 0""")
         connection.execute("UPDATE trial SET train_seconds = 'nan' WHERE regularizer = 'none'")
     assert len([page for page, _ in every_page()]) == len(PAGES)
