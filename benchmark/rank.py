@@ -6,12 +6,15 @@ over seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import pandas as pd
 from scipy.stats import t as student
 
-from registry.spec import Track, Trial
+from registry.spec import TIER_ATTACKS, Part, Tier, Track, Trial
+
+from .honesty import CHECKS, check_scores, optimality_gaps
 
 GROUP = ["architecture", "regularizer", "lambda"]
 
@@ -30,9 +33,9 @@ def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
     wanted = pd.DataFrame(
         [{"key": trial.key, "architecture": trial.entry.architecture, "regularizer": trial.entry.regularizer,
           "lambda": trial.entry.strength, "seed": trial.seed} for trial in trials])
-    columns = ["key", "status", "train_seconds", "threat", "split", "metric", "value", "flags"]
+    columns = ["key", "status", "train_seconds", "threat", "split", "metric", "examples", "value", "flags"]
     if scores.empty:
-        scores = pd.DataFrame(columns=[*columns, "examples"])
+        scores = pd.DataFrame(columns=columns)
     asked = {(trial.key, *part.id) for trial in trials for part in trial.evaluation}
     mine = [status == "diverged" or row in asked for status, row in
             zip(scores["status"], scores[["key", "threat", "split", "examples"]].itertuples(index=False, name=None))]
@@ -79,17 +82,19 @@ def select_lambda(track: Track, method: pd.DataFrame, seeds: int) -> float | Non
 
 def headline_metric(track: Track) -> str:
     """What ranks: robust accuracy, or for an attack without ε the mean relative distance."""
-    threat = next(threat for threat in track.threats if threat.id == track.headline)
-    return "robust_accuracy" if threat.epsilon is not None else "relative_distance"
+    return "robust_accuracy" if track.headline_threat.epsilon is not None else "relative_distance"
 
 
 def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
     """One row a method and architecture, best first; methods that cannot be ranked follow, with the reason in `why`.
 
-    Columns: track, architecture, rank, regularizer, lambda, seeds, seeds_asked, clean, clean_half_width, then for every
-    threat its mean and `…_half_width` (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε), cost (training time
-    per trial relative to `none`), why.
+    Columns: track, architecture, rank, regularizer, lambda, seeds, seeds_asked, diverged, clean, clean_half_width, then
+    for every threat its mean and `…_half_width` (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε), cost
+    (training time per trial relative to `none`), tier (the highest that is complete for the selected λ; "" while not
+    even the track's own threats are), flags (the honesty flags of the selected λ's trials), why. A flag keeps a method
+    out of the ranking.
     """
+    trials = [with_tiers(track, trial) for trial in trials]
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
     rows = everything[everything["seed"] < seeds]
@@ -101,10 +106,10 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
         methods = dict.fromkeys(t.entry.regularizer for t in trials if t.entry.architecture == architecture)
         for regularizer in methods:
             mine = table[(table["architecture"] == architecture) & (table["regularizer"] == regularizer)]
-            asked = {(t.key, t.seed) for t in trials if t.entry.architecture == architecture
-                     and t.entry.regularizer == regularizer and t.seed < max(seeds, 1)}
+            asked = [t for t in trials if t.entry.architecture == architecture
+                     and t.entry.regularizer == regularizer and t.seed < max(seeds, 1)]
             run = set(rows.loc[(rows["architecture"] == architecture) & (rows["regularizer"] == regularizer), "key"])
-            missing = sum(key not in run for key, _ in asked)
+            missing = sum(trial.key not in run for trial in asked)
             diverged = rows[(rows["status"] == "diverged") & (rows["architecture"] == architecture)
                             & (rows["regularizer"] == regularizer)]["key"].nunique()
             chosen = select_lambda(track, mine, seeds) if not missing else None
@@ -118,9 +123,91 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
                    "lambda": chosen, "seeds": seeds, "seeds_asked": track.seeds, "diverged": diverged}
             row |= _numbers(track, mine[mine["lambda"] == chosen])
             row["cost"] = cost.get(regularizer, math.nan) / cost.get("none", math.nan)
+            selected = [trial for trial in asked if trial.entry.strength == chosen]
+            row["tier"] = tier_of(track, selected, rows)
+            flagged = flags(selected, rows)
+            row["flags"] = ", ".join(flagged)
+            if flagged and not why:
+                why = "flagged: " + "; ".join(
+                    f"{CHECKS[flag].tell(max(values))} ({len(values)} of {seeds} seeds)" for flag, values in flagged.items())
             result.append(row | {"why": why})
     frame = pd.DataFrame(result)
     return _ranked(track, frame) if len(frame) else frame
+
+
+def with_tiers(track: Track, trial: Trial) -> Trial:
+    """The trial with what the higher tiers add to its evaluation, where the headline has an ε."""
+    if track.headline_threat.epsilon is None:
+        return trial
+    parts = (track.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)
+    return trial.model_copy(update={"evaluation": tuple(dict.fromkeys((*trial.evaluation, *parts)))})
+
+
+def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier | Literal[""]:
+    """The highest tier whose part every one of `trials` has, above the track's own evaluation, which is "quick".
+
+    Args:
+        rows: as `labelled` gives them.
+    """
+    have = set(rows[["key", "threat", "split", "examples"]].itertuples(index=False, name=None))
+
+    def complete(wanted: Callable[[Trial], Iterable[Part]]) -> bool:
+        return bool(trials) and all((trial.key, *part.id) in have for trial in trials for part in wanted(trial))
+
+    if not complete(lambda trial: track.evaluation()):
+        return ""
+    tier: Tier = "quick"
+    if track.headline_threat.epsilon is not None:
+        for higher in TIER_ATTACKS:
+            if complete(lambda trial, higher=higher: [track.tier_part(higher, trial.dataset.test_size)]):
+                tier = higher
+    return tier
+
+
+def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]:
+    """Flag → its value in each of `trials` that it is raised in: those stored with scores, and those of scores together."""
+    found: dict[str, list[float]] = {}
+    for trial in trials:
+        mine = rows[(rows["key"] == trial.key) & rows["metric"].notna()].drop_duplicates(["threat", "split", "metric", "examples"])
+        values = {flag: value for stored, value in zip(mine["flags"], mine["value"]) for flag in stored}
+        is_accuracy = mine["metric"].isin(["accuracy", "robust_accuracy"])
+        ids = mine.loc[is_accuracy, ["threat", "split", "examples"]].itertuples(index=False, name=None)
+        together = check_scores(trial.evaluation, dict(zip(ids, mine.loc[is_accuracy, "value"])))
+        values |= {check: value for check, value in together.items() if value > CHECKS[check].limit}
+        for flag, value in values.items():
+            found.setdefault(flag, []).append(float(value))
+    return found
+
+
+def selected_trials(track: Track, trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:
+    """For each row of the standings the trials that it is a mean of; none where no λ is selected."""
+    return [[trial for trial in trials if trial.entry.architecture == row.architecture
+             and trial.entry.regularizer == row.regularizer and trial.entry.strength == row.strength and trial.seed < row.seeds]
+            for row in table.rename(columns={"lambda": "strength"}).itertuples()]
+
+
+def with_worst_case(track: Track, trials: Sequence[Trial], table: pd.DataFrame, examples: pd.DataFrame) -> pd.DataFrame:
+    """The standings with `worst` and `worst_half_width`: accuracy under the union of all attacks within the headline's
+    norm and ε, on the test images that they share.
+
+    Args:
+        table: as `standings` gives it.
+        examples: per-example values of "correct", as the store gives them: key, threat, examples, values.
+    """
+    headline = track.headline_threat
+    names = {part.threat.id for trial in trials for part in with_tiers(track, trial).evaluation if part.threat is not None
+             and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)}
+    known: dict[str, dict[str, Sequence[float]]] = {}
+    mine = examples[examples["threat"].isin(names)] if len(examples) else pd.DataFrame(columns=["key", "threat", "values"])
+    for row in mine.sort_values("examples").itertuples() if len(mine) else ():
+        known.setdefault(str(row.key), {})[str(row.threat)] = row.values  # of several samples the largest
+    means, widths = [], []
+    for group in selected_trials(track, trials, table):
+        worst = pd.Series([optimality_gaps(known[trial.key])[0] for trial in group if trial.key in known], dtype=float)
+        whole = len(group) > 0 and len(worst) == len(group) and headline.epsilon is not None
+        means.append(worst.mean() if whole else math.nan)
+        widths.append(half_width(worst) if whole else math.nan)
+    return table.assign(worst=means, worst_half_width=widths)
 
 
 def _numbers(track: Track, chosen: pd.DataFrame) -> dict[str, float]:

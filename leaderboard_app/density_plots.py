@@ -109,7 +109,8 @@ def measured_over_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, str,
     """
     found = figure(title, "p_y, probability of the label" + (" (spread as log-odds)" if log_odds else ""), y, height=430)
     if log_odds:
-        found.update_xaxes(tickvals=[float(np.log(p / (1 - p))) for p in TICKS], ticktext=[f"{p:.12g}" for p in TICKS], tickangle=0)
+        found.update_xaxes(tickvals=[float(np.log(p / (1 - p))) for p in TICKS], ticktext=[f"{p:.12g}" for p in TICKS],
+                           tickangle=0)
     for column, (called, colour, symbol) in names.items():
         mine = points[np.isfinite(points[column].astype(float))]
         found.add_scatter(x=mine["log_odds" if log_odds else "probability"], y=mine[column], mode="markers", name=called,

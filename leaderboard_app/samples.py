@@ -43,8 +43,7 @@ def join(trials: pd.DataFrame, columns: Mapping[str, pd.DataFrame]) -> pd.DataFr
 
 def finite(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The rows whose values are all finite."""
-    keep = np.isfinite(table[columns].to_numpy(float)).all(axis=1)
-    return pd.DataFrame(table[pd.Series(keep, index=table.index)])
+    return table.iloc[np.flatnonzero(np.isfinite(table[columns].to_numpy(float)).all(axis=1))]
 
 
 def spread(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -108,6 +108,21 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     assert page.errors == []
 
 
+def test_every_other_page_works_in_a_browser(fill, server, page):
+    fill("guo-fashion-binary", seeds=2, status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished")
+    page.goto(f"{server}/?track=guo-fashion-binary")
+    settled(page, "Leaderboard")
+    headings = {"Margins": 7, "Robustness curves": 5, "Theory": 2, "Method": 2, "Runs": 0, "Submit": 0}
+    for name, charts in headings.items():
+        page.get_by_role("link", name=name, exact=True).click()
+        settled(page, "Submit a regularizer" if name == "Submit" else name)
+        if charts:
+            page.locator(".js-plotly-plot").nth(charts - 1).wait_for()
+        assert page.locator(".js-plotly-plot").count() == charts, name
+        keep(page, name.lower().replace(" ", "-"))
+    assert page.errors == []
+
+
 def test_the_open_page_follows_a_run(fill, server, page):
     page.goto(server)
     settled(page, "Leaderboard")

@@ -120,8 +120,9 @@ def test_figure_3_weights_times_nu_squared_are_the_penalties_of_a_two_class_mode
 @pytest.mark.parametrize("log_odds", [True, False])
 def test_measured_points_lie_at_their_rows(log_odds):
     points = pd.DataFrame({"probability": [0.5, 0.9], "log_odds": [0.0, math.log(9)], "distance": [0.1, 0.2]})
-    drawn = traces(density_plots.measured_over_curves({"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}, points,
-                                                      {"distance": ("found", "#000000", "circle")}, "t", "y", log_odds=log_odds))
+    curves = {"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}
+    names = {"distance": ("found", "#000000", "circle")}
+    drawn = traces(density_plots.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds))
     np.testing.assert_allclose(drawn["found"].x, points["log_odds" if log_odds else "probability"])
     assert list(drawn["found"].y) == [0.1, 0.2]
     assert drawn["curve"].x[0] == pytest.approx(math.log(3) if log_odds else 0.75)

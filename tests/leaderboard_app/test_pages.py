@@ -219,6 +219,32 @@ def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
     assert "`cross_lipschitz` at none" in texts(app)
 
 
+def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, home):
+    fill("quickstart", seeds=2, status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished")
+    command = [sys.executable, "-m", "benchmark", "plan", "quickstart", "--json"]
+    plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=APP.parents[1]).stdout)
+    app = opened("app_pages/runs.py")
+    counts = {metric.label: int(metric.value) for metric in app.metric}
+    assert counts["Trials, with references"] == plan["trials"]
+    assert counts["Done"] == plan["done"] > 0
+    assert counts["Failed so far"] == 6  # three λ, two seeds
+    failures = next(frame.value for frame in app.dataframe if len(frame.value) == 6)
+    assert set(failures["Error"]) == {"RuntimeError: out of <b>memory</b>"}  # a table's cell is text
+
+
+def test_each_trial_of_a_method_has_the_command_that_reproduces_it(fill):
+    fill("quickstart", seeds=1)
+    app = opened("app_pages/method.py", track="quickstart", regularizer="jacobian")
+    trials = app.dataframe[1].value
+    known = Registry()
+    for row in trials.to_dict("records"):
+        words = row["Command"].split()
+        selected = [trial for _, trial in known.select([words[2].strip("'")], int(words[4])) if trial.seed == row["Seed"]]
+        assert row["Key"] in {trial.key for trial in selected}
+    assert trials["Status"].tolist().count("finished") == 3  # one seed of three λ
+    assert r"\lVert J \rVert_F^2" in app.latex[0].value if hasattr(app, "latex") and len(app.latex) else True
+
+
 def test_a_margin_changes_the_verdict(fill):
     fill("guo-fashion-binary", seeds=3)
     app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
