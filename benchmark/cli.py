@@ -7,12 +7,12 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from registry.load import Registry, nearest, split_options
-from registry.spec import InputError
+from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="RegBench: rank regularizers against adversarial examples.\n\n"
@@ -150,24 +150,47 @@ def plan(selectors: Selectors, seeds: Seeds = None, as_json: Json = False) -> No
         print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
 
 
-@app.command(epilog="Example: regbench run quickstart --workers 2")
+@app.command(epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified")
 def run(selectors: Selectors, seeds: Seeds = None,
+        tier: Annotated[str, typer.Option(help="quick: the track's own threats. standard, verified: then also APGD or "
+                                          "AutoAttack on the whole test set, for each method's selected λ.")] = "quick",
         workers: Annotated[int, typer.Option(min=1, help="Processes at once, one thread each.")] = os.cpu_count() or 1,
         device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N; auto takes the GPU where there is one.")] = "auto",
+        time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."
+                                                  )] = math.inf,
         as_json: Json = False) -> None:
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
     from . import progress, runner
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
-    trials = [trial for _, trial in Registry().select(selectors, seeds)]
+    if tier not in ("quick", *TIER_ATTACKS):
+        raise InputError(f"--tier: {nearest(tier, ('quick', *TIER_ATTACKS), 'a tier')}")
+    registry = Registry()
+    trials = [trial for _, trial in registry.select(selectors, seeds)]
+    tracks = [registry.track(name) for name in selectors] if tier != "quick" else []  # a λ is selected within a track
+    for track in tracks:
+        track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = runner.home(), runner.store()
-    with runner.sole_runner(home):
+
+    def follow(trials: list[Trial]) -> int:
         chosen = runner.plan(trials, store)
         harvested = runner.harvest(chosen.to_run, home, store)
         if harvested:
             chosen = runner.plan(trials, store)
-        failed = progress.follow(chosen, harvested, home, store, workers, device, as_json=as_json)
+        return progress.follow(chosen, harvested, home, store, workers, device, time_limit, as_json=as_json)
+
+    with runner.sole_runner(home):
+        failed = follow(trials)
+        if tracks and not failed:
+            from . import rank
+
+            higher = []
+            for track in tracks:
+                mine = [trial for _, trial in registry.select([track.name], seeds)]
+                table = rank.standings(track, mine, store.scores({trial.key for trial in mine}))
+                higher += rank.for_tier(track, mine, table, cast("Tier", tier))
+            failed = follow(higher)
     if failed:
         raise typer.Exit(1)
 
@@ -176,13 +199,15 @@ def run(selectors: Selectors, seeds: Seeds = None,
 def rank(tracks: Annotated[list[str], typer.Argument(help="Track names.")], as_json: Json = False) -> None:
     """Rank the methods of tracks: λ chosen on validation images, means over seeds with 95 % intervals."""
     from . import runner
-    from .rank import standings
+    from .rank import selected_trials, standings, with_worst_case
 
     registry, everything = Registry(), []
     for name in tracks:
         track = registry.track(name)
         trials = [trial for _, trial in registry.select([name])]
         table = standings(track, trials, runner.store().scores({trial.key for trial in trials}))
+        keys = {trial.key for group in selected_trials(track, trials, table) for trial in group}
+        table = with_worst_case(track, trials, table, runner.store().examples(keys, "correct"))
         rows = [_without_nan(row) for row in json.loads(table.to_json(orient="records", double_precision=15))]
         everything += rows
         if not as_json:
@@ -204,13 +229,14 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
         width = row[f"{column}_half_width"]
         return f"{scale * row[column]:.1f}" + (f" ± {scale * width:.1f}" if width is not None else "")
 
-    columns = ["clean", *(threat.id for threat in track.threats)]
-    header = ["rank", "architecture", "method", "λ", *columns, "cost ×", "note"]
+    columns = ["clean", *(threat.id for threat in track.threats), "worst"]
+    header = ["rank", "architecture", "method", "λ", *columns, "tier", "cost ×", "note"]
     _table(header, [[str(row["rank"] or "–"), row["architecture"], row["regularizer"],
                      "" if row["lambda"] is None else f"{row['lambda']:g}", *(number(row, column) for column in columns),
-                     "" if row["cost"] is None else f"{row['cost']:.1f}", row["why"]] for row in rows],
+                     row["tier"], "" if row["cost"] is None else f"{row['cost']:.1f}", row["why"]] for row in rows],
            frozenset({"rank", "λ", "cost ×", *columns}))
-    print(f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖)")
+    print(f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
+          "the norm and ε that rank")
 
 
 @app.command(epilog="Example: regbench collect")

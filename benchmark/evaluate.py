@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from .outcome import Examples, Layer, Row, Score
 
 BATCH = 512
 Columns = dict[str, Tensor]  # name → [N]
-Metrics = dict[str, Tensor | float]
+Metrics = Mapping[str, Tensor | float]
 
 
 class Evaluated(Row):
@@ -102,7 +102,7 @@ def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed
     if threat.epsilon is not None:
         return [_robustness(threat, found)]
     relative = found.distance / x.flatten(1).norm(dim=1)
-    metrics: Metrics = {"success": found.success.double().mean()}
+    metrics: dict[str, Tensor | float] = {"success": found.success.double().mean()}
     columns = {"distance": found.distance, "relative_distance": relative}
     return [(columns, metrics | {name: value for column, values in columns.items() for name, value
                                  in _summary(column, values)})]
@@ -110,7 +110,7 @@ def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed
 
 def _robustness(threat: Threat, found: Attacked) -> tuple[Columns, Metrics]:
     """Accuracy under a threat with ε; for AutoAttack also what stood after each member, and its warnings."""
-    metrics: Metrics = {"robust_accuracy": (~found.success).double().mean()}
+    metrics: dict[str, Tensor | float] = {"robust_accuracy": (~found.success).double().mean()}
     metrics |= {f"robust_accuracy:{member}": share for member, share in found.info.get("robust", {}).items()}
     batch = min(BATCH, len(found.success))
     return {"correct": ~found.success}, metrics | check_warnings(found.info.get("warnings", {}), batch)

@@ -17,7 +17,8 @@ from .store import Store
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
 
-def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, device: str, *, as_json: bool) -> int:
+def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, device: str, limit: float, *,
+           as_json: bool) -> int:
     """Runs a plan and shows it; returns how many trials failed."""
     console = Console(stderr=True, highlight=False, markup=False)
     say = _event if as_json else lambda **event: None
@@ -30,7 +31,7 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, workers: int, d
                    TimeRemainingColumn(), TextColumn("{task.fields[last]}"), console=console, disable=not live)
     with bar:
         task = bar.add_task("trials", total=len(plan.trials), completed=plan.done, last="starting workers")
-        for outcome in run(plan, home, store, workers=workers, device=device,
+        for outcome in run(plan, home, store, workers=workers, device=device, limit=limit,
                            on_start=lambda trial: say(event="start", key=trial.key, entry=trial.entry.id),
                            on_wait=lambda who: console.print(who)):
             counts[outcome.status] += 1

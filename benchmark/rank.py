@@ -127,6 +127,8 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
             row["tier"] = tier_of(track, selected, rows)
             flagged = flags(selected, rows)
             row["flags"] = ", ".join(flagged)
+            if not why and not row["tier"]:
+                why = "incomplete: a part of the evaluation at the selected λ has not run"
             if flagged and not why:
                 why = "flagged: " + "; ".join(
                     f"{CHECKS[flag].tell(max(values))} ({len(values)} of {seeds} seeds)" for flag, values in flagged.items())
@@ -168,7 +170,7 @@ def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]
     """Flag → its value in each of `trials` that it is raised in: those stored with scores, and those of scores together."""
     found: dict[str, list[float]] = {}
     for trial in trials:
-        mine = rows[(rows["key"] == trial.key) & rows["metric"].notna()].drop_duplicates(["threat", "split", "metric", "examples"])
+        mine = rows[(rows["key"] == trial.key) & rows["metric"].notna()]  # a control stands there once for each name
         values = {flag: value for stored, value in zip(mine["flags"], mine["value"]) for flag in stored}
         is_accuracy = mine["metric"].isin(["accuracy", "robust_accuracy"])
         ids = mine.loc[is_accuracy, ["threat", "split", "examples"]].itertuples(index=False, name=None)
@@ -181,9 +183,16 @@ def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]
 
 def selected_trials(track: Track, trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:
     """For each row of the standings the trials that it is a mean of; none where no λ is selected."""
-    return [[trial for trial in trials if trial.entry.architecture == row.architecture
-             and trial.entry.regularizer == row.regularizer and trial.entry.strength == row.strength and trial.seed < row.seeds]
-            for row in table.rename(columns={"lambda": "strength"}).itertuples()]
+    rows = table[["architecture", "regularizer", "lambda", "seeds"]].to_dict("records") if len(table) else []
+    return [[trial for trial in trials if trial.entry.architecture == row["architecture"]
+             and trial.entry.regularizer == row["regularizer"] and trial.entry.strength == row["lambda"]
+             and trial.seed < row["seeds"]] for row in rows]
+
+
+def for_tier(track: Track, trials: Sequence[Trial], table: pd.DataFrame, tier: Tier) -> list[Trial]:
+    """The trials that the standings rest on, each with what `tier` adds to its evaluation."""
+    return [trial.model_copy(update={"evaluation": (*trial.evaluation, track.tier_part(tier, trial.dataset.test_size))})
+            for group in selected_trials(track, trials, table) for trial in group]
 
 
 def with_worst_case(track: Track, trials: Sequence[Trial], table: pd.DataFrame, examples: pd.DataFrame) -> pd.DataFrame:
@@ -199,8 +208,8 @@ def with_worst_case(track: Track, trials: Sequence[Trial], table: pd.DataFrame, 
              and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)}
     known: dict[str, dict[str, Sequence[float]]] = {}
     mine = examples[examples["threat"].isin(names)] if len(examples) else pd.DataFrame(columns=["key", "threat", "values"])
-    for row in mine.sort_values("examples").itertuples() if len(mine) else ():
-        known.setdefault(str(row.key), {})[str(row.threat)] = row.values  # of several samples the largest
+    for row in mine.sort_values("examples").to_dict("records") if len(mine) else ():
+        known.setdefault(row["key"], {})[row["threat"]] = row["values"]  # of several samples the largest
     means, widths = [], []
     for group in selected_trials(track, trials, table):
         worst = pd.Series([optimality_gaps(known[trial.key])[0] for trial in group if trial.key in known], dtype=float)

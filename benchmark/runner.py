@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -66,10 +67,17 @@ def _merge(one: Trial, other: Trial) -> Trial:
 
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
     """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
-    found = [outcome for trial in trials if (outcome := _outcome_on_disk(home / trial.key / "outcome.json"))]
+    found = [outcome for trial in trials if (outcome := _outcome_on_disk(home / trial.key / "outcome.json"))
+             and _answers(outcome, trial)]
     if found:
         store.record(found)
     return len(found)
+
+
+def _answers(outcome: Outcome, trial: Trial) -> bool:
+    """Else the outcome is known, and the trial asks for more."""
+    have = {(score.threat, score.split, score.examples) for score in outcome.scores}
+    return outcome.status == "diverged" or all(part.id in have for part in trial.evaluation)
 
 
 def collect(home: Path, store: Store) -> int:
@@ -110,14 +118,14 @@ def sole_runner(home: Path) -> Iterator[None]:
         yield
 
 
-def run(plan: Plan, home: Path, store: Store, *, workers: int, device: str = "cpu",
+def run(plan: Plan, home: Path, store: Store, *, workers: int, device: str = "cpu", limit: float = math.inf,
         on_start: Callable[[Trial], None] = lambda trial: None,
         on_wait: Callable[[str], None] = lambda who: None) -> Iterator[Outcome]:
     """Runs what is to run and yields every outcome; all that was yielded is in the database when the iterator ends."""
     unwritten: list[Outcome] = []
     written = time.monotonic()
     try:
-        for outcome in run_local(plan.to_run, home, workers, device, on_start):
+        for outcome in run_local(plan.to_run, home, workers, device, limit, on_start):
             unwritten.append(outcome)
             if time.monotonic() - written > WRITE_EVERY:
                 store.record(unwritten, on_wait)

@@ -22,11 +22,11 @@ def scores(value, trials=TRIALS, diverged=frozenset()):
             rows.append(common | {"status": "diverged"})
             continue
         for part in trial.evaluation:
-            metric = {"clean": "accuracy", "deepfool-2": "relative_distance"}.get(part.name, "robust_accuracy")
-            if part.name != "measures":
-                rows.append(common | {"status": "finished", "threat": part.name, "split": part.split, "metric": metric,
-                                      "examples": part.examples, "n": part.examples, "flags": [],
-                                      "value": value(trial.entry, trial.seed, part.name, part.split)})
+            metric = {"clean": "accuracy", "deepfool-2": "relative_distance", "measures": "margin",
+                      "honesty": "randomised"}.get(part.name, "robust_accuracy")
+            number = 0.0 if part.name in ("measures", "honesty") else value(trial.entry, trial.seed, part.name, part.split)
+            rows.append(common | {"status": "finished", "threat": part.name, "split": part.split, "metric": metric,
+                                  "examples": part.examples, "n": part.examples, "flags": [], "value": number})
     return pd.DataFrame(rows)
 
 

@@ -34,7 +34,7 @@ def finished(tmp_path_factory):
 
 def rows(home, table):
     table = Store(home / runner.DATABASE).query(f"SELECT * FROM {table}")
-    return sorted(map(str, table.astype({name: str for name in table.columns}).to_dict("records")))
+    return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
 
 
 def ranking(home):
@@ -154,3 +154,31 @@ def test_recording_the_same_outcome_twice_changes_nothing(finished, tmp_path):
     store.record([outcome, outcome])
     assert len(store.query("SELECT * FROM score")) == len(outcome.scores)
     assert len(store.query("SELECT * FROM trial")) == 1
+
+
+def spoilt_registry(folder, code):
+    """A track of one method whose penalty runs `code`."""
+    from registry.load import HERE
+
+    shutil.copytree(HERE, folder / "registry", ignore=shutil.ignore_patterns("__pycache__", "results"))
+    method = folder / "registry" / "regularizers" / "jacobian" / "regularizer.py"
+    first = "        if self.projections is None:"
+    method.write_text(method.read_text().replace(first, f"        {code}\n{first}"))
+    return Registry(folder / "registry", folder / "none")
+
+
+@pytest.mark.parametrize(("code", "limit", "reason"), [
+    ("import time; time.sleep(600)", 30.0, "took longer than the limit of 30 s"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 600.0, "ended by signal 9"),
+    ("raise RuntimeError('broken')", 600.0, "RuntimeError: broken"),
+])
+def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(tmp_path, code, limit, reason):
+    registry = spoilt_registry(tmp_path, code)
+    chosen = registry.select(["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/none/0"], seeds=1)
+    home, store = tmp_path / "home", Store(tmp_path / "home" / runner.DATABASE)
+    home.mkdir()
+    plan = runner.plan((trial for _, trial in chosen), store)
+    failed = [outcome for outcome in runner.run(plan, home, store, workers=1, limit=limit) if outcome.status == "failed"]
+    assert [o.regularizer for o in failed] == ["jacobian"]
+    assert reason in failed[0].error
+    assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [2]  # the reference and the control
