@@ -1,0 +1,40 @@
+"""The commands of `regbench`, and what they share. Nothing here loads torch before something trains."""
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="RegBench: rank regularizers against adversarial examples.\n\n"
+                       "Example: regbench run quickstart && regbench rank quickstart && regbench app")
+
+Selectors = Annotated[list[str], typer.Argument(help="Track names, or globs of entry ids such as 'digits/*/jacobian/*'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Only the first so many seeds of each track.")]
+
+
+def print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1, default=str, allow_nan=False))
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(columns: list[str], rows: list[list[str]], right: frozenset[str] = frozenset()) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width: rows stay whole for grep.
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 250).print(table)

@@ -1,0 +1,98 @@
+"""plan, run, collect, doctor: what makes the rows."""
+from __future__ import annotations
+
+import math
+import os
+import re
+from typing import Annotated, cast
+
+import typer
+
+from registry.load import Registry, nearest
+from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
+
+from . import Json, Seeds, Selectors, app, print_json
+
+
+@app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
+def plan(selectors: Selectors, seeds: Seeds = None, as_json: Json = False) -> None:
+    """Say what a run would do: how many trials, how many of them are done."""
+    from .. import runner
+
+    chosen = runner.plan((trial for _, trial in Registry().select(selectors, seeds)), runner.store())
+    counts = {"trials": len(chosen.trials), "done": chosen.done, "to_run": len(chosen.to_run)}
+    if as_json:
+        print_json(counts)
+    else:
+        print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
+
+
+@app.command(epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified")
+def run(selectors: Selectors, seeds: Seeds = None,
+        tier: Annotated[str, typer.Option(help="quick: the track's own threats. standard, verified: then also APGD or "
+                                          "AutoAttack on the whole test set, for each method's selected λ.")] = "quick",
+        workers: Annotated[int, typer.Option(min=1, help="Processes at once, one thread each.")] = os.cpu_count() or 1,
+        device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N; auto takes the GPU where there is one.")] = "auto",
+        time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."
+                                                  )] = math.inf,
+        as_json: Json = False) -> None:
+    """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
+    from .. import progress, runner
+
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
+    if tier not in ("quick", *TIER_ATTACKS):
+        raise InputError(f"--tier: {nearest(tier, ('quick', *TIER_ATTACKS), 'a tier')}")
+    registry = Registry()
+    trials = [trial for _, trial in registry.select(selectors, seeds)]
+    tracks = [registry.track(name) for name in selectors] if tier != "quick" else []  # a λ is selected within a track
+    for track in tracks:
+        track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
+    home, store = runner.home(), runner.store()
+
+    def follow(trials: list[Trial]) -> int:
+        chosen = runner.plan(trials, store)
+        harvested = runner.harvest(chosen.to_run, home, store)
+        if harvested:
+            chosen = runner.plan(trials, store)
+        return progress.follow(chosen, harvested, home, store, workers, device, time_limit, as_json=as_json)
+
+    with runner.sole_runner(home):
+        failed = follow(trials)
+        if tracks and not failed:
+            from .. import rank
+
+            higher = []
+            for track in tracks:
+                mine = [trial for _, trial in registry.select([track.name], seeds)]
+                table = rank.standings(track, mine, store.scores({trial.key for trial in mine}))
+                higher += rank.for_tier(track, mine, table, cast("Tier", tier))
+            failed = follow(higher)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: regbench collect")
+def collect() -> None:
+    """Build the database anew, or complete it, from the outcomes that runs left behind."""
+    from .. import runner
+
+    home = runner.home()
+    with runner.sole_runner(home):
+        count = runner.collect(home, runner.store())
+    print(f"{count} outcomes are in {home / runner.DATABASE}")
+
+
+@app.command(epilog="Example: regbench doctor")
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: versions, device, data, database. Ends with 1 where something is missing that a run needs."""
+    from ..doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding['ok'] else 'MISS'}  {finding['name']}: {finding['detail']}")
+    if not all(finding["ok"] or finding["optional"] for finding in findings):
+        raise typer.Exit(1)
