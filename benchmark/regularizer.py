@@ -186,6 +186,16 @@ def sphere(noise: Tensor, orthogonal_to_ones: bool = False) -> Tensor:
     return noise / noise.norm(dim=-1, keepdim=True)
 
 
+@torch.no_grad()
+def leading_eigenvector(A: Tensor) -> Tensor:
+    """[B, K]: of symmetric matrices A [B, K, K] the unit eigenvectors of the largest eigenvalues, as constants.
+
+    A model that diverges brings NaN, which the decomposition would refuse with an error, for a whole stack of models
+    too; it then gets some vector, and its penalty, which is NaN without it, tells.
+    """
+    return torch.linalg.eigh(A.nan_to_num(0, 0, 0)).eigenvectors[..., -1]
+
+
 def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
     """The plugin in `folder`, with its params set.
 

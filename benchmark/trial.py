@@ -59,8 +59,6 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
     spent = before.evaluate_seconds if before else 0.0
     layer_rows: tuple[Any, ...] = before.layers if before else ()
     if training.status == "finished":
-        if device == "cpu":
-            model = model.to(memory_format=torch.channels_last)  # an attack's convolutions are some 2 × faster
         have = {(score.threat, score.split, score.examples) for score in scores}
         found = _evaluated(trial, [part for part in trial.evaluation if part.id not in have], model, images, folder / PARTS)
         scores += [score for rows in found for score in rows.scores]
@@ -104,11 +102,11 @@ def _trained(trial: Trial, home: Path, folder: Path, images: data.Data, device: 
         try:
             saved = json.loads(record.read_text())
             saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
-            return Training(**saved), models.load(trial.architecture, trial.dataset, weights).to(device).eval()
+            return Training(**saved), models.placed(models.load(trial.architecture, trial.dataset, weights), device).eval()
         except (InputError, ValueError, TypeError, KeyError):
             weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
     shutil.rmtree(folder / PARTS, ignore_errors=True)  # they told of other weights
-    model = _initial(trial, home).to(device)
+    model = models.placed(_initial(trial, home), device)
     name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
     regularizer = None if trial.regularizer is None else load_regularizer(Path(trial.regularizer), trial.params)
     training = train(model, images.train, Phase.of(trial.recipe, name, len(images.train.labels)), seed=trial.seed,

@@ -98,17 +98,14 @@ def split_options(text: str) -> tuple[str, str]:
     return name, options
 
 
-def parse_options(text: str) -> dict[str, Any]:
-    """`projections=1,norm=inf` → {"projections": 1, "norm": "inf"}; a value is TOML, else a string."""
-    options: dict[str, Any] = {}
+def parse_options(text: str) -> dict[str, str]:
+    """`projections=1,norm=inf` → {"projections": "1", "norm": "inf"}."""
+    options: dict[str, str] = {}
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")
         if not equals or not name or name in options:
             raise ValueError(f"option {part!r} must be name=value, each name once")
-        try:
-            options[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[name] = value
+        options[name] = value
     return options
 
 
@@ -225,11 +222,11 @@ class Registry:
         except ValueError as error:
             raise InputError(f"regularizer {id!r}: {error}") from None
         params = {}
-        for field, value in given.items():
+        for field, text in given.items():
             if field not in method.card.params:
                 raise InputError(f"regularizer {id!r}: option {nearest(field, method.card.params, 'a parameter')}")
             try:
-                value = method.card.params[field].check(value)
+                value = method.card.params[field].parse(text)
             except ValueError as error:
                 raise InputError(f"regularizer {id!r}: {field} {error}") from None
             if value != method.card.params[field].default:

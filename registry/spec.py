@@ -138,18 +138,22 @@ class Param(Spec):
     max: float | int | None = None
     choices: tuple[str | int | float, ...] | None = None
 
-    def check(self, value: Any) -> Any:
-        """Returns the value in the declared type; raises ValueError where it is not allowed."""
-        if self.type == "float" and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value).__name__ != self.type:
-            raise ValueError(f"needs a value of type {self.type}, not {value!r}")
+    def parse(self, text: str) -> bool | int | float | str:
+        """An option's text, as in `jacobian:projections=1`, in the declared type. Raises ValueError where it is not allowed."""
+        readers = {"int": int, "float": float, "str": str, "bool": {"true": True, "false": False}.__getitem__}
+        try:
+            value = readers[self.type](text)
+        except (ValueError, KeyError):
+            needed = {"int": "a whole number", "float": "a number", "bool": "true or false"}[self.type]
+            raise ValueError(f"needs {needed}, not {text!r}") from None
         if isinstance(value, float):
             _finite(value)
         if self.choices is not None and value not in self.choices:
-            raise ValueError(f"must be one of {', '.join(map(str, self.choices))}, not {value}")
-        if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
-            raise ValueError(f"must lie in [{self.min}, {self.max}], not {value}")
+            raise ValueError(f"must be one of {', '.join(map(str, self.choices))}, not {text}")
+        if self.min is not None and value < self.min:
+            raise ValueError(f"must be at least {self.min}, not {text}")
+        if self.max is not None and value > self.max:
+            raise ValueError(f"must be at most {self.max}, not {text}")
         return value
 
 

@@ -1,10 +1,8 @@
 """Convex mix: interpolate between adversarial training and data-dependent spectral-norm regularization."""
 from dataclasses import dataclass
 
-import torch
-
 from benchmark.attacks import pgd, unit_ball
-from benchmark.regularizer import Regularizer, Step, Tensor
+from benchmark.regularizer import Regularizer, Step, Tensor, leading_eigenvector
 from registry.spec import Norm
 
 
@@ -27,6 +25,6 @@ class ConvexMix(Regularizer):
         worst = pgd(step.model, step.x, step.y, self.epsilon, self.norm, steps=self.steps, step_size=self.step_size,
                     start=start, keep="last")
         V = step.jacobian(detached=True)
-        q = torch.linalg.eigh(V @ V.transpose(1, 2)).eigenvectors[:, :, -1]
+        q = leading_eigenvector(V @ V.transpose(1, 2))
         squared_norm = step.vjp(q).flatten(1).square().sum(1)
         return (1 - self.mix) * (step.at(worst).losses - step.losses) + self.mix * self.operator_weight * squared_norm

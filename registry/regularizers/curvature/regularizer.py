@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.regularizer import Regularizer, Step, Tensor
+from benchmark.regularizer import Regularizer, Step, Tensor, leading_eigenvector
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,6 @@ class Curvature(Regularizer):
         with torch.no_grad():
             V = step.jacobian(detached=True, relative=True)  # v_k − v̄ is the same
             C = (V - p[:, None] @ V) * root[:, :, None]
-            q = torch.linalg.eigh(C @ C.transpose(1, 2)).eigenvectors[:, :, -1]
+            q = leading_eigenvector(C @ C.transpose(1, 2))
         s = root * q
         return step.vjp(s - s.sum(1, keepdim=True) * p).flatten(1).square().sum(1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmark.attacks.perturbation import steepest
-from benchmark.regularizer import Regularizer, Step, Tensor
+from benchmark.regularizer import Regularizer, Step, Tensor, leading_eigenvector
 from registry.spec import Norm
 
 
@@ -27,7 +27,7 @@ class DataDependentOperatorNorm(Regularizer):
     def penalty(self, step: Step) -> Tensor:  # [B]
         if self.iterations is None:
             V = step.jacobian(detached=True)
-            q = torch.linalg.eigh(V @ V.transpose(1, 2)).eigenvectors[:, :, -1]
+            q = leading_eigenvector(V @ V.transpose(1, 2))
             return step.vjp(q).flatten(1).square().sum(1)
         with torch.no_grad():
             v = steepest(step.randn(tuple(step.x.shape)), self.norm)
