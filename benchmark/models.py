@@ -61,7 +61,7 @@ def create(architecture: Architecture, dataset: Dataset, *, seed: int) -> nn.Mod
 
 def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
     channels, height, width = dataset.shape
-    kwargs = architecture.identity()["kwargs"] | {"num_classes": dataset.num_classes, "in_chans": channels}
+    kwargs = architecture.settings | {"num_classes": dataset.num_classes, "in_chans": channels}
     if architecture.module is not None:
         _register(architecture)
     else:

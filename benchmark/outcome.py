@@ -1,6 +1,7 @@
 """An Outcome: all that one trial gave, as plain data. It is what a worker writes and what the store keeps."""
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -86,7 +87,7 @@ class Outcome(Row):
         control = trial.regularizer is None
         return cls(key=trial.key, dataset=entry.dataset, architecture=entry.architecture,
                    regularizer="none" if control else entry.regularizer, strength=entry.strength,
-                   seed=trial.seed, spec=trial.spec(), **fields)
+                   seed=trial.seed, spec=json.loads(trial.spec), **fields)
 
     def write(self, path: Path) -> None:
         """Written beside and renamed: a reader sees all of it or none."""

@@ -156,7 +156,7 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
     def complete(wanted: Callable[[Trial], Iterable[Part]]) -> bool:
         return bool(trials) and all((trial.key, *part.id) in have for trial in trials for part in wanted(trial))
 
-    if not complete(lambda trial: track.evaluation()):
+    if not complete(lambda trial: track.evaluation):
         return ""
     tier: Tier = "quick"
     if track.headline_threat.epsilon is not None:

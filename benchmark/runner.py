@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 from registry.load import shown
-from registry.spec import InputError, Trial
+from registry.spec import InputError, Part, Trial
 
 from .executors.local import run_local
 from .outcome import Outcome
@@ -44,20 +45,25 @@ class Plan:
 def plan(trials: Iterable[Trial], store: Store) -> Plan:
     """Trials that are one by their key become one, evaluated under the threats of all."""
     merged: dict[str, Trial] = {}
-    references: dict[str, Trial] = {}
+    references: dict[Any, Trial] = {}
     for trial in trials:
-        other = merged.get(trial.key)
-        merged[trial.key] = trial if other is None else _merge(other, trial)
-        reference = trial.reference
-        if reference is not None:
-            references.setdefault(reference.key, reference)
-    for key in merged.keys() & references.keys():
-        references[key] = _merge(references[key], merged.pop(key))
-    everything = [*references.values(), *merged.values()]
-    diverged, parts = store.done(trial.key for trial in everything)
-    to_run = [trial for trial in everything if trial.key not in diverged
-              and not all((trial.key, *part.id) in parts for part in trial.evaluation)]
-    return Plan(everything, to_run)
+        other = merged.setdefault(trial.key, trial)
+        if other is not trial:
+            merged[trial.key] = _merge(other, trial)
+        name = trial.reference_id
+        if name is not None and name not in references:
+            references[name] = cast("Trial", trial.reference)
+    first = {reference.key: reference for reference in references.values()}
+    for key in merged.keys() & first.keys():
+        first[key] = _merge(first[key], merged.pop(key))
+    everything = [*first.values(), *merged.values()]
+    shared = {id(trial.evaluation): trial.evaluation for trial in everything}  # few objects; hashing each is slow
+    alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
+    lists = {number: alike[evaluation] for number, evaluation in shared.items()}
+    for trial in everything:
+        lists[id(trial.evaluation)].append(trial.key)
+    done = {key for evaluation, keys in alike.items() for key in store.done(keys, [part.id for part in evaluation])}
+    return Plan(everything, [trial for trial in everything if trial.key not in done])
 
 
 def _merge(one: Trial, other: Trial) -> Trial:

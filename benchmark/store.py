@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,13 +111,17 @@ class Store:
                           "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
                           keys=list(keys), metric=metric, split=split)
 
-    def done(self, keys: Iterable[str]) -> tuple[set[str], set[tuple[str, str, str, int]]]:
-        """The trials that diverged, which are done, and the parts (key, threat, split, examples) of all that there are."""
-        keys = list(keys)
-        diverged = self.query("SELECT key FROM trial WHERE status = 'diverged' AND list_contains($keys, key)", keys=keys)
-        parts = self.query("SELECT DISTINCT trial_key, threat, split, examples FROM score "
-                           "WHERE list_contains($keys, trial_key)", keys=keys)
-        return set(diverged.get("key", ())), set(parts.itertuples(index=False, name=None))
+    def done(self, keys: Iterable[str], parts: Sequence[tuple[str, str, int]]) -> set[str]:
+        """Those of the trials that need not run: they diverged, or have scores of all the parts (threat, split, examples)."""
+        columns = {"threat": [part[0] for part in parts], "split": [part[1] for part in parts],
+                   "examples": [part[2] for part in parts]}
+        found = self.query(
+            "WITH part AS (SELECT unnest($threat) AS threat, unnest($split) AS split, unnest($examples) AS examples) "
+            "SELECT key FROM trial WHERE status = 'diverged' "
+            "UNION SELECT trial_key FROM (SELECT DISTINCT trial_key, threat, split, examples FROM score "
+            "SEMI JOIN part USING (threat, split, examples)) GROUP BY trial_key HAVING count(*) = $count",
+            **columns, count=len(set(parts)))
+        return set(keys) & set(found.get("key", ()))
 
 
 def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:

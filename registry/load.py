@@ -233,9 +233,17 @@ class Registry:
                 params[field] = value
         return method, params
 
-    @cache  # noqa: B019
     def track(self, name: str) -> Track:
-        """Raises InputError for an unknown name, a file that does not fit, or an entry that names nothing registered."""
+        """Raises InputError for an unknown name, a file that does not fit, an entry that names nothing registered, does not
+        fit or is given twice."""
+        return self._track_and_entries(name)[0]
+
+    def entries(self, track_name: str) -> tuple[Entry, ...]:
+        """Raises InputError as `track`."""
+        return self._track_and_entries(track_name)[1]
+
+    @cache  # noqa: B019
+    def _track_and_entries(self, name: str) -> tuple[Track, tuple[Entry, ...]]:
         if name not in self.track_names:
             raise InputError(f"track {nearest(name, self.track_names)}")
         path = self.root / "tracks" / f"{name}.toml"
@@ -248,12 +256,13 @@ class Registry:
                 self.architecture(architecture)
         except InputError as error:
             raise InputError(f"{shown(path)}: {error}") from None
-        seen: dict[str, int] = {}
+        entries: dict[str, tuple[int, Entry]] = {}
         for number, entry in self._numbered_entries(track, path):
-            if entry.id in seen:
-                raise InputError(f"{shown(path)}: entry {number}: {entry.id} is given twice (also in entry {seen[entry.id]})")
-            seen[entry.id] = number
-        return track
+            id = entry.id
+            if id in entries:
+                raise InputError(f"{shown(path)}: entry {number}: {id} is given twice (also in entry {entries[id][0]})")
+            entries[id] = number, entry
+        return track, tuple(entry for _, entry in entries.values())
 
     def _numbered_entries(self, track: Track, path: Path) -> Iterator[tuple[int, Entry]]:
         for number, line in enumerate(track.entry, start=1):
@@ -274,13 +283,8 @@ class Registry:
             except InputError as error:
                 raise InputError(f"{shown(path)}: entry {number}: {error}") from None
 
-    @cache  # noqa: B019
-    def entries(self, track_name: str) -> tuple[Entry, ...]:
-        track = self.track(track_name)
-        path = self.root / "tracks" / f"{track_name}.toml"
-        return tuple(entry for _, entry in self._numbered_entries(track, path))
-
     def trial(self, entry: Entry, track: Track, seed: int) -> Trial:
+        """Of an entry of the track."""
         method, params = self.params(entry.regularizer)
         control = entry.strength == 0  # λ = 0 switches a method off: all share one control
         return Trial(
@@ -288,7 +292,7 @@ class Registry:
             regularizer=None if control else str(method.folder),
             regularizer_sha256=None if control else method.sha256,
             params={} if control else params, seed=seed,
-            recipe=track.recipe_of(entry.architecture), evaluation=track.evaluation(),
+            recipe=track.recipes[entry.architecture], evaluation=track.evaluation,
         )
 
     def select(self, selectors: Iterable[str], seeds: int | None = None) -> list[tuple[Track, Trial]]:
@@ -313,10 +317,14 @@ class Registry:
                                  "and `regbench list entries` shows all")
             chosen |= found
         trials = []
+        like: dict[tuple[str, str, str, bool], Trial] = {}  # trials that differ in λ and seed only are copies of one
         for (name, _), entry in chosen.items():
             track = self.track(name)
-            count = track.seeds if seeds is None else seeds
-            trials += [(track, self.trial(entry, track, seed)) for seed in range(count)]
+            method = name, entry.architecture, entry.regularizer, entry.strength == 0
+            if method not in like:
+                like[method] = self.trial(entry, track, 0)
+            trials += [(track, like[method].model_copy(update={"entry": entry, "seed": seed}))
+                       for seed in range(track.seeds if seeds is None else seeds)]
         return trials
 
 

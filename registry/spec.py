@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +46,10 @@ Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_finite)]
 Count = Annotated[int, Field(ge=1)]
 
 
+# The one JSON text of plain data: what keys are made of.
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
 def named_lambda(default: Any = ...) -> Any:
     """A field that is `lambda`, a reserved word, in TOML and JSON and `strength` in Python."""
     return Field(default, validation_alias=AliasChoices("lambda", "strength"), serialization_alias="lambda")
@@ -59,9 +63,15 @@ class Spec(BaseModel):
     @classmethod
     def _lists_are_tuples(cls, data: Any) -> Any:
         # TOML and JSON know lists only; strict mode would refuse them where a field is a tuple.
-        if isinstance(data, dict):
+        if isinstance(data, dict) and any(isinstance(value, list) for value in data.values()):
             return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
         return data
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        for name in vars(copied).keys() - type(self).model_fields.keys():
+            del vars(copied)[name]  # a cached property is another object's
+        return copied
 
 
 class Dataset(Spec):
@@ -101,13 +111,14 @@ class Dataset(Spec):
     def num_classes(self) -> int:
         return len(self.classes if self.subset is None else self.subset)
 
-    def identity(self) -> dict[str, Any]:
-        """What makes two datasets the same training data."""
+    @cached_property
+    def identity(self) -> str:
+        """What makes two datasets the same training data, as canonical JSON."""
         source = {"packaged": self.packaged}
         if self.hub:
             source = {"hub": self.hub, "revision": self.revision, "config": self.config, "label": self.label_column}
-        return source | {"mean": self.mean, "std": self.std,
-                         "classes": list(range(len(self.classes)) if self.subset is None else self.subset)}
+        return canonical(source | {"mean": self.mean, "std": self.std,
+                                   "classes": list(range(len(self.classes)) if self.subset is None else self.subset)})
 
 
 class Architecture(Spec):
@@ -124,9 +135,15 @@ class Architecture(Spec):
     def id(self) -> str:
         return self.name
 
-    def identity(self) -> dict[str, Any]:
-        kwargs = self.kwargs | ({"activation": self.activation} if self.activation else {})
-        return {"timm": self.timm, "kwargs": kwargs}
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `timm.create_model` is given."""
+        return self.kwargs | ({"activation": self.activation} if self.activation else {})
+
+    @cached_property
+    def identity(self) -> str:
+        """What makes two networks the same, as canonical JSON."""
+        return canonical({"timm": self.timm, "kwargs": self.settings})
 
 
 class Param(Spec):
@@ -297,6 +314,12 @@ class Recipe(Spec):
             raise ValueError("schedule 'step' needs milestones")
         return self
 
+    @cached_property
+    def identity(self) -> str:
+        """What decides training, as canonical JSON."""
+        return canonical(self.model_dump(mode="json", exclude_defaults=True))
+
+    @cached_property
     def without_fine_tune(self) -> Recipe:
         """The recipe of the reference that every fine-tune of this recipe starts from."""
         fine_tune = ("fine_tune_epochs", "fine_tune_iterations", "fine_tune_learning_rate", "warmup_epochs", "ramp")
@@ -349,39 +372,40 @@ class Trial(Spec):
     recipe: Recipe
     evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
 
-    def spec(self) -> dict[str, Any]:
-        """All that decides the trained weights, as plain data. Code revision, versions and device are provenance instead."""
+    @cached_property
+    def spec(self) -> str:
+        """All that decides the trained weights, as canonical JSON. Code, versions and device are provenance instead."""
         method = None
         if self.regularizer is not None:
             method = {"sha256": self.regularizer_sha256, "params": self.params, "lambda": self.entry.strength}
-        return {
-            "trainer": TRAINER_VERSION,
-            "data": self.dataset.identity(),
-            "model": self.architecture.identity(),
-            "regularizer": method,
-            "seed": self.seed,
-            "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
-        }
+        # Put together from parts that many trials share: a selection may have 100,000.
+        return (f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
+                f'"regularizer":{canonical(method)},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}')
 
     @cached_property
     def key(self) -> str:
         """16 hex digits: two trials are the same if and only if their keys are."""
-        text = json.dumps(self.spec(), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Trial:
-        copied = super().model_copy(update=update, deep=deep)
-        vars(copied).pop("key", None)  # it is another trial's
-        return copied
+    @property
+    def has_reference(self) -> bool:
+        return self.recipe.has_reference and self.recipe.has_fine_tune
+
+    @property
+    def reference_id(self) -> tuple[str, str, str, int] | None:
+        """Equal for trials that fine-tune the same reference; cheaper than the reference itself."""
+        if not self.has_reference:
+            return None
+        return self.dataset.identity, self.architecture.identity, self.recipe.without_fine_tune.identity, self.seed
 
     @property
     def reference(self) -> Trial | None:
         """The trial whose weights this one fine-tunes: same data, network and seed, plain cross-entropy."""
-        if not (self.recipe.has_reference and self.recipe.has_fine_tune):
+        if not self.has_reference:
             return None
         control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
         return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
-                                       "recipe": self.recipe.without_fine_tune()})
+                                       "recipe": self.recipe.without_fine_tune})
 
 
 class Result(Spec):
@@ -439,11 +463,16 @@ class Track(Spec):
         for architecture in self.recipe_for:
             if architecture not in self.architectures:
                 raise ValueError(f"recipe_for: {architecture!r} is none of the track's architectures")
-            self.recipe_of(architecture)
+            self._recipe_of(architecture)
         return self
 
-    def recipe_of(self, architecture: str) -> Recipe:
-        """The recipe on one architecture. Raises ValueError naming the field that does not fit."""
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """Architecture → the recipe on it."""
+        return {architecture: self._recipe_of(architecture) for architecture in self.architectures}
+
+    def _recipe_of(self, architecture: str) -> Recipe:
+        """Raises ValueError naming the field that does not fit."""
         try:
             return Recipe(**self.recipe.model_dump(exclude_unset=True) | self.recipe_for.get(architecture, {}))
         except ValidationError as error:
@@ -451,6 +480,7 @@ class Track(Spec):
             where = ".".join(map(str, ("recipe_for", architecture, *first["loc"])))
             raise ValueError(f"{where}: {first['msg']}") from None
 
+    @cached_property
     def evaluation(self) -> tuple[Part, ...]:
         """What is measured on each of the track's models. Only the headline threat is needed on validation images."""
         clean = [Part(name="clean", split=split, examples=self.test_examples) for split in ("train", "validation", "test")]
