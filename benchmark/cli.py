@@ -13,11 +13,16 @@ from .commands import app, registered, run, standings  # noqa: F401  (importing 
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, which some releases of typer bring under a name of their own
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Runs the command. Bad input: one line on stderr and exit code 2. A thing that failed: 1."""
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into it
+            raise KeyboardInterrupt
+        sys.exit(code)
     except InputError as error:
         print(f"regbench: {error}", file=sys.stderr)
         sys.exit(2)
@@ -27,7 +32,7 @@ def main() -> None:
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         print("regbench: stopped; finished trials are kept, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

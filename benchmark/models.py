@@ -8,6 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -61,7 +62,7 @@ def create(architecture: Architecture, dataset: Dataset, *, seed: int) -> nn.Mod
 
 def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
     channels, height, width = dataset.shape
-    kwargs = architecture.settings | {"num_classes": dataset.num_classes, "in_chans": channels}
+    kwargs: dict[str, Any] = architecture.settings | {"num_classes": dataset.num_classes, "in_chans": channels}
     if architecture.module is not None:
         _register(architecture)
     else:

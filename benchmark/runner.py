@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import fcntl
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,7 @@ from typing import Any, cast
 from registry.load import shown
 from registry.spec import InputError, Part, Trial
 
-from .executors.local import run_local
+from .executors import Execute
 from .outcome import Outcome
 from .store import Store
 
@@ -124,14 +123,14 @@ def sole_runner(home: Path) -> Iterator[None]:
         yield
 
 
-def run(plan: Plan, home: Path, store: Store, *, workers: int, device: str = "cpu", limit: float = math.inf,
-        on_start: Callable[[Trial], None] = lambda trial: None,
+def run(plan: Plan, home: Path, store: Store, execute: Execute, *,
+        on_start: Callable[[Trial], None] = lambda trial: None, stopping: Callable[[], bool] = lambda: False,
         on_wait: Callable[[str], None] = lambda who: None) -> Iterator[Outcome]:
     """Runs what is to run and yields every outcome; all that was yielded is in the database when the iterator ends."""
     unwritten: list[Outcome] = []
     written = time.monotonic()
     try:
-        for outcome in run_local(plan.to_run, home, workers, device, limit, on_start):
+        for outcome in execute(plan.to_run, home, on_start=on_start, stopping=stopping):
             unwritten.append(outcome)
             if time.monotonic() - written > WRITE_EVERY:
                 store.record(unwritten, on_wait)

@@ -31,6 +31,7 @@ class Training:
     seconds: float
     epochs: list[Epoch] = field(default_factory=list)
     state: dict[str, Tensor] = field(default_factory=dict)
+    engine: str = "sequential"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,8 @@ class Phase:
 
     @classmethod
     def of(cls, recipe: Recipe, name: str, images: int) -> Phase:
-        """`name` is "reference" or "fine_tune". A last batch that is not full is left out, so that all have one shape."""
-        per_epoch = max(images // recipe.batch_size, 1)
-        iterations = getattr(recipe, f"{name}_iterations") or getattr(recipe, f"{name}_epochs") * per_epoch
+        """`name` is "reference" or "fine_tune"."""
+        per_epoch, iterations = recipe.per_epoch(images), recipe.iterations(name, images)
         fine_tune = name == "fine_tune"
         return cls(name, iterations, per_epoch,
                    (recipe.fine_tune_learning_rate if fine_tune else None) or recipe.learning_rate,

@@ -22,7 +22,7 @@ from registry.spec import InputError, Part, Trial
 from . import data, models
 from .evaluate import Evaluated, evaluate, file_name, layers
 from .outcome import Epoch, Outcome, write_whole
-from .regularizer import load_regularizer
+from .regularizer import Regularizer, load_regularizer
 from .train import Phase, Training, train
 
 PARTS = "parts"  # the folder of what an evaluation has finished
@@ -51,8 +51,7 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
 
 
 def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> Outcome:
-    images = data.load(trial.dataset, home, train_size=trial.recipe.train_size, device=device)
-    training, model = _trained(trial, home, folder, images, device)
+    images, training, model = _trained(trial, home, device)
     before = _before(folder)
     scores = list(before.scores) if before else []
     examples = list(before.examples) if before else []
@@ -68,7 +67,8 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
     return Outcome.of(
         trial, status=training.status, iterations=training.iterations, train_seconds=training.seconds,
         evaluate_seconds=spent, started=started, epochs=tuple(training.epochs), scores=tuple(scores),
-        examples=tuple(examples), layers=layer_rows, provenance=provenance(device) | {"data_sha256": images.sha256})
+        examples=tuple(examples), layers=layer_rows,
+        provenance=provenance(device) | {"data_sha256": images.sha256, "engine": training.engine})
 
 
 def _evaluated(trial: Trial, parts: list[Part], model: torch.nn.Module, images: data.Data, folder: Path) -> list[Evaluated]:
@@ -96,27 +96,50 @@ def _before(folder: Path) -> Outcome | None:
         return None
 
 
-def _trained(trial: Trial, home: Path, folder: Path, images: data.Data, device: str) -> tuple[Training, torch.nn.Module]:
-    weights, record = folder / "weights.safetensors", folder / "training.json"
-    if record.exists() and weights.exists():
-        try:
-            saved = json.loads(record.read_text())
-            saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
-            return Training(**saved), models.placed(models.load(trial.architecture, trial.dataset, weights), device).eval()
-        except (InputError, ValueError, TypeError, KeyError):
-            weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
-    shutil.rmtree(folder / PARTS, ignore_errors=True)  # they told of other weights
-    model = models.placed(_initial(trial, home), device)
+def is_trained(trial: Trial, home: Path) -> bool:
+    """Whether the weights of an earlier, interrupted run are there."""
+    folder = home / trial.key
+    return (folder / "training.json").exists() and (folder / "weights.safetensors").exists()
+
+
+def prepare(trial: Trial, home: Path, device: str) -> tuple[data.Data, torch.nn.Module, Phase, Regularizer | None]:
+    """What training a trial starts from."""
+    images = data.load(trial.dataset, home, train_size=trial.recipe.train_size, device=device)
     name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
     regularizer = None if trial.regularizer is None else load_regularizer(Path(trial.regularizer), trial.params)
-    training = train(model, images.train, Phase.of(trial.recipe, name, len(images.train.labels)), seed=trial.seed,
-                     regularizer=regularizer, strength=trial.entry.strength)
-    models.save(model, weights, {"key": trial.key})
+    return (images, models.placed(_initial(trial, home), device), Phase.of(trial.recipe, name, len(images.train.labels)),
+            regularizer)
+
+
+def keep(trial: Trial, home: Path, training: Training, model: torch.nn.Module) -> None:
+    """Writes `weights.safetensors`, then `training.json`, which makes them believed."""
+    folder = home / trial.key
+    shutil.rmtree(folder / PARTS, ignore_errors=True)  # they told of other weights
+    folder.mkdir(parents=True, exist_ok=True)
+    models.save(model, folder / "weights.safetensors", {"key": trial.key})
     if training.state:
         save_file({name: value.contiguous().cpu() for name, value in training.state.items()}, folder / "state.safetensors")
-    write_whole(record, json.dumps({"status": training.status, "iterations": training.iterations, "seconds": training.seconds,
-                                    "epochs": [epoch.model_dump(mode="json") for epoch in training.epochs]}))
-    return training, model
+    record = {"status": training.status, "iterations": training.iterations, "seconds": training.seconds,
+              "engine": training.engine, "epochs": [epoch.model_dump(mode="json") for epoch in training.epochs]}
+    write_whole(folder / "training.json", json.dumps(record))
+
+
+def _trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training, torch.nn.Module]:
+    folder = home / trial.key
+    weights = folder / "weights.safetensors"
+    if is_trained(trial, home):
+        images = data.load(trial.dataset, home, train_size=trial.recipe.train_size, device=device)
+        try:
+            saved = json.loads((folder / "training.json").read_text())
+            saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
+            model = models.load(trial.architecture, trial.dataset, weights)
+            return images, Training(**saved), models.placed(model, device).eval()
+        except (InputError, ValueError, TypeError, KeyError):
+            weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
+    images, model, phase, regularizer = prepare(trial, home, device)
+    training = train(model, images.train, phase, seed=trial.seed, regularizer=regularizer, strength=trial.entry.strength)
+    keep(trial, home, training, model)
+    return images, training, model
 
 
 def _initial(trial: Trial, home: Path) -> torch.nn.Module:

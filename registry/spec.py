@@ -314,6 +314,14 @@ class Recipe(Spec):
             raise ValueError("schedule 'step' needs milestones")
         return self
 
+    def per_epoch(self, images: int) -> int:
+        """Iterations of one pass. A last batch that is not full is left out, so that all have one shape."""
+        return max(images // self.batch_size, 1)
+
+    def iterations(self, phase: str, images: int) -> int:
+        """Of a whole phase, "reference" or "fine_tune"."""
+        return getattr(self, f"{phase}_iterations") or getattr(self, f"{phase}_epochs") * self.per_epoch(images)
+
     @cached_property
     def identity(self) -> str:
         """What decides training, as canonical JSON."""
@@ -371,6 +379,7 @@ class Trial(Spec):
     seed: Annotated[int, Field(ge=0)]
     recipe: Recipe
     evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
+    stackable: bool = False  # whether it may train together with others of its kind as one model: not part of the key
 
     @cached_property
     def spec(self) -> str:
@@ -405,7 +414,7 @@ class Trial(Spec):
             return None
         control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
         return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
-                                       "recipe": self.recipe.without_fine_tune})
+                                       "recipe": self.recipe.without_fine_tune, "stackable": True})
 
 
 class Result(Spec):

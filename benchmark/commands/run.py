@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from functools import partial
 from typing import Annotated, cast
 
 import typer
@@ -38,6 +39,7 @@ def run(selectors: Selectors, seeds: Seeds = None,
         as_json: Json = False) -> None:
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
     from .. import progress, runner
+    from ..executors.local import run_local
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
@@ -49,13 +51,14 @@ def run(selectors: Selectors, seeds: Seeds = None,
     for track in tracks:
         track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = runner.home(), runner.store()
+    execute = partial(run_local, workers=workers, device=device, limit=time_limit)
 
     def follow(trials: list[Trial]) -> int:
         chosen = runner.plan(trials, store)
         harvested = runner.harvest(chosen.to_run, home, store)
         if harvested:
             chosen = runner.plan(trials, store)
-        return progress.follow(chosen, harvested, home, store, workers, device, time_limit, as_json=as_json)
+        return progress.follow(chosen, harvested, home, store, execute, as_json=as_json)
 
     with runner.sole_runner(home):
         failed = follow(trials)
@@ -70,6 +73,8 @@ def run(selectors: Selectors, seeds: Seeds = None,
             failed = follow(higher)
     if failed:
         raise typer.Exit(1)
+    if not as_json and (names := [name for name in selectors if name in registry.track_names]):
+        print(f"next: regbench rank {' '.join(names)}; regbench app")
 
 
 @app.command(epilog="Example: regbench collect")

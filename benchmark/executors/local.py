@@ -1,14 +1,14 @@
-"""A pool of local processes, one thread each. Workers live on across trials: importing torch costs seconds, once."""
+"""A pool of local processes. Workers live on across trials: importing torch costs seconds, once."""
 from __future__ import annotations
 
 import math
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,64 +16,80 @@ from pathlib import Path
 from registry.spec import InputError, Trial
 
 from ..outcome import Outcome
+from .schedule import STACK, Schedule
 
 LOOK_EVERY = 1.0  # seconds between looks at how long the trials have taken
 
 
 @dataclass
 class _Worker:
+    number: int
     process: BaseProcess
     pipe: Connection
-    ready: bool = False  # torch is imported
-    trial: Trial | None = None
-    since: float = 0.0
+    size: int | None = None  # trials that it takes at once; None until torch is imported, 0 where it has no device
+    group: dict[str, Trial] = field(default_factory=dict)  # what it is running
+    since: float = 0.0  # of its last sign of life
+
+    def late(self, limit: float) -> bool:
+        """A group trains together before its first outcome comes: its trials' time is one."""
+        return bool(self.group) and time.monotonic() - self.since > limit * len(self.group)
 
 
 def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "cpu", limit: float = math.inf,
-              on_start: Callable[[Trial], None] = lambda trial: None) -> Iterator[Outcome]:
+              on_start: Callable[[Trial], None] = lambda trial: None,
+              stopping: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
     """Runs every trial, each after its reference where that is among them, and yields outcomes as they come.
 
-    A worker that dies, or takes longer than `limit` seconds for one trial and is killed, gives its trial a "failed"
-    outcome and is replaced. Leaving the iterator early ends the workers; when this process itself is killed they end
-    themselves.
+    On CPUs a worker has one thread and runs trials one by one; each GPU has one worker, which runs trials of a kind as
+    groups. A worker that dies, or is killed as it takes longer than `limit` seconds a trial, is replaced; its trial gets a
+    "failed" outcome, those of a group run again one by one. Leaving the iterator early ends the workers; when this
+    process itself is killed they end themselves.
+
+    Args:
+        device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is none.
+        stopping: once it is true nothing more is begun, and the iterator ends with what is running.
     """
-    waiting = deque(trials)
-    unfinished = {trial.key for trial in waiting}
-    failed: set[str] = set()
-    pool = [_start(home, device) for _ in range(min(workers, len(waiting)))]
+    schedule = Schedule(trials)
+    pool = [_start(home, device, number) for number in range(min(workers, len(schedule)))]
     try:
-        while unfinished:
-            for number, worker in enumerate(pool):
-                if worker.ready and worker.trial is None and not worker.process.is_alive():
-                    pool[number] = worker = _start(home, device)
-                while worker.ready and worker.trial is None and (trial := _next_ready(waiting, unfinished)):
-                    if trial.reference is not None and trial.reference.key in failed:
-                        unfinished.discard(trial.key)
-                        yield Outcome.of(trial, status="failed", error="its reference failed")
-                        continue
-                    worker.trial, worker.since = trial, time.monotonic()
-                    worker.pipe.send(trial)
-                    on_start(trial)
-            for worker in _heard_of([worker for worker in pool if worker.trial or not worker.ready], limit):
-                trial, worker.trial = worker.trial, None
+        while schedule:
+            yield from schedule.orphans()
+            for worker in [] if stopping() else pool:
+                if worker.size and not worker.group and not worker.process.is_alive():
+                    pool[pool.index(worker)] = worker = _start(home, device, worker.number)
+                if worker.size and not worker.group:
+                    worker.group = {trial.key: trial for trial in schedule.take(worker.size)}
+                    if worker.group:
+                        worker.since = time.monotonic()
+                        worker.pipe.send(list(worker.group.values()))
+                        for trial in worker.group.values():
+                            on_start(trial)
+            awaited = [worker for worker in pool if worker.group or (worker.size is None and not stopping())]
+            if not awaited:
+                break
+            for worker in _heard_of(awaited, limit):
+                late = worker.late(limit)
                 try:
-                    outcome = worker.pipe.recv()
+                    message = worker.pipe.recv()
                 except (EOFError, ConnectionResetError):
                     worker.process.join()
-                    if trial is None:
-                        raise InputError(f"a worker process could not start: {_death(worker.process.exitcode)}; "
-                                         "`regbench doctor` may say why") from None
-                    late = time.monotonic() - worker.since > limit
-                    error = f"it took longer than the limit of {limit:g} s" if late else _death(worker.process.exitcode)
-                    outcome = Outcome.of(trial, status="failed", error=error)
-                    pool[pool.index(worker)] = _start(home, device)
-                if trial is None:
-                    worker.ready = True
-                    continue
-                unfinished.discard(trial.key)
-                if outcome.status == "failed":
-                    failed.add(trial.key)
-                yield outcome
+                    death = f"it took longer than the limit of {limit:g} s" if late else _death(worker.process.exitcode)
+                    if worker.size is None:
+                        raise InputError(f"a worker process could not start: {death}; `regbench doctor` may say why") from None
+                    pool[pool.index(worker)] = _start(home, device, worker.number)
+                    if len(worker.group) > 1:
+                        schedule.put_back(worker.group.values())
+                        continue
+                    message = Outcome.of(*worker.group.values(), status="failed", error=death)
+                if isinstance(message, Outcome):
+                    del worker.group[message.key]
+                    worker.since = time.monotonic()
+                    schedule.settle(message)
+                    yield message
+                else:
+                    worker.size = message
+            if all(worker.size == 0 for worker in pool):
+                raise InputError("--device: there is no such GPU; `regbench doctor` lists what there is")
     finally:
         for worker in pool:
             worker.process.terminate()
@@ -83,26 +99,14 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
 
 def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
     """Waits for workers that have sent something or ended; one that is over its limit is ended."""
-    if not workers:
-        return []
     ready = wait([worker.pipe for worker in workers] + [worker.process.sentinel for worker in workers],
                  timeout=None if limit == math.inf else LOOK_EVERY)
     for worker in workers:
-        if worker.trial is not None and worker.pipe not in ready and time.monotonic() - worker.since > limit:
+        if worker.pipe not in ready and worker.late(limit):
             worker.process.kill()
             worker.process.join()
             ready.append(worker.process.sentinel)
     return [worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready]
-
-
-def _next_ready(waiting: deque[Trial], unfinished: set[str]) -> Trial | None:
-    for _ in range(len(waiting)):
-        trial = waiting.popleft()
-        reference = trial.reference
-        if reference is None or reference.key not in unfinished:
-            return trial
-        waiting.append(trial)
-    return None
 
 
 def _death(code: int | None) -> str:
@@ -112,32 +116,43 @@ def _death(code: int | None) -> str:
     return f"its worker process ended with exit code {code}"
 
 
-def _start(home: Path, device: str) -> _Worker:
+def _start(home: Path, device: str, number: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, home, device), daemon=True)
+    process = context.Process(target=_work, args=(theirs, home, device, number), daemon=True)
     process.start()
     theirs.close()
-    return _Worker(process, ours)
+    return _Worker(number, process, ours)
 
 
-def _work(pipe: Connection, home: Path, device: str) -> None:
+def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; when to stop is for the parent to say
     # Threads of two workers on few cores hinder each other, and one thread makes a CPU trial repeat bit by bit.
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from ..trial import run_trial
+    from ..group import run_group
 
     torch.set_num_threads(1)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cudnn.allow_tf32 = False  # convolutions of 10 bits, the default, would blur gradients and attacks
+    place = _place(device, number, torch.cuda.device_count())
     try:
-        pipe.send(None)
-        while True:
-            pipe.send(run_trial(pipe.recv(), home, device))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        pipe.send(0 if place is None else 1 if place == "cpu" else STACK)
+        while place is not None:
+            for outcome in run_group(pipe.recv(), home, place):
+                pipe.send(outcome)
+    except (EOFError, BrokenPipeError):
         return
+
+
+def _place(device: str, number: int, gpus: int) -> str | None:
+    """The device of the worker of this number; None where there is none for it."""
+    if device == "cpu" or (device == "auto" and not gpus):
+        return "cpu"
+    if device in ("auto", "cuda"):
+        return f"cuda:{number}" if number < gpus else None
+    return device if number == 0 and int(device.removeprefix("cuda:")) < gpus else None
 
 
 def _end_with_parent() -> None:

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
 from benchmark import runner
+from benchmark.executors.local import run_local
 from benchmark.outcome import Outcome
 from benchmark.store import Store
 from registry.load import Registry
@@ -168,7 +170,7 @@ def spoilt_registry(folder, code):
 
 
 @pytest.mark.parametrize(("code", "limit", "reason"), [
-    ("import time; time.sleep(600)", 30.0, "took longer than the limit of 30 s"),
+    ("import time; time.sleep(600)", 15.0, "took longer than the limit of 15 s"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 600.0, "ended by signal 9"),
     ("raise RuntimeError('broken')", 600.0, "RuntimeError: broken"),
 ])
@@ -178,7 +180,28 @@ def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(tmp_
     home, store = tmp_path / "home", Store(tmp_path / "home" / runner.DATABASE)
     home.mkdir()
     plan = runner.plan((trial for _, trial in chosen), store)
-    failed = [outcome for outcome in runner.run(plan, home, store, workers=1, limit=limit) if outcome.status == "failed"]
+    outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1, limit=limit)))
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     assert [o.regularizer for o in failed] == ["jacobian"]
     assert reason in failed[0].error
     assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [2]  # the reference and the control
+
+
+def test_ctrl_c_ends_after_the_running_trials_and_the_next_run_goes_on(finished, tmp_path):
+    command = [sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "1", "--json"]
+    environment = os.environ | {"REGBENCH_HOME": str(tmp_path)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if json.loads(line)["event"] == "start":
+            process.send_signal(signal.SIGINT)
+            break
+    events = [json.loads(line) for line in process.stdout]
+    assert "finished trials are kept" in process.stderr.read()
+    assert process.wait() == 130
+    process.stdout.close()
+    process.stderr.close()
+    assert [event["event"] for event in events] == ["outcome", "end"]
+    assert events[-1] | {"seconds": 0} == {"event": "end", "seconds": 0, "stopped": True, "finished": 1, "diverged": 0,
+                                           "failed": 0}
+    assert regbench("run", *SELECTION, "--seeds", "1", home=tmp_path).returncode == 0
+    assert rows(tmp_path, "score") == rows(finished, "score")
