@@ -22,6 +22,12 @@ from .train import Phase
 MEMORY_SHARE = 0.7  # of the device's free memory that a stack may take
 
 
+def configure() -> None:
+    """Of the process that runs groups, once: what makes a trial repeat, and its gradients exact."""
+    torch.set_num_threads(1)  # two workers' threads on few cores hinder each other, and sums depend on their number
+    torch.backends.cudnn.allow_tf32 = False  # convolutions of 10 bits, the default, would blur gradients and attacks
+
+
 def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome]:
     """Runs trials of one kind (see `executors.schedule.kind`); yields each outcome as soon as it is on disk.
 

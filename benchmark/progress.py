@@ -78,7 +78,12 @@ class _View:
 def follow(plan: Plan, harvested: int, home: Path, store: Store, execute: Execute, *, as_json: bool) -> int:
     """Runs a plan and shows it; returns how many trials failed. Ctrl-C stops after the running trials, twice at once."""
     console = Console(stderr=True, highlight=False, markup=False)
-    say = _event if as_json else lambda **event: None
+    out = sys.stdout  # an executor may redirect what its libraries print
+
+    def say(**event: Any) -> None:
+        if as_json:
+            print(json.dumps(event), file=out, flush=True)
+
     say(event="plan", trials=len(plan.trials), done=plan.done, to_run=len(plan.to_run), harvested=harvested)
     view = _View(plan)
     live = console.is_terminal and not as_json and bool(plan.to_run)
@@ -134,10 +139,6 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _event(**event: Any) -> None:
-    print(json.dumps(event), flush=True)
 
 
 def _told(outcome: Outcome) -> str:

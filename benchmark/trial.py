@@ -2,14 +2,9 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
-import subprocess
 import traceback
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from registry.spec import InputError, Part, Trial
 from . import data, models
 from .evaluate import Evaluated, evaluate, file_name, layers
 from .outcome import Epoch, Outcome, write_whole
+from .provenance import provenance
 from .regularizer import Regularizer, load_regularizer
 from .train import Phase, Training, train
 
@@ -154,26 +150,3 @@ def _initial(trial: Trial, home: Path) -> torch.nn.Module:
     if json.loads(record.read_text())["status"] != "finished":
         raise InputError(f"its reference {reference.key} diverged: lower the recipe's learning_rate")
     return models.load(trial.architecture, trial.dataset, weights)
-
-
-@cache
-def provenance(device: str) -> dict[str, Any]:
-    """Where and with what a trial ran: recorded with every outcome, part of no key."""
-    root = Path(__file__).resolve().parent.parent
-    git = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
-                         capture_output=True, text=True, check=False)
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
-    versions = {package: version(package) for package in ("torch", "timm", "numpy", "pyautoattack")}
-    return {"commit": git.stdout.strip() or "unknown", "device": device, "device_name": name,
-            "threads": torch.get_num_threads(), "python": platform.python_version(), "platform": platform.platform(),
-            "deterministic": not device.startswith("cuda"), **versions}
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        names = []
-    cores = os.cpu_count() or 1
-    return f"{names[0] if names else platform.processor() or platform.machine()} ({cores} cores)"

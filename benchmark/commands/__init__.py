@@ -38,3 +38,13 @@ def print_table(columns: list[str], rows: list[list[str]], right: frozenset[str]
         table.add_row(*row)
     # A pipe has no width: rows stay whole for grep.
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def duration(seconds: float) -> str:
+    """`95` → "1 min 35 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

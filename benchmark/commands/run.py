@@ -12,46 +12,76 @@ import typer
 from registry.load import Registry, nearest
 from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
 
-from . import Json, Seeds, Selectors, app, print_json
+from . import Json, Seeds, Selectors, app, duration, print_json
+
+CORES = os.cpu_count() or 1
+Workers = Annotated[int, typer.Option(min=1, help="Processes at once: one thread each on a CPU, or one for each GPU.")]
 
 
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
-def plan(selectors: Selectors, seeds: Seeds = None, as_json: Json = False) -> None:
-    """Say what a run would do: how many trials, how many of them are done."""
+def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False) -> None:
+    """Say what a run would do: how many trials, how many of them are done, and how long the rest will take."""
     from .. import runner
+    from ..pricing import price
 
     chosen = runner.plan((trial for _, trial in Registry().select(selectors, seeds)), runner.store())
     counts = {"trials": len(chosen.trials), "done": chosen.done, "to_run": len(chosen.to_run)}
     if as_json:
         print_json(counts)
-    else:
-        print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
+        return
+    print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
+    if not chosen.to_run:
+        return
+    prices = price(chosen.to_run, runner.store())
+    for device, found in prices.items():
+        at_once = f"{workers} workers" if device == "cpu" else "one GPU"
+        seconds = found.seconds / (workers if device == "cpu" else 1)
+        print(f"{device}: about {duration(seconds)} with {at_once}, as trials like these have taken" + (
+            f", without {', '.join(sorted(found.unknown))} (never run there)" if found.unknown else ""))
+    if not prices:
+        print("nothing like this has run here, so that its time is not known; --seeds 1 makes a start")
+    alone = sum(not trial.stackable for trial in chosen.to_run)
+    if alone:
+        print(f"on a GPU {alone} of them train one by one: their methods cannot be stacked")
 
 
 @app.command(epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified")
 def run(selectors: Selectors, seeds: Seeds = None,
         tier: Annotated[str, typer.Option(help="quick: the track's own threats. standard, verified: then also APGD or "
                                           "AutoAttack on the whole test set, for each method's selected λ.")] = "quick",
-        workers: Annotated[int, typer.Option(min=1, help="Processes at once, one thread each.")] = os.cpu_count() or 1,
+        workers: Workers = CORES,
         device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N; auto takes the GPU where there is one.")] = "auto",
         time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."
                                                   )] = math.inf,
+        executor: Annotated[str, typer.Option(help="local: this machine. ray: a Ray cluster (needs the extra \"ray\")."
+                                              )] = "local",
+        address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; auto finds this machine's. Without it "
+                                                    "one is started here.")] = None,
         as_json: Json = False) -> None:
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
     from .. import progress, runner
+    from ..executors import Execute
     from ..executors.local import run_local
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
     if tier not in ("quick", *TIER_ATTACKS):
         raise InputError(f"--tier: {nearest(tier, ('quick', *TIER_ATTACKS), 'a tier')}")
+    if executor not in ("local", "ray"):
+        raise InputError(f"--executor: {nearest(executor, ('local', 'ray'), 'an executor')}")
+    if address is not None and executor != "ray":
+        raise InputError("--address: belongs to --executor ray")
     registry = Registry()
     trials = [trial for _, trial in registry.select(selectors, seeds)]
     tracks = [registry.track(name) for name in selectors] if tier != "quick" else []  # a λ is selected within a track
     for track in tracks:
         track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = runner.home(), runner.store()
-    execute = partial(run_local, workers=workers, device=device, limit=time_limit)
+    execute: Execute = partial(run_local, workers=workers, device=device, limit=time_limit)
+    if executor == "ray":
+        from ..executors.ray_cluster import run_ray
+
+        execute = partial(run_ray, address=address, device=device, limit=time_limit)
 
     def follow(trials: list[Trial]) -> int:
         chosen = runner.plan(trials, store)

@@ -128,14 +128,12 @@ def _start(home: Path, device: str, number: int) -> _Worker:
 def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; when to stop is for the parent to say
-    # Threads of two workers on few cores hinder each other, and one thread makes a CPU trial repeat bit by bit.
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
-    from ..group import run_group
+    from ..group import configure, run_group
 
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False  # convolutions of 10 bits, the default, would blur gradients and attacks
+    configure()
     place = _place(device, number, torch.cuda.device_count())
     try:
         pipe.send(0 if place is None else 1 if place == "cpu" else STACK)

@@ -1,0 +1,73 @@
+"""A Ray cluster of several nodes gives the rows that this machine gives alone, also where a node is lost."""
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from benchmark import runner
+from benchmark.store import Store
+
+SELECTION = ["digits/lenet_300_100/jacobian/0.1", "--seeds", "2"]
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each beside a head without any."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        nodes = [cluster.add_node(num_cpus=1, wait=True) for _ in range(2)]
+        yield cluster, nodes
+        cluster.shutdown()
+
+
+def environment(home):
+    return os.environ | {"REGBENCH_HOME": str(home), "PYTHONWARNINGS": "ignore"}
+
+
+def rows(home):
+    table = Store(home / runner.DATABASE).query("SELECT * FROM score")
+    return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
+
+
+def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_path):
+    cluster, nodes = cluster
+    here, there = tmp_path / "here", tmp_path / "there"
+    command = [sys.executable, "-m", "benchmark", "run", *SELECTION]
+    subprocess.run(command, env=environment(here), check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--executor", "ray", "--address", cluster.address, "--json"], env=environment(there),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    outcomes, lost = [], False
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "outcome":
+            outcomes.append(event)
+            if not lost:  # the other node is at work
+                cluster.remove_node(nodes[0], allow_graceful=False)
+                lost = True
+    errors = process.stderr.read()
+    assert process.wait() == 0, errors
+    process.stdout.close()
+    process.stderr.close()
+    assert len({event["key"] for event in outcomes}) == len(outcomes) == 4
+    assert {event["status"] for event in outcomes} == {"finished"}
+    assert rows(there) == rows(here)
+    provenance = Store(there / runner.DATABASE).query("SELECT provenance->>'executor' AS executor FROM trial")
+    assert set(provenance["executor"]) == {"ray"}
+    for folder in here.glob("*/weights.safetensors"):
+        assert (there / folder.parent.name / folder.name).read_bytes() == folder.read_bytes()
+
+
+def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
+    result = subprocess.run([sys.executable, "-m", "benchmark", "run", *SELECTION, "--executor", "ray", "--address",
+                             "127.0.0.1:1"], env=environment(tmp_path) | {"RAY_gcs_rpc_server_connect_timeout_s": "2"},
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("regbench: --address: no Ray cluster answers at '127.0.0.1:1'")
