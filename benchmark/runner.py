@@ -13,11 +13,13 @@ from typing import Any, cast
 from registry.load import shown
 from registry.spec import InputError, Part, Trial
 
+from . import registered
 from .executors import Execute
 from .outcome import Outcome
-from .store import Store
+from .store import PATIENCE, Store
 
 DATABASE = "regbench.duckdb"
+WEIGHTS = "weights.safetensors"
 WRITE_EVERY = 1.0  # seconds: a write costs some 50 ms, a small trial little more
 
 
@@ -26,8 +28,10 @@ def home() -> Path:
     return Path(os.environ.get("REGBENCH_HOME") or "runs").expanduser().resolve()
 
 
-def store(folder: Path | None = None) -> Store:
-    return Store((folder or home()) / DATABASE)
+def store(folder: Path | None = None, patience: float = PATIENCE) -> Store:
+    """The database of a home; where it lacks rows, or is not there at all, it reads the registered results."""
+    folder = folder or home()
+    return Store(folder / DATABASE, patience, registered.database(folder))
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,11 @@ class Plan:
 
 
 def plan(trials: Iterable[Trial], store: Store) -> Plan:
-    """Trials that are one by their key become one, evaluated under the threats of all."""
+    """Trials that are one by their key become one, evaluated under the threats of all.
+
+    Nothing is to run of a trial whose every part the store knows, from a run here or from the registered results. A
+    trial that lacks a part is evaluated on its weights, or trained again where they are not here; so is its reference.
+    """
     merged: dict[str, Trial] = {}
     references: dict[Any, Trial] = {}
     for trial in trials:
@@ -62,6 +70,11 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     for trial in everything:
         lists[id(trial.evaluation)].append(trial.key)
     done = {key for evaluation, keys in alike.items() for key in store.done(keys, [part.id for part in evaluation])}
+    # Registered rows bring no weights: a reference that is known but not here runs where a fine-tune starts from it.
+    home = store.path.parent
+    absent = {name: reference.key for name, reference in references.items() if not (home / reference.key / WEIGHTS).exists()}
+    done -= {absent[trial.reference_id] for trial in everything if trial.key not in done and trial.reference_id in absent
+             and not (home / trial.key / WEIGHTS).exists()}
     return Plan(everything, [trial for trial in everything if trial.key not in done])
 
 
@@ -86,8 +99,12 @@ def _answers(outcome: Outcome, trial: Trial) -> bool:
 
 
 def collect(home: Path, store: Store) -> int:
-    """Records every outcome under `home`: builds the database anew where it is gone. Returns how many there were."""
+    """Records every outcome under `home`, then every registered one: builds the database anew where it is gone.
+
+    Returns how many there were.
+    """
     found = [outcome for path in sorted(home.glob("*/outcome.json")) if (outcome := _outcome_on_disk(path))]
+    found += [outcome for path in registered.files() for outcome in registered.outcomes(path)]
     if found:
         store.record(found)
     return len(found)

@@ -32,17 +32,31 @@ WHERE list_contains($keys, t.key)
 
 
 class Store:
-    """What is known of every trial, in one file. Inserting the same outcome again changes nothing."""
+    """What is known of every trial, in one file. Inserting the same outcome again changes nothing.
 
-    def __init__(self, path: Path, patience: float = PATIENCE):
-        self.path, self.patience = path, patience
+    Args:
+        path: the file that is written to.
+        patience: seconds to wait for another process to let go of it.
+        registered: a database of registered results, never written to, whose rows are read where `path` lacks them.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE, registered: Path | None = None):
+        self.path, self.patience, self.registered = path, patience, registered
+
+    @property
+    def files(self) -> list[Path]:
+        """What its answers rest on, as far as it exists. A killed writer leaves its log beside the file."""
+        known = (self.path, self.path.with_name(f"{self.path.name}.wal"), self.registered)
+        return [path for path in known if path is not None and path.exists()]
 
     @contextmanager
     def _open(self, read_only: bool, on_wait: Callable[[str], None] = lambda who: None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """For reading the registered rows stand in where there is no file yet, and beside it else."""
         deadline, told = time.monotonic() + self.patience, False
+        path = self.registered if read_only and self.registered and not self.path.exists() else self.path
         while True:
             try:
-                connection = duckdb.connect(str(self.path), read_only=read_only)
+                connection = duckdb.connect(str(path), read_only=read_only)
                 break
             except duckdb.IOException as error:
                 holder = re.search(r"held in (\S*) ?\(PID (\d+)\)", str(error))
@@ -58,6 +72,8 @@ class Store:
             except duckdb.Error as error:
                 raise self._broken(error) from None
         try:
+            if read_only and self.registered and path != self.registered:
+                _join(connection, self.registered)
             yield connection
         finally:
             connection.close()
@@ -91,7 +107,7 @@ class Store:
         """A table, empty where there is no database yet. Raises InputError where the database is held or broken."""
         import pandas as pd
 
-        if not self.path.exists():
+        if not (self.path.exists() or self.registered):
             return pd.DataFrame()
         with self._open(read_only=True) as connection:
             try:
@@ -122,6 +138,23 @@ class Store:
             "SEMI JOIN part USING (threat, split, examples)) GROUP BY trial_key HAVING count(*) = $count",
             **columns, count=len(set(parts)))
         return set(keys) & set(found.get("key", ()))
+
+
+def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
+    """Puts views over the tables of an open database that add the registered rows whose primary key it lacks."""
+    path = str(registered).replace("'", "''")
+    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
+    keys = {(where, table): columns for where, table, columns in connection.execute(
+        "SELECT database_name = current_database(), table_name, constraint_column_names FROM duckdb_constraints() "
+        "WHERE constraint_type = 'PRIMARY KEY'").fetchall()}
+    found = connection.execute("SELECT current_database()").fetchone()
+    assert found is not None
+    for table in TABLES:
+        query = f"SELECT * FROM registered.{table}"
+        if (True, table) in keys:  # else the file was created, but its writer killed before anything was in it
+            ours = f'"{found[0]}".main.{table}'
+            query = f"SELECT * FROM {ours} UNION ALL {query} ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
+        connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
 
 
 def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:

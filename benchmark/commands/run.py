@@ -109,7 +109,7 @@ def run(selectors: Selectors, seeds: Seeds = None,
 
 @app.command(epilog="Example: regbench collect")
 def collect() -> None:
-    """Build the database anew, or complete it, from the outcomes that runs left behind."""
+    """Build the database anew, or complete it, from the outcomes that runs left behind and the registered results."""
     from .. import runner
 
     home = runner.home()

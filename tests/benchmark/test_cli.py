@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "app", "doctor")
+COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "app", "doctor")
 
 
 def regbench(*arguments):

@@ -1,0 +1,80 @@
+"""Registered results: the outcomes that the repository brings as JSON lines, and the database imported from them.
+
+`registry/results/<track>.jsonl` and `submissions/<name>/results.jsonl` hold one Outcome a line. They bring no weights.
+"""
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from registry.load import HERE, shown
+from registry.spec import InputError
+
+from .outcome import Outcome
+from .store import SCHEMA, Store
+
+SUBMISSIONS = HERE.parent / "submissions"
+
+
+def results() -> Path:
+    """The folder of registered results: $REGBENCH_RESULTS, or registry/results/."""
+    return Path(os.environ.get("REGBENCH_RESULTS") or HERE / "results").expanduser()
+
+
+def files() -> list[Path]:
+    """Every file of registered rows. Where two know the same row the earlier counts, so submissions come last."""
+    found = sorted(results().glob("*.jsonl"))
+    return found if "REGBENCH_RESULTS" in os.environ else [*found, *sorted(SUBMISSIONS.glob("*/results.jsonl"))]
+
+
+def outcomes(path: Path) -> Iterator[Outcome]:
+    """The rows of one file. Raises InputError naming the line that is no outcome."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield Outcome.model_validate_json(line)
+            except ValidationError as error:
+                reason = str(error).splitlines()[2:3] or [str(error)]
+                raise InputError(f"{shown(path)}: line {number}: is no outcome ({reason[0].strip()}); `regbench export` "
+                                 "writes such lines") from None
+
+
+def database(home: Path) -> Path | None:
+    """The registered rows as a database in `home/cache/`, imported once for each state of the files; None without files."""
+    stamps = tuple((path, status.st_mtime_ns, status.st_size) for path in files() for status in [path.stat()])
+    if not stamps:
+        return None
+    path = home / "cache" / f"registered-{_digest(stamps)}.duckdb"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path.parent / ".registered", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the app's threads all ask at once
+            if not path.exists():
+                _import([file for file, *_ in stamps], path)
+    return path
+
+
+def _import(files: list[Path], path: Path) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    imported = Store(unfinished)
+    for file in files:
+        imported.record(outcomes(file))
+    for old in path.parent.glob("registered-*.duckdb"):
+        old.unlink()
+    unfinished.replace(path)
+
+
+@lru_cache(maxsize=1)
+def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    """Of the files' content and the tables' form; read again only when a file's time or size has changed."""
+    digest = hashlib.sha256(SCHEMA.read_bytes())
+    for path, *_ in stamps:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

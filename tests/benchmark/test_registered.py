@@ -1,0 +1,205 @@
+"""Registered results: rows that need no run here, from files alone, and a run only where weights are needed."""
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from benchmark import registered, runner
+from benchmark.commands.standings import rank
+from benchmark.export import check_protocol, export, export_selection, protocol
+from benchmark.outcome import Outcome
+from benchmark.store import Store
+from registry.load import Registry
+from registry.spec import InputError
+
+SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
+
+
+def regbench(*arguments, home, results):
+    environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
+    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=environment, capture_output=True, text=True,
+                          check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A home in which a small selection ran, and the folder that it was exported to."""
+    home, results = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("results")
+    assert regbench("run", *SELECTION, "--seeds", "1", "--workers", "1", home=home, results=results).returncode == 0
+    result = regbench("export", "quickstart", "--json", home=home, results=results)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == [{"track": "quickstart", "rows": 3, "changed": 3}]
+    return home, results
+
+
+@pytest.fixture
+def registered_rows(ran, tmp_path, monkeypatch):
+    """A copy of the exported folder in use, and an empty home."""
+    results = tmp_path / "results"
+    shutil.copytree(ran[1], results)
+    monkeypatch.setenv("REGBENCH_RESULTS", str(results))
+    monkeypatch.setenv("REGBENCH_HOME", str(tmp_path / "home"))
+    return results
+
+
+def ranking(home, results):
+    """What `regbench rank quickstart --json` prints."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setenv("REGBENCH_HOME", str(home))
+        patch.setenv("REGBENCH_RESULTS", str(results))
+        rank(["quickstart"], as_json=True)
+    return json.loads(printed.getvalue())
+
+
+def table(store, name, columns="*"):
+    return sorted(map(str, store.query(f"SELECT {columns} FROM {name}").astype(str).to_dict("records")))
+
+
+def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
+    home, results = ran
+    assert ranking(tmp_path, results) == ranking(home, tmp_path / "none")
+    assert not (tmp_path / runner.DATABASE).exists()
+
+
+def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tmp_path):
+    home, results = ran
+    assert "3 outcomes" in regbench("collect", home=tmp_path, results=results).stdout
+    assert ranking(tmp_path, tmp_path / "none") == ranking(home, tmp_path / "none")
+
+
+def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_rows, tmp_path):
+    store = runner.store()
+    everything = table(store, "score")
+    mine = next(o for o in registered.outcomes(registered_rows / "quickstart.jsonl") if o.regularizer == "jacobian")
+    clean = mine.scores[0].model_copy(update={"value": 0.25})
+    store.record([mine.model_copy(update={"scores": (clean,), "train_seconds": 77.0})])
+    completed = table(runner.store(), "score")
+    assert len(completed) == len(everything)
+    assert len(set(completed) ^ set(everything)) == 2  # the one value that is another here
+    seconds = runner.store().query("SELECT key, train_seconds FROM trial").set_index("key")["train_seconds"]
+    assert seconds[mine.key] == 77.0
+    assert len(seconds) == 3
+
+
+def test_a_database_that_a_killed_writer_left_empty_hides_no_registered_row(registered_rows):
+    store = runner.store()
+    before = table(store, "score")
+    store.record([])
+    with store._open(read_only=False) as connection:
+        for name in ("trial", "attempt", "score", "example", "layer", "epoch"):
+            connection.execute(f"DROP TABLE {name}")
+    assert table(runner.store(), "score") == before
+
+
+def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(registered_rows, tmp_path):
+    counts, errors = [], []
+    done = threading.Event()
+
+    def read():
+        try:
+            while not done.is_set():
+                counts.append(len(runner.store().query("SELECT key FROM trial")))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    collected = regbench("collect", home=tmp_path / "home", results=registered_rows)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert collected.returncode == 0, collected.stderr
+    assert not errors
+    assert set(counts) == {3}
+
+
+def test_the_import_is_kept_until_a_file_changes(registered_rows):
+    first = runner.store().registered
+    assert runner.store().registered == first
+    path = registered_rows / "quickstart.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    second = runner.store()
+    assert second.registered != first
+    assert not first.exists()
+    assert len(second.query("SELECT key FROM trial")) == 2
+
+
+def test_what_is_registered_is_not_run(ran, tmp_path):
+    _, results = ran
+    result = regbench("run", *SELECTION, "--seeds", "1", home=tmp_path, results=results)
+    assert "3 trials: 3 were done; nothing was left to run" in result.stdout
+
+
+def test_a_fine_tune_that_lacks_a_part_brings_its_reference_back_for_the_weights(registered_rows):
+    chosen = [trial for _, trial in Registry().select([SELECTION[1]], 1)]
+    assert not runner.plan(chosen, runner.store()).to_run
+    track = Registry().track("quickstart")
+    more = [chosen[0].model_copy(update={"evaluation": (*chosen[0].evaluation, track.tier_part("standard", 360))})]
+    assert [trial.key for trial in runner.plan(more, runner.store()).to_run] == [more[0].reference.key, more[0].key]
+
+
+def test_rows_are_ordered_whole_and_a_second_export_changes_nothing(ran, tmp_path, monkeypatch):
+    home, results = ran
+    monkeypatch.setenv("REGBENCH_HOME", str(home))
+    monkeypatch.setenv("REGBENCH_RESULTS", str(shutil.copytree(results, tmp_path / "results")))
+    path = tmp_path / "results" / "quickstart.jsonl"
+    before = path.read_bytes()
+    assert export_selection(Registry().select(["quickstart"])) == {"quickstart": (3, 0)}
+    assert path.read_bytes() == before
+    found = list(registered.outcomes(path))
+    assert [outcome.key for outcome in found] == sorted(outcome.key for outcome in found)
+    for outcome in found:
+        whole = Outcome.read(home / outcome.key / "outcome.json")
+        assert outcome.model_dump(exclude={"examples"}) == whole.model_dump(exclude={"examples"})
+        assert max(len(column.values) for column in outcome.examples) <= 360
+
+
+def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
+    home, results = ran
+    track = Registry().track("quickstart")
+    trials = [trial for _, trial in Registry().select(["quickstart"], 1)]
+    shutil.copytree(results, tmp_path / "results")
+    for path in home.glob("*/outcome.json"):
+        outcome = Outcome.read(path)
+        outcome.model_copy(update={"scores": outcome.scores[:2]}).write(tmp_path / "home" / path.parent.name / path.name)
+    assert export(track, trials, tmp_path / "home", tmp_path / "results") == (3, 0)
+
+
+def test_a_changed_protocol_needs_a_new_version(ran):
+    _, results = ran
+    track = Registry().track("quickstart")
+    check_protocol(track, results)
+    for same in ({"notes": "other words"}, {"seeds": 7}, {"entry": track.entry[:2]}):
+        assert protocol(track.model_copy(update=same)) == protocol(track)
+    for other in ({"clean_floor": 0.5}, {"recipe": track.recipe.model_copy(update={"batch_size": 32})},
+                  {"threats": track.threats[:3]}, {"dataset": "digits:1,8"}):
+        with pytest.raises(InputError, match="put the new one under the name quickstart@2"):
+            check_protocol(track.model_copy(update=other), results)
+
+
+def test_a_line_that_is_no_outcome_is_named(registered_rows):
+    path = registered_rows / "quickstart.jsonl"
+    path.write_text(path.read_text().splitlines()[0] + '\n{"key": "half\n')
+    with pytest.raises(InputError, match=r"quickstart.jsonl: line 2: is no outcome"):
+        runner.store()
+
+
+def test_nothing_that_ran_is_nothing_to_export(tmp_path):
+    result = regbench("export", "quickstart", home=tmp_path, results=tmp_path / "results")
+    assert result.returncode == 2
+    assert "`regbench run quickstart` does" in result.stderr
+
+
+def test_the_files_that_answers_rest_on_are_those_to_watch(registered_rows, tmp_path):
+    store = runner.store()
+    assert store.files == [store.registered]
+    store.record([next(registered.outcomes(registered_rows / "quickstart.jsonl"))])
+    assert Store(store.path, registered=store.registered).files == [store.path, store.registered]
