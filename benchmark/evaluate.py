@@ -14,6 +14,7 @@ from registry.spec import Part, Threat
 
 from .attacks import Attacked, attack, attack_curve, without_epsilon
 from .data import Data, Split
+from .further_measures import MEASURES, further_measures
 from .honesty import CHECKS, check_warnings, flags_of
 from .measures import example_measures, layer_measures
 from .model_checks import check_model
@@ -56,6 +57,10 @@ def evaluate(model: nn.Module, data: Data, parts: Iterable[Part], *, seed: int, 
             found = [_clean(model, x, y)]
         elif part.name == "honesty":
             found = [({}, check_model(model, x, y, seed=seed))]
+        elif part.name in MEASURES:
+            columns = further_measures(part.name, model, x, y, seed=seed)
+            found = [(columns, {metric: value for column, values in columns.items() for metric, value
+                                in (*_summary(column, values), *_spread(column, values))})]
         else:
             columns = example_measures(model, x, y)
             found = [(columns, {metric: value for column, values in columns.items() for metric, value
@@ -124,6 +129,12 @@ def _summary(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:
     yield column, finite.mean() if len(finite) else nothing
     yield f"{column}:median", finite.median() if len(finite) else nothing
     yield f"{column}:finite", values.isfinite().double().mean()
+
+
+def _spread(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Standard deviation of the finite values."""
+    values = values[values.isfinite()].double()
+    yield f"{column}:std", values.std(correction=0) if len(values) else values.new_tensor(float("nan"))
 
 
 def layers(model: nn.Module, image: Tensor) -> list[Layer]:

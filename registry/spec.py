@@ -219,6 +219,10 @@ Tier = Literal["quick", "standard", "verified"]
 TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "verified": "autoattack"}
 
 
+# What a track may measure beside what every track does; `benchmark.further_measures` says what each is.
+Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
+
+
 class Threat(Spec):
     """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
 
@@ -357,7 +361,8 @@ class Entry(Spec):
 
 class Part(Spec):
     """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be believed ("honesty"),
-    per-example measures ("measures") or a threat, on the first `examples` images of a split's fixed order."""
+    per-example measures ("measures", or a further one's name) or a threat, on the first `examples` images of a split's
+    fixed order."""
     name: str
     split: Literal["train", "validation", "test"]
     examples: Count
@@ -452,6 +457,7 @@ class Track(Spec):
     seeds: Count
     threats: tuple[Threat, ...] = Field(min_length=1)
     curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
+    measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
     headline: str  # the id of the threat that ranks
     clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
     recipe: Recipe
@@ -498,7 +504,9 @@ class Track(Spec):
         curves = [self._part(threat) for curve in self.curves for threat in curve.threats]
         honesty = Part(name="honesty", split="test", examples=min(HONESTY_EXAMPLES, self.test_examples))
         measures = Part(name="measures", split="test", examples=self.measure_examples)
-        return tuple(dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures)))
+        further = [Part(name=name, split=split, examples=self.measure_examples) for name in self.measures
+                   for split in (("train", "test") if name == "margins" else ("test",))]
+        return tuple(dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures, *further)))
 
     def _part(self, threat: Threat, split: Literal["validation", "test"] = "test") -> Part:
         examples = min(threat.examples or self.test_examples, self.test_examples)
