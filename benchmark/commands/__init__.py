@@ -3,10 +3,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import sys
 from typing import Annotated, Any
 
 import typer
+
+from registry.load import nearest
+from registry.spec import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="RegBench: rank regularizers against adversarial examples.\n\n"
@@ -15,6 +20,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 Selectors = Annotated[list[str], typer.Argument(help="Track names, or globs of entry ids such as 'digits/*/jacobian/*'.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Only the first so many seeds of each track.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes at once: one thread each on a CPU, or one for each GPU.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N; auto takes the GPU where there is one.")]
+CORES = os.cpu_count() or 1
+
+
+def check_device(name: str) -> None:
+    """Raises InputError for what is no device's name."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError(f"--device: {nearest(name, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
 
 
 def print_json(data: Any) -> None:

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 from functools import partial
 from typing import Annotated, cast
 
@@ -12,10 +10,7 @@ import typer
 from registry.load import Registry, nearest
 from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
 
-from . import Json, Seeds, Selectors, app, duration, print_json
-
-CORES = os.cpu_count() or 1
-Workers = Annotated[int, typer.Option(min=1, help="Processes at once: one thread each on a CPU, or one for each GPU.")]
+from . import CORES, Device, Json, Seeds, Selectors, Workers, app, check_device, duration, print_json
 
 
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
@@ -49,8 +44,7 @@ def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as
 def run(selectors: Selectors, seeds: Seeds = None,
         tier: Annotated[str, typer.Option(help="quick: the track's own threats. standard, verified: then also APGD or "
                                           "AutoAttack on the whole test set, for each method's selected λ.")] = "quick",
-        workers: Workers = CORES,
-        device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N; auto takes the GPU where there is one.")] = "auto",
+        workers: Workers = CORES, device: Device = "auto",
         time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."
                                                   )] = math.inf,
         executor: Annotated[str, typer.Option(help="local: this machine. ray: a Ray cluster (needs the extra \"ray\")."
@@ -63,8 +57,7 @@ def run(selectors: Selectors, seeds: Seeds = None,
     from ..executors import Execute
     from ..executors.local import run_local
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise InputError(f"--device: {nearest(device, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
+    check_device(device)
     if tier not in ("quick", *TIER_ATTACKS):
         raise InputError(f"--tier: {nearest(tier, ('quick', *TIER_ATTACKS), 'a tier')}")
     if executor not in ("local", "ray"):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "app", "doctor")
+COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "rerun", "app", "doctor")
 
 
 def regbench(*arguments):
