@@ -17,6 +17,7 @@ from .data import Data, Split
 from .further_measures import MEASURES, further_measures
 from .honesty import CHECKS, check_warnings, flags_of
 from .measures import example_measures, layer_measures
+from .measures.margins import margin
 from .model_checks import check_model
 from .outcome import Examples, Layer, Row, Score
 
@@ -87,11 +88,13 @@ def _rows(part: Part, n: int, columns: Columns, metrics: Metrics, seconds: float
 
 
 def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Columns, Metrics]:
+    """Accuracy and loss. The labels are kept beside them, so that a reader without the data can compare classes."""
     with torch.no_grad():
         logits = torch.cat([model(chunk) for chunk in x.split(BATCH)])
     losses = F.cross_entropy(logits, y, reduction="none")
     correct = logits.argmax(1) == y
-    return {"correct": correct, "loss": losses}, {"accuracy": correct.double().mean(), "loss": losses.double().mean()}
+    columns = {"correct": correct, "loss": losses, "margin": margin(logits, y), "label": y}
+    return columns, {"accuracy": correct.double().mean(), "loss": losses.double().mean()}
 
 
 def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed: int, checkpoint: Path | None

@@ -9,8 +9,6 @@ if str(HERE.parent) not in sys.path:  # a host that installs only the requiremen
     sys.path.insert(0, str(HERE.parent))
 
 from leaderboard_app import frame, queries  # noqa: E402
-from leaderboard_app.labels import plain  # noqa: E402
-from registry.load import shown  # noqa: E402
 
 PAGES = [
     st.Page("app_pages/leaderboard.py", title="Leaderboard", default=True),
@@ -18,6 +16,7 @@ PAGES = [
     st.Page("app_pages/margins.py", title="Margins"),
     st.Page("app_pages/robustness.py", title="Robustness curves"),
     st.Page("app_pages/theory.py", title="Theory"),
+    st.Page("app_pages/compare.py", title="Compare"),
     st.Page("app_pages/method.py", title="Method"),
     st.Page("app_pages/runs.py", title="Runs"),
     st.Page("app_pages/submit.py", title="Submit"),
@@ -28,5 +27,5 @@ page = st.navigation(PAGES, position="top")
 # Pages have no icons of their own: the browser's tab would fetch them from the network.
 st.set_page_config(page_title=f"{page.title} · RegBench", page_icon=str(HERE / "icon.svg"), layout="wide")
 page.run()
-st.caption(plain(f"RegBench · {shown(queries.database())}" + ("" if seen else " (not there yet)")))
+frame.foot(seen)
 frame.follow(seen)

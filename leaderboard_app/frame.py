@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from registry.load import nearest
+from registry.load import nearest, shown
 from registry.spec import InputError, Track
 
 from . import queries
@@ -18,6 +19,7 @@ from .palette import Style, styles
 
 DEFAULT_TRACK = "quickstart"
 REFRESH = 3.0  # seconds
+FORMAT, FORMATS = "image format", ("svg", "png")
 
 
 @contextmanager
@@ -53,8 +55,17 @@ def _remember(param: str, value: Any) -> None:
         st.query_params.pop(param, None)
 
 
-def choose(label: str, options: Sequence[str], param: str, default: str, format_func: Callable[[str], str] = str) -> str:
-    """A select box whose value is in the page's address: a link to the address opens the same view."""
+def choose(label: str, options: Sequence[str], param: str, default: str, format_func: Callable[[str], str] = str, *,
+           of: str = "") -> str:
+    """A select box whose value is in the page's address: a link to the address opens the same view.
+
+    With `of` the choice holds for that thing only: once it changes, the default returns.
+    """
+    if of and st.session_state.setdefault(f"of {param}", of) != of:
+        st.session_state[f"of {param}"] = of
+        for key in (f"widget {param}", f"chosen {param}"):
+            st.session_state.pop(key, None)
+        st.query_params.pop(param, None)
     asked = st.query_params.get(param)
     if asked is not None and asked not in options and asked != st.session_state.get(f"chosen {param}"):
         st.warning(plain(nearest(asked, options, "one of these")))
@@ -78,6 +89,15 @@ def search(label: str, param: str, placeholder: str) -> str:
     text = st.text_input(label, key=key, placeholder=placeholder)
     _remember(param, text)
     return text
+
+
+def switch(label: str, param: str) -> bool:
+    """The same for a yes or no."""
+    key = _prepare(param, st.query_params.get(param), False, lambda value: value in (True, False, "yes"))
+    st.session_state[key] = bool(st.session_state[key])
+    on = st.toggle(label, key=key)
+    _remember(param, "yes" if on else "")
+    return on
 
 
 def choose_track(allowed: Callable[[Track], bool] = lambda track: True, otherwise: str = "") -> Track:
@@ -113,16 +133,43 @@ def nothing_yet(track: Track, what: str = "results") -> None:
             "and this page fills by itself while the run goes on.", icon=":material/hourglass_empty:")
 
 
-def chart(figure: go.Figure, name: str) -> None:
-    """A chart that downloads as SVG under the given name."""
+def open_page(page: str, **choices: str) -> None:
+    """Goes to another page with these choices made there."""
+    for param, value in choices.items():
+        st.session_state[f"chosen {param}"] = value
+        st.session_state.pop(f"widget {param}", None)
+    st.switch_page(page)
+
+
+def chart(figure: go.Figure, name: str, rows: pd.DataFrame) -> None:
+    """A chart that downloads as an image, in the format that the page's foot offers, and as CSV.
+
+    Args:
+        rows: what is plotted.
+    """
     st.plotly_chart(figure, key=name, config={
-        "displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": name},
+        "displaylogo": False, "toImageButtonOptions": {"format": st.session_state.get(FORMAT, FORMATS[0]), "filename": name},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]})
+    download(rows, name, "CSV", quiet=True)
 
 
-def download(table: pd.DataFrame, name: str, label: str = "Download CSV") -> None:
-    st.download_button(label, table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv {name}", on_click="ignore",
-                       icon=":material/download:")
+def plotted(figure: go.Figure) -> pd.DataFrame:
+    """Every curve and point of a chart over probabilities: columns name, probability, value."""
+    traces: list[Any] = list(figure.select_traces())
+    return pd.concat([pd.DataFrame({"name": trace.name, "probability": np.asarray(trace.customdata, float),
+                                    "value": np.asarray(trace.y, float)}) for trace in traces], ignore_index=True)
+
+
+def download(table: pd.DataFrame, name: str, label: str = "Download CSV", *, quiet: bool = False) -> None:
+    st.download_button(label, lambda: table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv {name}",
+                       on_click="ignore", icon=":material/download:", type="tertiary" if quiet else "secondary")
+
+
+def foot(seen: queries.Version) -> None:
+    """Below every page: where its rows come from, and the format of its images."""
+    st.divider()
+    st.caption(plain(f"RegBench · {shown(queries.store().path)}" + ("" if seen else " (not there yet)")))
+    st.radio("A chart's camera saves", FORMATS, key=FORMAT, horizontal=True, format_func=str.upper)
 
 
 @st.fragment(run_every=REFRESH)

@@ -7,7 +7,8 @@ import re
 
 from registry.spec import Threat, Track
 
-ATTACK_NAMES = {"fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "carlini_wagner": "C&W", "autoattack": "AutoAttack"}
+ATTACK_NAMES = {"fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "carlini_wagner": "C&W", "apgd": "APGD",
+                "autoattack": "AutoAttack"}
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
 
 
@@ -40,6 +41,13 @@ def axis_title(track: Track, column: str) -> str:
     """The same with its unit, on an axis."""
     words = quantity(track, column)
     return f"{words[0].upper()}{words[1:]} (%)"
+
+
+def place(first: int | None, last: int | None) -> str:
+    """A rank interval: `1–3`, or `2` where nothing is left open; nothing for a method that is not ranked."""
+    if first is None or last is None:
+        return ""
+    return f"{first}" if first == last else f"{first}–{last}"
 
 
 def percent(value: float | None, half_width: float | None = None) -> str:

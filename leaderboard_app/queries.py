@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from benchmark import rank, runner
+from benchmark.board import board
 from benchmark.store import Store
 from registry.load import HERE, Registry
 from registry.spec import InputError, Track, Trial
@@ -27,18 +28,25 @@ def _state(paths: Iterable[Path]) -> Version:
     return tuple(found)
 
 
-def database() -> Path:
-    return runner.home() / runner.DATABASE
+def store() -> Store:
+    """What the pages read from: the only place that decides it."""
+    return Store(runner.home() / runner.DATABASE, PATIENCE)
 
 
 def version() -> Version:
     """Changes whenever the database does; empty where there is none. A killed writer leaves its log beside the file."""
-    return _state((database(), database().with_name(f"{runner.DATABASE}.wal")))
+    path = store().path
+    return _state((path, path.with_name(f"{path.name}.wal")))
 
 
 def registry() -> Registry:
+    return _registry(registry_version())
+
+
+def registry_version() -> Version:
+    """Changes whenever a registered or submitted file does."""
     files = (path for folder in (HERE, HERE.parent / "submissions") for path in folder.rglob("*.*"))
-    return _registry(_state(sorted(path for path in files if path.suffix in (".toml", ".py"))))
+    return _state(sorted(path for path in files if path.suffix in (".toml", ".py")))
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -58,12 +66,12 @@ def tracks() -> tuple[dict[str, Track], list[str]]:
 
 
 def trials(track: Track) -> list[Trial]:
-    return _trials(registry(), track.name)
+    return _trials(registry_version(), track.name)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={Registry: id})
-def _trials(known: Registry, name: str) -> list[Trial]:
-    return [trial for _, trial in known.select([name])]
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _trials(registered: Version, name: str) -> list[Trial]:
+    return [trial for _, trial in _registry(registered).select([name])]
 
 
 def scores(track: Track) -> pd.DataFrame:
@@ -73,16 +81,28 @@ def scores(track: Track) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _scores(version: Version, keys: tuple[str, ...]) -> pd.DataFrame:
-    return Store(database(), PATIENCE).scores(keys)
+    return store().scores(keys)
 
 
 def standings(track: Track) -> pd.DataFrame:
     """The rows of `regbench rank`."""
-    return rank.standings(track, trials(track), scores(track))
+    return _standings(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame:
+    track = _registry(registered).track(name)
+    return board(track, trials(track), store(), scores(track))
 
 
 def rows(track: Track) -> pd.DataFrame:
     """One row a score and entry, under the entry's names: `benchmark.rank.labelled`."""
+    return _rows(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
+    track = _registry(registered).track(name)
     return rank.labelled(trials(track), scores(track))
 
 
@@ -98,7 +118,7 @@ def examples(keys: Iterable[str], metric: str, split: str = "test", threat: str 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) -> pd.DataFrame:
-    return Store(database(), PATIENCE).examples(keys, metric, split)
+    return store().examples(keys, metric, split)
 
 
 def layers(keys: Iterable[str]) -> pd.DataFrame:
@@ -120,9 +140,9 @@ def attempts(keys: Iterable[str]) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
-    return Store(database(), PATIENCE).query(sql, keys=list(keys))
+    return store().query(sql, keys=list(keys))
 
 
 def plan(track: Track) -> runner.Plan:
     """What `regbench plan` counts: the track's trials and their references, and those that are still to run."""
-    return runner.plan(trials(track), Store(database(), PATIENCE))
+    return runner.plan(trials(track), store())

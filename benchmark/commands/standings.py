@@ -16,17 +16,16 @@ from . import Json, app, print_json, print_table, without_nan
 
 @app.command(epilog="Example: regbench rank quickstart --json")
 def rank(tracks: Annotated[list[str], typer.Argument(help="Track names.")], as_json: Json = False) -> None:
-    """Rank the methods of tracks: λ chosen on validation images, means over seeds with 95 % intervals."""
+    """Rank the methods of tracks: λ chosen on validation images, means over seeds with 95 % intervals, and one rank for
+    methods that a paired bootstrap over seeds and test images cannot tell apart."""
     from .. import runner
-    from ..rank import selected_trials, standings, with_worst_case
+    from ..board import board
 
     registry, everything = Registry(), []
     for name in tracks:
         track = registry.track(name)
         trials = [trial for _, trial in registry.select([name])]
-        table = standings(track, trials, runner.store().scores({trial.key for trial in trials}))
-        keys = {trial.key for group in selected_trials(track, trials, table) for trial in group}
-        table = with_worst_case(track, trials, table, runner.store().examples(keys, "correct"))
+        table = board(track, trials, runner.store())
         rows = [without_nan(row) for row in json.loads(table.to_json(orient="records", double_precision=15))]
         everything += rows
         if not as_json:
@@ -48,14 +47,18 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
         width = row[f"{column}_half_width"]
         return f"{scale * row[column]:.1f}" + (f" ± {scale * width:.1f}" if width is not None else "")
 
+    def place(row: dict[str, Any]) -> str:
+        first, last = row["rank"], row["rank_high"]
+        return "–" if first is None else f"{first}" if first == last else f"{first}–{last}"
+
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
     header = ["rank", "architecture", "method", "λ", *columns, "tier", "cost ×", "note"]
-    print_table(header, [[str(row["rank"] or "–"), row["architecture"], row["regularizer"],
+    print_table(header, [[place(row), row["architecture"], row["regularizer"],
                      "" if row["lambda"] is None else f"{row['lambda']:g}", *(number(row, column) for column in columns),
                      row["tier"], "" if row["cost"] is None else f"{row['cost']:.1f}", row["why"]] for row in rows],
            frozenset({"rank", "λ", "cost ×", *columns}))
     print(f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
-          "the norm and ε that rank")
+          "the norm and ε that rank; rank: from the best to the worst that the methods it cannot be told apart from allow")
 
 
 @app.command("app", epilog="Example: regbench app --port 8600")

@@ -82,17 +82,17 @@ with by_lambda:
     places = st.columns(2)
     for i, column in enumerate(columns):
         with places[i % 2]:
-            frame.chart(plots.against_lambda(curves[curves["column"] == column], styles, columns_of(track)[column],
-                                             f"λ on {CROSS_LIPSCHITZ}'s axis", axis_title(track, column)),
-                        f"lambda-{track.name}-{architecture}-{column}")
+            mine = curves[curves["column"] == column]
+            frame.chart(plots.against_lambda(mine, styles, columns_of(track)[column], f"λ on {CROSS_LIPSCHITZ}'s axis",
+                                             axis_title(track, column)), f"lambda-{track.name}-{architecture}-{column}", mine)
 with by_clean:
     st.caption("Along λ alone, a method that is weak per unit of λ looks as if it cost no accuracy.")
     places = st.columns(2)
     for i, column in enumerate([column for column in columns if column != "clean"]):
         with places[i % 2]:
             frame.chart(plots.against_clean(curves, column, styles, columns_of(track)[column], axis_title(track, column)),
-                        f"clean-{track.name}-{architecture}-{column}")
-frame.download(curves, f"equivalence-{track.name}-{architecture}")
+                        f"clean-{track.name}-{architecture}-{column}", curves[curves["column"].isin(["clean", column])])
+frame.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
 
 st.subheader("Are they equivalent?")
 if pairs.empty:
@@ -130,11 +130,10 @@ if points.empty:
 left, right = st.columns(2)
 with left:
     frame.chart(plots.lipschitz_against_cross(points, classes, styles, "Per model: means over test images"),
-                f"lipschitz-{track.name}-{architecture}")
+                f"lipschitz-{track.name}-{architecture}", points)
 with right:
     names = dict(zip(points["key"], points["method"] + ", " + points["about"]))
-    key = st.selectbox("Model", list(names), format_func=lambda key: names[key])
+    key = frame.choose("Model", list(names), "model", next(iter(names)), lambda key: names[key])
     mine = lipschitz.per_example(chosen[chosen["key"] == key], squared, cross)
     frame.chart(plots.lipschitz_against_cross(mine, classes, styles, "Per test image of one model"),
-                f"lipschitz-{track.name}-{key}")
-frame.download(points, f"lipschitz-{track.name}-{architecture}")
+                f"lipschitz-{track.name}-{key}", mine)

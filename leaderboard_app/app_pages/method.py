@@ -43,15 +43,16 @@ with frame.reading():
     rows = queries.rows(track)
 mine = rows[(rows["architecture"] == architecture) & rows["regularizer"].isin([*variants, "none"])]
 curves = comparison.curves(comparison.matched(mine, 2))  # K = 2: every λ stays where it is
-if mine.empty:
+if curves[curves["method"].isin(variants)].empty:
     frame.nothing_yet(track)
 else:
     styles = frame.method_styles(track)
     places = st.columns(2)
     for i, column in enumerate(("clean", track.headline)):
         with places[i]:
-            frame.chart(plots.against_lambda(curves[curves["column"] == column], styles, columns_of(track)[column], "λ",
-                                             axis_title(track, column)), f"sweep-{track.name}-{architecture}-{name}-{column}")
+            drawn = curves[curves["column"] == column]
+            frame.chart(plots.against_lambda(drawn, styles, columns_of(track)[column], "λ", axis_title(track, column)),
+                        f"sweep-{track.name}-{architecture}-{name}-{column}", drawn)
 with frame.reading():
     asked = {trial.key: trial for trial in queries.trials(track)
              if trial.entry.architecture == architecture and trial.entry.regularizer in variants}

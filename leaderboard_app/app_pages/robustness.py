@@ -41,8 +41,7 @@ places = st.columns(2)
 for i, (name, table) in enumerate(curves.items()):
     with places[i % 2]:
         frame.chart(density_plots.accuracy_against_epsilon(table, styles, name, "ε (pixels in [0, 1])"),
-                    f"epsilon-{track.name}-{architecture}-{name}")
-frame.download(pd.concat([table.assign(threat=name) for name, table in curves.items()]), f"epsilon-{track.name}-{architecture}")
+                    f"epsilon-{track.name}-{architecture}-{name}", table)
 
 st.subheader("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
@@ -63,7 +62,7 @@ with left:
     st.markdown(f"The share of test images whose smallest ℓ2 perturbation, as {attack} finds it, is larger than the distance. "
                 "It is 0 where the model errs without any.")
     frame.chart(density_plots.survival(found, "distance", styles, f"{attack}'s distances, all seeds",
-                                       "ℓ2 distance (input units)"), f"survival-{track.name}-{architecture}")
+                                       "ℓ2 distance (input units)"), f"survival-{track.name}-{architecture}", found)
 with right:
     if both.empty:
         st.info("These trials hold no linearised distances.")
@@ -73,7 +72,7 @@ with right:
     mine = both[both["method"] == method]
     frame.chart(density_plots.against(mine, "linearised", "distance", f"{method}, λ = {mine['lambda'].iloc[0]:g}, all seeds",
                                       "Distance to the linearised boundary", f"{attack}'s distance", styles[method].colour),
-                f"distance-{track.name}-{architecture}-{method}")
+                f"distance-{track.name}-{architecture}-{method}", mine)
     near = float(((mine["distance"] - mine["linearised"]).abs() <= 0.1 * mine["linearised"].abs()).mean())
     st.caption(f"{percent(near)} of the images lie within a tenth of the line: there the model is as good as linear up to its "
                "boundary. A point below: the attack found the boundary nearer than the linear model has it. "

@@ -28,7 +28,7 @@ if models.empty:
 else:
     models = models[models["seed"] == models["seed"].min()]
     about = {row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}" for row in models.to_dict("records")}
-    key = st.selectbox("Model that the points are of", list(about), format_func=lambda key: about[key]) or next(iter(about))
+    key = frame.choose("Model that the points are of", list(about), "model", next(iter(about)), lambda key: about[key])
     with frame.reading():
         columns = {column: queries.examples([key], metric, threat="measures") for column, metric in
                    {"probability": "probability", "log_odds": "margin", "cross": "cross_lipschitz", "gradient": "gradient_norm",
@@ -55,7 +55,7 @@ figure = density_plots.measured_over_curves(curves, confident, names if len(poin
                                             "ℓ2 size (input units)", log_odds=True)
 # The quadratic model runs away exponentially; the true distances would be a flat line beside it.
 figure.update_yaxes(autorangeoptions={"clipmax": 4 * float(theory.exact_distance(P, min(nus)).max())})
-frame.chart(figure, f"figure-1-{track.name}-{architecture}")
+frame.chart(figure, f"figure-1-{track.name}-{architecture}", frame.plotted(figure))
 st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, "
            "five times at p = 0.999. It is no guarantee." + (
                " ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else ""))
@@ -68,9 +68,9 @@ weights = {f"{method}: {formula}": (every, theory.penalty_weights(every)[method]
            if method in styles}
 names = {method: (f"measured: {called}", styles[method].colour, styles[method].symbol) for method, called in
          {"input_gradient": "‖∇‖²/ν²", "curvature": "‖H‖₂/ν²"}.items() if method in styles and len(points)}
-frame.chart(density_plots.measured_over_curves(weights, points, names, "Guo et al., Figure 3: what multiplies ν²",
-                                               "Weight of ν²"), f"figure-3-{track.name}-{architecture}")
+figure = density_plots.measured_over_curves(weights, points, names, "Guo et al., Figure 3: what multiplies ν²", "Weight of ν²")
+frame.chart(figure, f"figure-3-{track.name}-{architecture}", frame.plotted(figure))
 st.caption("`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that the model gets wrong; "
            "`curvature` on those it is unsure of.")
 if len(points):
-    frame.download(points, f"theory-{track.name}-{architecture}")
+    frame.download(points, f"theory-{track.name}-{architecture}", "Download all points as CSV")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from benchmark.outcome import Examples, Layer, Outcome, Score
 from benchmark.runner import DATABASE
@@ -50,7 +51,8 @@ def _numbers(part: Part, gain: float, rng: np.random.Generator) -> dict[str, flo
 
 def _columns(part: Part, gain: float, classes: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if part.name == "clean":
-        return {"correct": rng.uniform(size=IMAGES) < 0.95, "loss": rng.exponential(0.2, IMAGES)}
+        return {"correct": rng.uniform(size=IMAGES) < 0.95, "loss": rng.exponential(0.2, IMAGES),
+                "margin": rng.normal(4 - gain, 1, IMAGES), "label": np.arange(IMAGES) % classes}
     if part.threat is not None and part.threat.epsilon is not None:
         return {"correct": rng.uniform(size=IMAGES) < 0.1 + gain}
     if part.threat is not None:
@@ -88,3 +90,9 @@ class Filler:
 @pytest.fixture
 def fill(home) -> Filler:
     return Filler(home)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches():
+    st.cache_data.clear()
+    st.cache_resource.clear()

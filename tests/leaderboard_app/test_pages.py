@@ -3,56 +3,16 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
 
-from benchmark.rank import standings
 from benchmark.runner import DATABASE
 from registry.load import Registry
 
-APP = Path(__file__).resolve().parents[2] / "leaderboard_app" / "app.py"
-PAGES = sorted(f"app_pages/{path.name}" for path in (APP.parent / "app_pages").glob("*.py"))
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches():
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-def opened(page: str = "app_pages/leaderboard.py", **query) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    if page != "app_pages/leaderboard.py":
-        app.switch_page(page)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-    return app
-
-
-def texts(app: AppTest) -> str:
-    kinds = (app.markdown, app.info, app.warning, app.error, app.caption, app.text, app.title, app.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def every_page(**query):
-    """Every page in turn, within one session."""
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.query_params.update(query)
-    app.run()
-    for page in PAGES:
-        app.switch_page(page).run()
-        assert not app.exception, f"{page}: {app.exception}"
-        yield page, app
+from .pages import APP, PAGES, every_page, opened, tables, texts
 
 
 def test_without_a_database_every_page_says_what_to_run(home):
@@ -112,33 +72,22 @@ def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monk
     assert f"process {holder.pid}" in warning.value.replace("\\", "")
 
 
-def tables(app: AppTest) -> pd.DataFrame:
-    return pd.concat([frame.value for frame in app.dataframe if "Rank" in frame.value.columns])
-
-
 @pytest.mark.parametrize("name", ["quickstart", "guo-fashion-binary"])
-def test_the_table_equals_the_standings(fill, name):
-    trials = fill(name, seeds=3, status=lambda trial: None if "curv" in trial.entry.regularizer and trial.seed else "finished")
-    track = Registry().track(name)
-    table = standings(track, trials, fill.store.scores({trial.key for trial in trials}))
-    shown = tables(opened(track=name))
+def test_the_table_equals_what_rank_prints(fill, name):
+    fill(name, seeds=3, status=lambda trial: None if "curv" in trial.entry.regularizer and trial.seed else "finished")
+    command = [sys.executable, "-m", "benchmark", "rank", name, "--json"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=APP.parents[1]).stdout
+    table = pd.DataFrame(json.loads(printed))
+    app = opened(track=name)
+    shown = tables(app)
     assert shown["Method"].tolist() == table["regularizer"].tolist()
-    assert shown["Rank"].tolist() == table["rank"].tolist()
+    assert shown["Rank"].astype("Int64").tolist() == table["rank"].astype("Int64").tolist()
     assert shown["Note"].dropna().tolist() == table["why"].tolist()
-    labels = {"clean": "Clean", "pgd-inf-0.1": "PGD ℓ∞ ε=0.1", "deepfool-2": "DeepFool ℓ2", "lambda": "λ", "cost": "Cost ×"}
+    assert shown["Tier"].tolist() == table["tier"].tolist()
+    labels = {"clean": "Clean", "pgd-inf-0.1": "PGD ℓ∞ ε=0.1", "deepfool-2": "DeepFool ℓ2", "lambda": "λ", "cost": "Cost ×",
+              "worst": "Worst case"}
     for column, heading in labels.items():
-        np.testing.assert_array_equal(shown[heading].astype(float), table[column].astype(float))
-
-
-def test_the_page_shows_what_rank_prints(fill, home):
-    fill("quickstart")
-    command = [sys.executable, "-m", "benchmark", "rank", "quickstart", "--json"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=APP.parents[1])
-    rows = pd.DataFrame(json.loads(printed.stdout))
-    shown = tables(opened())
-    assert shown["Method"].tolist() == rows["regularizer"].tolist()
-    np.testing.assert_allclose(shown["PGD ℓ∞ ε=0.1"].astype(float), rows["pgd-inf-0.1"].astype(float), rtol=1e-12)
-    np.testing.assert_allclose(shown["λ"].astype(float), rows["lambda"].astype(float), rtol=1e-12)
+        np.testing.assert_allclose(shown[heading].astype(float), table[column].astype(float), atol=1e-14)
 
 
 def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
