@@ -1,0 +1,104 @@
+"""Times the leaderboard on a database of 100,000 trials and 1,000,000 scores. Run: python tests/speed/app.py [trials]
+
+The rows of every registered track are there, under their real keys; the rest belongs to no track. Goals: the page in
+3 s from nothing (but the imports, which a server makes once), 1 s warm, within 300 MB of memory. Exits with 1 beyond.
+"""
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+import duckdb
+import pandas as pd
+
+from benchmark.runner import DATABASE
+from benchmark.store import SCHEMA
+from registry.load import Registry
+from registry.spec import Trial
+
+TRACK = "guo-fashion-binary"  # of the small tracks the one with the most trials
+COLD, WARM, MEMORY = 3.0, 1.0, 300  # seconds, seconds, MB
+IMAGES = 1000
+
+
+def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
+    """Makes a database of so many trials with ten scores each, and per-example flags of the headline, by SQL."""
+    registry = Registry()
+    found: dict[str, Trial] = {}
+    for name in tracks:
+        found |= {trial.key: trial for _, trial in registry.select([name])}
+    keys = pd.DataFrame([{"key": key, "dataset": trial.entry.dataset, "architecture": trial.entry.architecture,
+                          "regularizer": "none" if trial.regularizer is None else trial.entry.regularizer,
+                          "lambda": trial.entry.strength, "seed": trial.seed} for key, trial in found.items()])
+    parts = pd.DataFrame([{
+        "key": key, "threat": part.name, "split": part.split, "examples": part.examples,
+        "metric": "accuracy" if part.name == "clean" else "randomised" if part.name == "honesty" else "margin"
+        if part.threat is None else "relative_distance" if part.threat.epsilon is None else "robust_accuracy"}
+        for key, trial in found.items() for part in trial.evaluation])
+    connection = duckdb.connect(str(path))
+    connection.execute(SCHEMA.read_text())
+    connection.register("keys", keys)
+    connection.register("parts", parts)
+    connection.execute(f"""
+        INSERT INTO trial SELECT key, dataset, architecture, regularizer, "lambda", seed, 'finished', 100,
+            1 + hash(key) % 100 / 50, 1, '{{}}', '{{}}' FROM keys;
+        INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10, i % 100, 'finished', 100, 1, 1, '{{}}',
+            '{{}}' FROM range({max(0, trials - len(keys))}) t(i);
+        INSERT INTO score SELECT key, threat, split, metric, examples, CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy'
+            THEN 0.97 ELSE 0.3 + hash(key || threat) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
+        INSERT INTO score SELECT key, 'threat ' || i, 'test', 'robust_accuracy', 1000, 0.5, 1000, []
+            FROM trial, range(10) t(i) WHERE regularizer = 'other';
+        INSERT INTO example SELECT key, threat, split, 'correct', examples,
+            [((hash(key || i) % 1000) < 300 + hash(key) % 400)::FLOAT FOR i IN range({IMAGES})]
+            FROM parts WHERE metric = 'robust_accuracy' AND split = 'test'""")
+    connection.close()
+
+
+def memory() -> float:
+    """Resident now, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def main() -> int:
+    trials = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["REGBENCH_HOME"] = home
+        start = time.perf_counter()
+        fill(Path(home) / DATABASE, Registry().track_names, trials)
+        with duckdb.connect(str(Path(home) / DATABASE), read_only=True) as connection:
+            counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("trial", "score", "example")]
+        print(f"{counts} trials, scores, per-example rows in {time.perf_counter() - start:.1f} s")
+        # A process of its own: filling took memory too.
+        pid = os.fork()
+        if pid == 0:
+            os._exit(measure())
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def measure() -> int:
+    from streamlit.testing.v1 import AppTest
+
+    times = []
+    for track in (TRACK, TRACK, TRACK):
+        app = AppTest.from_file(ROOT / "leaderboard_app" / "app.py", default_timeout=120)
+        app.query_params["track"] = track
+        start = time.perf_counter()
+        app.run()
+        times.append(time.perf_counter() - start)
+        assert not app.exception, app.exception
+        assert "Rank" in app.dataframe[0].value.columns
+    cold, warm, peak = times[0], min(times[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"cold {cold:.2f} s (goal {COLD:g})   warm {warm:.2f} s (goal {WARM:g})   memory {memory():.0f} MB, "
+          f"at most {peak:.0f} (goal {MEMORY})", flush=True)
+    return 0 if cold < COLD and warm < WARM and peak < MEMORY else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
