@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from registry.spec import Track, Trial
 
@@ -28,8 +28,11 @@ def drawn_means(values: np.ndarray) -> np.ndarray:
     """
     methods, seeds, images = values.shape
     chance, flat = np.random.default_rng(0), values.reshape(methods * seeds, images).astype(float)
-    means = [flat @ chance.multinomial(images, np.full(images, 1 / images), size=AT_ONCE).T.astype(float) / images
-             for _ in range(REPLICATES // AT_ONCE)]
+    means, first = [], images * np.arange(AT_ONCE)[:, None]
+    for _ in range(REPLICATES // AT_ONCE):
+        drawn = first + chance.integers(images, size=(AT_ONCE, images))
+        counts = np.bincount(drawn.ravel(), minlength=AT_ONCE * images).reshape(AT_ONCE, images)
+        means.append(flat @ counts.T.astype(float) / images)
     return np.concatenate(means, axis=1).reshape(methods, seeds, -1)
 
 
@@ -47,7 +50,7 @@ def drawn_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     mean = differences.mean(0)
     if seeds < 2:
         return mean
-    quantiles = student.ppf((np.arange(replicates) + 0.5) / replicates, seeds - 1)
+    quantiles = stdtrit(seeds - 1, (np.arange(replicates) + 0.5) / replicates)
     return mean + np.random.default_rng(1).permutation(quantiles) * differences.std(0, ddof=1) / math.sqrt(seeds)
 
 

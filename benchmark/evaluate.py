@@ -17,7 +17,6 @@ from .data import Data, Split
 from .further_measures import MEASURES, further_measures
 from .honesty import CHECKS, check_warnings, flags_of
 from .measures import example_measures, layer_measures
-from .measures.margins import margin
 from .model_checks import check_model
 from .outcome import Examples, Layer, Row, Score
 
@@ -93,7 +92,7 @@ def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Columns, Metrics]:
         logits = torch.cat([model(chunk) for chunk in x.split(BATCH)])
     losses = F.cross_entropy(logits, y, reduction="none")
     correct = logits.argmax(1) == y
-    columns = {"correct": correct, "loss": losses, "margin": margin(logits, y), "label": y}
+    columns = {"correct": correct, "loss": losses, "label": y}
     return columns, {"accuracy": correct.double().mean(), "loss": losses.double().mean()}
 
 

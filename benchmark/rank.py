@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats has it too, and takes seconds to import
 
 from registry.spec import TIER_ATTACKS, Part, Tier, Track, Trial
 
@@ -22,7 +22,7 @@ GROUP = ["architecture", "regularizer", "lambda"]
 def half_width(values: pd.Series, level: float = 0.95) -> float:
     """Half of Student's confidence interval of a mean over seeds; NaN for fewer than two."""
     n = len(values)
-    return float(student.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return float(stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
 def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
@@ -124,8 +124,9 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
             row |= _numbers(track, mine[mine["lambda"] == chosen])
             row["cost"] = cost.get(regularizer, math.nan) / cost.get("none", math.nan)
             selected = [trial for trial in asked if trial.entry.strength == chosen]
-            row["tier"] = tier_of(track, selected, rows)
-            flagged = flags(selected, rows)
+            of_selected = rows[rows["key"].isin([trial.key for trial in selected])]
+            row["tier"] = tier_of(track, selected, of_selected)
+            flagged = flags(selected, of_selected)
             row["flags"] = ", ".join(flagged)
             if not why and not row["tier"]:
                 why = "incomplete: a part of the evaluation at the selected λ has not run"
@@ -169,8 +170,9 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
 def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]:
     """Flag → its value in each of `trials` that it is raised in: those stored with scores, and those of scores together."""
     found: dict[str, list[float]] = {}
+    by_key = dict(tuple(rows[rows["metric"].notna()].groupby("key")))  # a control stands there once for each name
     for trial in trials:
-        mine = rows[(rows["key"] == trial.key) & rows["metric"].notna()]  # a control stands there once for each name
+        mine = by_key.get(trial.key, rows.head(0))
         values = {flag: value for stored, value in zip(mine["flags"], mine["value"]) for flag in stored}
         is_accuracy = mine["metric"].isin(["accuracy", "robust_accuracy"])
         ids = mine.loc[is_accuracy, ["threat", "split", "examples"]].itertuples(index=False, name=None)

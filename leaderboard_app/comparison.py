@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from benchmark.rank import half_width
 
@@ -83,10 +83,9 @@ def _test(difference: float, deviation: float, seeds: int, margin: float, level:
     if seeds < 2:
         return math.nan, math.nan, "one seed"
     error = deviation / math.sqrt(seeds)
-    width = float(student.ppf(1 - level, seeds - 1)) * error
+    width = float(stdtrit(seeds - 1, 1 - level)) * error
     if error > 0:
-        p = max(float(student.sf((difference + margin) / error, seeds - 1)),
-                float(student.cdf((difference - margin) / error, seeds - 1)))
+        p = max(float(stdtr(seeds - 1, -(difference + margin) / error)), float(stdtr(seeds - 1, (difference - margin) / error)))
     else:  # all seeds differ by the same amount
         p = 0.0 if abs(difference) < margin else 1.0
     if p < level:

@@ -1,10 +1,13 @@
 """Times the leaderboard on a database of 100,000 trials and 1,000,000 scores. Run: python tests/speed/app.py [trials]
 
 The rows of every registered track are there, under their real keys; the rest belongs to no track. Goals: the page in
-3 s from nothing (but the imports, which a server makes once), 1 s warm, within 300 MB of memory. Exits with 1 beyond.
+3 s from nothing, its imports included, 1 s warm, within 300 MB of memory. Exits with 1 beyond. The goals are held against
+CPU time, which other processes disturb least; the wall's is told beside it.
 """
+import logging
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,14 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-import duckdb
-import pandas as pd
-
-from benchmark.runner import DATABASE
-from benchmark.store import SCHEMA
-from registry.load import Registry
-from registry.spec import Trial
-
 TRACK = "guo-fashion-binary"  # of the small tracks the one with the most trials
 COLD, WARM, MEMORY = 3.0, 1.0, 300  # seconds, seconds, MB
 IMAGES = 1000
@@ -29,8 +24,14 @@ IMAGES = 1000
 
 def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     """Makes a database of so many trials with ten scores each, and per-example flags of the headline, by SQL."""
+    import duckdb
+    import pandas as pd
+
+    from benchmark.store import SCHEMA
+    from registry.load import Registry
+
     registry = Registry()
-    found: dict[str, Trial] = {}
+    found = {}
     for name in tracks:
         found |= {trial.key: trial for _, trial in registry.select([name])}
     keys = pd.DataFrame([{"key": key, "dataset": trial.entry.dataset, "architecture": trial.entry.architecture,
@@ -48,10 +49,10 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     connection.execute(f"""
         INSERT INTO trial SELECT key, dataset, architecture, regularizer, "lambda", seed, 'finished', 100,
             1 + hash(key) % 100 / 50, 1, '{{}}', '{{}}' FROM keys;
-        INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10, i % 100, 'finished', 100, 1, 1, '{{}}',
-            '{{}}' FROM range({max(0, trials - len(keys))}) t(i);
+        INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10, i % 100, 'finished', 100, 1, 1,
+            '{{}}', '{{}}' FROM range({max(0, trials - len(keys))}) t(i);
         INSERT INTO score SELECT key, threat, split, metric, examples, CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy'
-            THEN 0.97 ELSE 0.3 + hash(key || threat) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
+            THEN 0.97 ELSE 0.3 + hash(key) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
         INSERT INTO score SELECT key, 'threat ' || i, 'test', 'robust_accuracy', 1000, 0.5, 1000, []
             FROM trial, range(10) t(i) WHERE regularizer = 'other';
         INSERT INTO example SELECT key, threat, split, 'correct', examples,
@@ -60,14 +61,15 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     connection.close()
 
 
-def memory() -> float:
-    """Resident now, MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
-
-
 def main() -> int:
+    if sys.argv[1:] == ["measure"]:
+        return measure()
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    import duckdb
+
+    from benchmark.runner import DATABASE
+    from registry.load import Registry
+
     with tempfile.TemporaryDirectory() as home:
         os.environ["REGBENCH_HOME"] = home
         start = time.perf_counter()
@@ -76,27 +78,26 @@ def main() -> int:
             counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("trial", "score", "example")]
         print(f"{counts} trials, scores, per-example rows in {time.perf_counter() - start:.1f} s")
         # A process of its own: filling took memory too.
-        pid = os.fork()
-        if pid == 0:
-            os._exit(measure())
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return subprocess.run([sys.executable, __file__, "measure"], check=False).returncode
 
 
 def measure() -> int:
     from streamlit.testing.v1 import AppTest
 
+    logging.disable(logging.WARNING)  # Streamlit's, about a script that runs without its server
     times = []
-    for track in (TRACK, TRACK, TRACK):
+    for _ in range(4):
         app = AppTest.from_file(ROOT / "leaderboard_app" / "app.py", default_timeout=120)
-        app.query_params["track"] = track
-        start = time.perf_counter()
+        app.query_params["track"] = TRACK
+        wall, cpu = time.perf_counter(), time.process_time()
         app.run()
-        times.append(time.perf_counter() - start)
+        times.append((time.process_time() - cpu, time.perf_counter() - wall))
         assert not app.exception, app.exception
-        assert "Rank" in app.dataframe[0].value.columns
-    cold, warm, peak = times[0], min(times[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"cold {cold:.2f} s (goal {COLD:g})   warm {warm:.2f} s (goal {WARM:g})   memory {memory():.0f} MB, "
-          f"at most {peak:.0f} (goal {MEMORY})", flush=True)
+        assert app.dataframe[0].value["Rank"].notna().all()
+    (cold, cold_wall), (warm, warm_wall) = times[0], min(times[1:])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   warm {warm:.2f} s, by the wall {warm_wall:.2f} "
+          f"(goal {WARM:g})   memory at most {peak:.0f} MB (goal {MEMORY})", flush=True)
     return 0 if cold < COLD and warm < WARM and peak < MEMORY else 1
 
 
