@@ -132,7 +132,8 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
                 why = "incomplete: a part of the evaluation at the selected λ has not run"
             if flagged and not why:
                 why = "flagged: " + "; ".join(
-                    f"{CHECKS[flag].tell(max(values))} ({len(values)} of {seeds} seeds)" for flag, values in flagged.items())
+                    f"{CHECKS[flag].tell(max(values)) if flag in CHECKS else flag} ({len(values)} of {seeds} seeds)"
+                    for flag, values in flagged.items())  # a flag may be of another version's check
             result.append(row | {"why": why})
     frame = pd.DataFrame(result)
     return _ranked(track, frame) if len(frame) else frame

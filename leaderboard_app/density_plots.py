@@ -122,6 +122,38 @@ def measured_over_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, str,
     return found
 
 
+def boxes(table: pd.DataFrame, names: Mapping[str, str], title: str, y: str, colour: str) -> go.Figure:
+    """One box a column on a log axis: quartiles, whiskers to 1.5 times their distance, points beyond."""
+    found = figure(title, "", y, height=430)
+    for column, name in names.items():
+        values = table[column].to_numpy(float)
+        found.add_box(y=values[values > 0], name=name, line={"color": colour, "width": 1.5}, marker={"size": 3},
+                      showlegend=False, boxpoints="outliers")
+    found.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return found
+
+
+def against_radius(table: pd.DataFrame, styles: Mapping[str, Style], title: str, y: str) -> go.Figure:
+    """One line a method and kind of perturbation over ‖z‖₂, with 95 % intervals over seeds; random ones are thin and dotted.
+
+    Args:
+        table: as `samples.perturbed` gives it, of one quantity.
+    """
+    found = figure(title, "‖z‖₂ (input units)", y)
+    for method in ordered(table["method"]):
+        for kind, line in (("PGD", {"width": 2}), ("random", {"width": 1, "dash": "dot"})):
+            rows = table[(table["method"] == method) & (table["kind"] == kind)].sort_values("radius")
+            if rows.empty:
+                continue
+            style = styles[method]
+            found.add_scatter(
+                x=rows["radius"], y=rows["mean"], mode="lines+markers", name=f"{hover(method)}, {kind}",
+                line={"color": style.colour, **line}, marker={"symbol": style.symbol, "color": style.colour, "size": 8},
+                error_y={"array": rows["half_width"].fillna(0), "thickness": 1, "width": 3},
+                hovertemplate=f"{hover(method)}, {kind}<br>‖z‖ = %{{x:g}}: %{{y:.3g}}<extra></extra>")
+    return found
+
+
 def against(table: pd.DataFrame, x: str, y: str, title: str, x_title: str, y_title: str, colour: str) -> go.Figure:
     """One point an image, with the line y = x."""
     found = figure(title, x_title, y_title, height=430)

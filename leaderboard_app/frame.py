@@ -91,6 +91,21 @@ def search(label: str, param: str, placeholder: str) -> str:
     return text
 
 
+def number(label: str, param: str, default: float, low: float, high: float, about: str) -> float:
+    """The same for a number; one that the address spells wrongly is the default."""
+    def read(value: Any) -> float | None:
+        try:
+            return found if low <= (found := float(value)) <= high else None
+        except ValueError:
+            return None
+
+    key = _prepare(param, st.query_params.get(param), str(default), lambda value: read(value) is not None)
+    st.session_state[key] = read(st.session_state[key])
+    value = st.number_input(label, min_value=low, max_value=high, step=0.5, format="%.1f", key=key, help=about)
+    _remember(param, f"{value:g}")
+    return value
+
+
 def switch(label: str, param: str) -> bool:
     """The same for a yes or no."""
     key = _prepare(param, st.query_params.get(param), False, lambda value: value in (True, False, "yes"))

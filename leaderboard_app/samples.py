@@ -1,10 +1,14 @@
 """Per-example values as tables: one row an image of a model. Pure functions of tables."""
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+
+from benchmark.rank import half_width
 
 TRIAL = ["key", "method", "lambda", "seed"]
 
@@ -54,3 +58,37 @@ def spread(table: pd.DataFrame, column: str) -> pd.DataFrame:
     grouped = finite(table, [column]).groupby("lambda", sort=True)[column]
     found = grouped.agg(images="count", mean="mean", deviation=lambda values: values.std(ddof=1)).reset_index()
     return found.assign(relative=found["deviation"] / found["mean"].where(found["mean"] > 0))
+
+
+def loss_variation(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns lambda, radius (of 255, a string), mean over seeds, half_width and seeds.
+
+    Args:
+        rows: as `benchmark.rank.labelled` gives them, of one architecture and method.
+    """
+    mine = rows[(rows["status"] == "finished") & (rows["threat"] == "loss_variation")]
+    found = [re.fullmatch(r"loss_variation_[0-9.]+", metric) is not None for metric in mine["metric"]]
+    mine = mine[np.array(found, bool)]
+    grouped = mine.assign(radius=[metric.rpartition("_")[2] for metric in mine["metric"]]).groupby(["lambda", "radius"])["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+
+
+QUANTITIES = {"alignment": "Alignment |cos(z, v₁)|", "relative_deviation": "Deviation from linearity / change of features",
+              "stretch": "σ₁(x + z) / σ₁(x)", "shared": "Shared ReLU activations"}
+
+
+def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What perturbations of each length meet: columns method, lambda, quantity (of QUANTITIES), kind ("PGD" or "random"),
+    radius (ℓ2, input units), mean over seeds, half_width and seeds.
+
+    Args:
+        rows: as `benchmark.rank.labelled` gives them, of one architecture.
+    """
+    mine = rows[(rows["status"] == "finished") & (rows["threat"] == "perturbed") & (rows["split"] == "test")]
+    found = [re.fullmatch(r"(random_)?([a-z_]+?)_([0-9.]+)", metric) for metric in mine["metric"]]
+    mine = mine.assign(method=mine["regularizer"], kind=["random" if match and match[1] else "PGD" for match in found],
+                       quantity=[match[2] if match else "" for match in found],
+                       radius=[float(match[3]) if match else math.nan for match in found])
+    mine = mine[mine["quantity"].isin(list(QUANTITIES)) & np.isfinite(mine["value"].astype(float))]
+    grouped = mine.groupby(["method", "lambda", "quantity", "kind", "radius"])["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()

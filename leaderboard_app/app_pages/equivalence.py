@@ -2,9 +2,9 @@
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import comparison, frame, lipschitz, plots, queries
+from leaderboard_app import comparison, density_plots, frame, lipschitz, plots, queries, samples
 from leaderboard_app.comparison import CROSS_LIPSCHITZ, LIPSCHITZ
-from leaderboard_app.labels import axis_title, columns_of, distances_of, plain, quantity
+from leaderboard_app.labels import axis_title, columns_of, distances_of, percent, plain, quantity
 from registry.spec import Track
 
 
@@ -98,8 +98,7 @@ st.subheader("Are they equivalent?")
 if pairs.empty:
     st.info("There is nothing to test yet.")
 else:
-    margin = st.number_input("Margin (points)", min_value=0.1, max_value=50.0, value=2.0, step=0.5, format="%.1f",
-                             help="Differences smaller than this do not matter to you.")
+    margin = frame.number("Margin (points)", "margin", 2.0, 0.1, 50.0, "Differences smaller than this do not matter to you.")
     tests = comparison.equivalence(pairs, margin / 100)
     st.markdown(f"Two one-sided t-tests over paired seeds, each at {comparison.LEVEL:.0%}: equivalent where the 90 % interval "
                 f"of the mean difference lies within ±{margin:g} points (distances: % of ‖x‖). "
@@ -127,13 +126,29 @@ points = lipschitz.per_model(chosen, squared, cross)
 if points.empty:
     st.info("These trials hold no per-example measures.")
     st.stop()
+names = dict(zip(points["key"], points["method"] + ", " + points["about"]))
+key = frame.choose("Model of the images below", list(names), "model", next(iter(names)), lambda key: names[key])
+of_model = chosen[chosen["key"] == key].head(1)
+method = str(of_model["method"].iloc[0])
 left, right = st.columns(2)
 with left:
     frame.chart(plots.lipschitz_against_cross(points, classes, styles, "Per model: means over test images"),
                 f"lipschitz-{track.name}-{architecture}", points)
 with right:
-    names = dict(zip(points["key"], points["method"] + ", " + points["about"]))
-    key = frame.choose("Model", list(names), "model", next(iter(names)), lambda key: names[key])
-    mine = lipschitz.per_example(chosen[chosen["key"] == key], squared, cross)
+    mine = lipschitz.per_example(of_model, squared, cross)
     frame.chart(plots.lipschitz_against_cross(mine, classes, styles, "Per test image of one model"),
                 f"lipschitz-{track.name}-{key}", mine)
+
+st.subheader("What the penalties bound")
+with frame.reading():
+    measures = {metric: queries.examples([key], metric, threat="measures") for metric in
+                ("margin", "loss", "gradient_norm", "hessian_norm", "spectral_norm", "lipschitz")}
+terms = lipschitz.chain(samples.join(of_model, measures))
+if terms.empty:
+    st.info("This model holds no such measures, or gets no image right.")
+    st.stop()
+st.markdown(" · ".join(f"{plain(step)} holds at {percent(share)}" for step, share in lipschitz.holds(terms).items())
+            + f" of the {len(terms)} test images that `{names[key]}` gets right.")
+figure = density_plots.boxes(terms, lipschitz.CHAIN, "The chain of inequalities, per test image", "Per squared input unit",
+                             styles[method].colour)
+frame.chart(figure, f"chain-{track.name}-{key}", terms)

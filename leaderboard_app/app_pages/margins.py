@@ -18,8 +18,9 @@ method = frame.choose("Method", methods, "regularizer", methods[0])
 split = frame.choose("Images of", ("test", "train"), "split", "test")
 mine = models[models["method"].isin(["none", method])]
 with frame.reading():
-    margin, loss = (queries.examples(mine["key"], metric, split, "clean") for metric in ("margin", "loss"))
-    if margin.empty and split == "test":  # of models from before the margins of every split were kept
+    loss = queries.examples(mine["key"], "loss", split, "clean")
+    margin = queries.examples(mine["key"], "margin", split, "margins")
+    if margin.empty and split == "test":  # of every track; those of training images only where the track asks for them
         margin = queries.examples(mine["key"], "margin", threat="measures")
 margins, losses = samples.join(mine, {"margin": margin}), samples.join(mine, {"loss": loss})
 losses = losses.assign(probability=np.exp(-losses["loss"].astype(float)))  # cross-entropy is −log p_y
@@ -79,3 +80,13 @@ if not layers.empty:
     st.subheader("Singular values of the layers")
     layers = mine.merge(layers, on="key")
     frame.chart(plots.layer_spread(layers, density_plots.strength_colours(mine["lambda"].tolist())), f"layers-{name}", layers)
+
+variation = samples.loss_variation(rows[(rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])])
+if not variation.empty:
+    st.subheader("Maximal loss variation")
+    st.markdown("The largest change of the loss within an ℓ∞ ball, mean over test images, in nats (Wen et al., Table 1).")
+    spreads = [f" ± {width:.4f}" if np.isfinite(width) else "" for width in variation["half_width"]]
+    shown = variation.assign(value=[f"{mean:.4f}{spread}" for mean, spread in zip(variation["mean"], spreads)])
+    st.dataframe(shown.pivot(index="lambda", columns="radius", values="value").rename(columns="ε = {}/255".format)
+                 .rename_axis("λ").reset_index(), hide_index=True)
+    frame.download(variation, f"loss-variation-{name}")

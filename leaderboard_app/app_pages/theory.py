@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from leaderboard_app import density_plots, frame, palette, queries, samples, theory
+from registry.spec import Track
 
 P = 1 / (1 + np.exp(-np.linspace(0.01, 10, 200)))
 DASHES = ("solid", "dash", "dot")
@@ -13,14 +14,39 @@ st.markdown("For two classes everything depends on the confidence p_y and on ν,
             "gradients.")
 
 
-def two_classes(track) -> bool:
+def has_theory(track: Track) -> bool:
+    return two_classes(track) or "perturbed" in getattr(track, "measures", ())
+
+
+def two_classes(track: Track) -> bool:
     return queries.registry().dataset(track.dataset).num_classes == 2
 
 
-track = frame.choose_track(two_classes, "No track with two classes is registered.")
+track = frame.choose_track(has_theory, "No track with two classes is registered.")
 architecture = frame.choose_architecture(track)
 with frame.reading():
-    models = samples.models(queries.rows(track), architecture)
+    rows = queries.rows(track)
+    selected = queries.standings(track)
+models = samples.models(rows, architecture)
+styles = frame.method_styles(track)
+meetings = samples.perturbed(rows[rows["architecture"] == architecture])
+if not meetings.empty:
+    st.subheader("Perturbations and the linearised network")
+    chosen = selected[(selected["architecture"] == architecture) & selected["lambda"].notna()]
+    chosen = chosen.rename(columns={"regularizer": "method"})[["method", "lambda"]]
+    meetings = meetings.merge(chosen, on=["method", "lambda"])
+    st.markdown("Each method at the λ that the leaderboard selects: perturbations z of PGD, and random ones of their length.")
+    places = st.columns(2)
+    for i, (name, title) in enumerate(samples.QUANTITIES.items()):
+        mine = meetings[meetings["quantity"] == name]
+        if len(mine):
+            with places[i % 2]:
+                frame.chart(density_plots.against_radius(mine, styles, title.partition(" ")[0], title),
+                            f"{name}-{track.name}-{architecture}", mine)
+if not two_classes(track):
+    if meetings.empty:
+        frame.nothing_yet(track)
+    st.stop()
 points = pd.DataFrame(columns=["probability", "log_odds", "nu", "distance", "quadratic", "input_gradient", "curvature"])
 nus = [1.0, 2.0, 4.0]
 if models.empty:
@@ -62,7 +88,6 @@ st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in t
 
 st.subheader("What each penalty weighs")
 every = np.linspace(0.001, 0.999, 300)
-styles = frame.method_styles(track)
 weights = {f"{method}: {formula}": (every, theory.penalty_weights(every)[method], styles[method].colour, styles[method].dash)
            for method, formula in {"cross_lipschitz": "½", "input_gradient": "(1 − p)²", "curvature": "p(1 − p)"}.items()
            if method in styles}
