@@ -69,7 +69,8 @@ def loss_variation(rows: pd.DataFrame) -> pd.DataFrame:
     mine = rows[(rows["status"] == "finished") & (rows["threat"] == "loss_variation")]
     found = [re.fullmatch(r"loss_variation_[0-9.]+", metric) is not None for metric in mine["metric"]]
     mine = mine[np.array(found, bool)]
-    grouped = mine.assign(radius=[metric.rpartition("_")[2] for metric in mine["metric"]]).groupby(["lambda", "radius"])["value"]
+    mine = mine.assign(radius=[metric.rpartition("_")[2] for metric in mine["metric"]])
+    grouped = mine.groupby(["lambda", "radius"])["value"]
     return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
 
 

@@ -91,9 +91,17 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     settled(page, "Leaderboard")
     assert "track=guo-fashion-binary" in page.url
 
+    page.get_by_role("textbox", name="Search methods").fill("curvature")  # a filter
+    page.get_by_role("textbox", name="Search methods").press("Enter")
+    page.wait_for_url("**search=curvature**")
+    settled(page, "Leaderboard")
+    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == ["curvature"]
+    page.goto(f"{server}/?track=guo-fashion-binary")
+    settled(page, "Leaderboard")
+
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
-    assert download.value.path().read_text().startswith("track,architecture,rank,regularizer,lambda,")
+    assert download.value.path().read_text().startswith("track,architecture,rank,rank_high,regularizer,lambda,")
 
     page.get_by_role("link", name="Equivalence").click()
     settled(page, "Equivalence")
@@ -112,7 +120,7 @@ def test_every_other_page_works_in_a_browser(fill, server, page):
     fill("guo-fashion-binary", seeds=2, status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished")
     page.goto(f"{server}/?track=guo-fashion-binary")
     settled(page, "Leaderboard")
-    headings = {"Margins": 7, "Robustness curves": 5, "Theory": 2, "Method": 2, "Runs": 0, "Submit": 0}
+    headings = {"Margins": 7, "Robustness curves": 5, "Theory": 2, "Compare": 4, "Method": 2, "Runs": 0, "Submit": 0}
     for name, charts in headings.items():
         page.get_by_role("link", name=name, exact=True).click()
         settled(page, "Submit a regularizer" if name == "Submit" else name)
@@ -120,6 +128,22 @@ def test_every_other_page_works_in_a_browser(fill, server, page):
             page.locator(".js-plotly-plot").nth(charts - 1).wait_for()
         assert page.locator(".js-plotly-plot").count() == charts, name
         keep(page, name.lower().replace(" ", "-"))
+    assert page.errors == []
+
+
+def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
+    fill("quickstart", seeds=2)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 400, "height": 900})
+    for path, heading in (("", "Leaderboard"), ("equivalence", "Equivalence"), ("margins", "Margins"), ("compare", "Compare"),
+                          ("robustness", "Robustness curves"), ("method", "Method"), ("runs", "Runs")):
+        page.goto(f"{server}/{path}?track=quickstart")
+        settled(page, heading)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
+        red, green, blue = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+                                         ".match(/[0-9]+/g).slice(0, 3).map(Number)")
+        assert max(red, green, blue) < 60, path
+        page.screenshot(path=OUTPUT / f"phone-{heading.lower().replace(' ', '-')}.png")
     assert page.errors == []
 
 

@@ -12,7 +12,8 @@ from registry.load import Registry
 
 from .pages import APP, PAGES
 
-HOSTILE = """<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] <img src=x onerror=alert(2)>"""
+HOSTILE = ("""<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """
+           "<img src=x onerror=alert(2)>")
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def hostile_registry(registry_copy, monkeypatch):
     track = registry_copy / "tracks" / "quickstart.toml"
     text = re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", track.read_text())
     text = re.sub(r'(?s)notes = """.*?"""', lambda match: f"notes = {quoted}", text)
-    text += f"""\n[[reported]]\npaper = {quoted}\narchitecture = {quoted}\nregularizer = {quoted}\nmetric = {quoted}\nvalue = 0.5\n"""
+    fields = "".join(f"{field} = {quoted}\n" for field in ("paper", "architecture", "regularizer", "metric"))
+    text += f"\n[[reported]]\n{fields}value = 0.5\n"
     track.write_text(text)
     lenets = registry_copy / "architectures" / "lenet.toml"
     lenets.write_text(re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", lenets.read_text()))
