@@ -23,6 +23,7 @@ def figure(title: str, x: str, y: str, height: int = 380) -> go.Figure:
     found = go.Figure()
     found.update_layout(
         title={"text": hover(title), "x": 0, "font": {"size": 15}}, height=height, margin=MARGIN, hovermode="closest",
+        showlegend=True,  # also of one method
         legend={"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0, "title": None})
     found.update_xaxes(title={"text": hover(x)}, automargin=True, gridcolor=GRID, zeroline=False)
     found.update_yaxes(title={"text": hover(y)}, automargin=True, gridcolor=GRID, zeroline=False)
