@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -104,6 +105,7 @@ def _connected(address: str | None) -> Any:
     except ImportError:
         raise InputError("--executor ray: Ray is not installed; pip install 'regbench[ray]', or in a clone "
                          "pip install -e '.[ray]'") from None
+    _check_answers(address)
     code = [str(Path(__file__).resolve().parents[2] / package) for package in ("benchmark", "registry")]
     try:
         # The driver's own code runs everywhere: nodes need the dependencies only.
@@ -113,6 +115,18 @@ def _connected(address: str | None) -> Any:
         raise InputError(f"--address: no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); "
                          "`ray start --head` starts one") from None
     return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """Ray itself tries an address for minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():
+        return  # "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(f"--address: no Ray cluster answers at {address!r} ({error.strerror or error}); "
+                         "`ray start --head` starts one") from None
 
 
 def _files_for(group: list[Trial], home: Path) -> Files:
