@@ -18,6 +18,7 @@ from registry.spec import InputError, Trial
 from ..outcome import Outcome
 from .schedule import STACK, Schedule
 
+STARTS = 3  # workers in a row that may die before they are ready
 LOOK_EVERY = 1.0  # seconds between looks at how long the trials have taken
 
 
@@ -51,6 +52,7 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
     """
     schedule = Schedule(trials)
     pool = [_start(home, device, number) for number in range(min(workers, len(schedule)))]
+    stillborn = 0
     try:
         while schedule:
             yield from schedule.orphans()
@@ -75,9 +77,11 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                     worker.process.join()
                     death = f"it took longer than the limit of {limit:g} s" if late else _death(worker.process.exitcode)
                     if worker.size is None:
-                        raise InputError(f"a worker process could not start: {death}; `regbench doctor` may say why") from None
+                        stillborn += 1
+                    if stillborn == STARTS:
+                        raise InputError(f"worker processes cannot start: {death}; `regbench doctor` may say why") from None
                     pool[pool.index(worker)] = _start(home, device, worker.number)
-                    if len(worker.group) > 1:
+                    if len(worker.group) != 1:
                         schedule.put_back(worker.group.values())
                         continue
                     message = Outcome.of(*worker.group.values(), status="failed", error=death)
@@ -87,7 +91,7 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                     schedule.settle(message)
                     yield message
                 else:
-                    worker.size = message
+                    worker.size, stillborn = message, 0
             if all(worker.size == 0 for worker in pool):
                 raise InputError("--device: there is no such GPU; `regbench doctor` lists what there is")
     finally:

@@ -1,0 +1,100 @@
+"""Nothing finished is lost and nothing half-done is believed, whenever a process is killed and however full the disk is."""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmark import runner
+from benchmark.store import Store
+
+KILLS = int(os.environ.get("REGBENCH_KILLS", "6"))  # a run of 30 takes some minutes
+
+# Eleven small trials and their reference, on digits.
+RUN = """
+import sys
+from functools import partial
+from pathlib import Path
+from benchmark import runner
+from benchmark.executors.local import run_local
+from registry.load import Registry
+from registry.spec import Part
+
+def trials():
+    for _, trial in Registry().select(["digits/lenet_300_100/*"], 1):
+        recipe = trial.recipe.model_copy(update={"reference_epochs": 0, "reference_iterations": 40, "fine_tune_epochs": 0,
+                                                 "fine_tune_iterations": 40})
+        parts = [part for part in trial.evaluation if part.name in ("clean", "fgsm-inf-0.1", "pgd-inf-0.1")]
+        yield trial.model_copy(update={"recipe": recipe, "evaluation": tuple(parts)})
+
+if __name__ == "__main__":
+    home = Path(sys.argv[1])
+    store = runner.store(home)
+    with runner.sole_runner(home):
+        chosen = runner.plan(trials(), store)
+        if runner.harvest(chosen.to_run, home, store):
+            chosen = runner.plan(chosen.trials, store)
+        failed = [o.error for o in runner.run(chosen, home, store, partial(run_local, workers=2)) if o.status == "failed"]
+    print(len(chosen.trials), "trials;", *failed)
+    sys.exit(bool(failed))
+"""
+
+
+def start(script, home):
+    return subprocess.Popen([sys.executable, str(script), str(home)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def workers(process):
+    """Its children that train: those that multiprocessing spawned, without its resource tracker."""
+    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+
+
+def rows(home):
+    table = Store(home / runner.DATABASE).query("SELECT * FROM score")
+    return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
+
+
+def test_runners_and_workers_killed_at_any_moment_lose_and_double_nothing(tmp_path):
+    script, chance = tmp_path / "run.py", random.Random(0)
+    script.write_text(RUN)
+    undisturbed, home = tmp_path / "undisturbed", tmp_path / "home"
+    began = time.monotonic()
+    process = start(script, undisturbed)
+    assert process.wait() == 0, process.communicate()[0]
+    process.stdout.close()
+    whole = time.monotonic() - began
+    for number in range(KILLS):
+        process = start(script, home)
+        time.sleep(chance.uniform(0.3, 1.0) * whole * 0.6)
+        victims = [process.pid] if number % 3 else workers(process)[:1]
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        if number % 3:
+            process.wait()
+        output = process.communicate()[0]
+        assert "Traceback" not in output, output
+        for weights in home.glob("*/outcome.json"):
+            assert (weights.parent / "weights.safetensors").exists()
+    process = start(script, home)
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    assert rows(home) == rows(undisturbed)
+    trials = Store(home / runner.DATABASE).query("SELECT key FROM trial")["key"]
+    assert len(trials) == len(set(trials)) == len(list(undisturbed.glob("*/outcome.json")))
+
+
+def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_them(tmp_path):
+    script, home = tmp_path / "run.py", tmp_path / "home"
+    script.write_text(RUN)
+    home.mkdir()
+    steps = (f"head -c 11500000 /dev/zero > {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/full 2>&1; echo $?; "
+             f"rm {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/free 2>&1; echo $?")
+    disk = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "12000000", "--tmpfs", str(home)]
+    found = subprocess.run([*disk, "sh", "-c", steps], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True,
+                           check=False)
+    full = (tmp_path / "full").read_text()
+    assert found.stdout.split() == ["1", "0"], found.stderr + full + (tmp_path / "free").read_text()
+    assert "No space left" in full
