@@ -29,14 +29,13 @@ def _state(paths: Iterable[Path]) -> Version:
 
 
 def store() -> Store:
-    """What the pages read from: the only place that decides it."""
-    return Store(runner.home() / runner.DATABASE, PATIENCE)
+    """What the pages read: the local database, and the registered results where it lacks rows or is not there."""
+    return runner.store(patience=PATIENCE)
 
 
 def version() -> Version:
-    """Changes whenever the database does; empty where there is none. A killed writer leaves its log beside the file."""
-    path = store().path
-    return _state((path, path.with_name(f"{path.name}.wal")))
+    """Changes whenever what is read does; empty where there is nothing."""
+    return _state(store().files)
 
 
 def registry() -> Registry:
