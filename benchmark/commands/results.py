@@ -29,7 +29,7 @@ def rerun(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, d
     from .. import runner
 
     check_device(device)
-    words = {"exact": "reproduced exactly", "tolerated": "within tolerance", "drifted": "DRIFTED"}
+    words: dict[again.Verdict, str] = {"exact": "reproduced exactly", "tolerated": "within tolerance", "drifted": "DRIFTED"}
 
     def tell(row: again.Compared) -> None:
         if not as_json:

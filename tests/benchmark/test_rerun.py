@@ -41,7 +41,7 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(ran, tmp_path):
 
 
 def test_a_row_that_does_not_come_out_again_ends_with_1_and_says_what_moved(ran, tmp_path):
-    home, results = ran
+    _, results = ran
     path = results / "quickstart.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     forged = next(row for row in rows if row["regularizer"] == "jacobian")

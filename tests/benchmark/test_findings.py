@@ -1,0 +1,123 @@
+"""The findings page: its judgements on rows whose answer is known, and its numbers those of the registered rows."""
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import findings as module
+from benchmark import registered
+from benchmark.findings import CLAIMS, Interval, Rows, equivalent, findings, render
+from benchmark.outcome import Layer, Outcome, Score
+from benchmark.store import Store
+from registry.load import HERE, Registry
+
+CLAIM = {judge.__name__: claim for claim, _, judge in CLAIMS}
+
+
+def judged(store):
+    return {finding.claim: finding for finding in findings(store)}
+
+
+def outcomes(name, value, layer=lambda trial: 1.0):
+    """Of every trial of a track, with scores of `value(trial, part, metric)` and a little noise."""
+    for _, trial in {t.key: (None, t) for _, t in Registry().select([name])}.values():
+        rng = np.random.default_rng(trial.seed)  # shared by all methods of a seed, as real ones are
+        noise = rng.normal(0, 0.001)
+        scores = []
+        for part in trial.evaluation:
+            metrics = {"clean": ("accuracy", "loss"), "margins": ("margin", "margin:std"), "margin_curvature": ("along_share",),
+                       "perturbed": ("alignment_1", "relative_deviation_1")}.get(part.name, ("robust_accuracy",))
+            scores += [Score(threat=part.name, split=part.split, metric=metric, value=value(trial, part, metric) + noise,
+                             n=part.examples, examples=part.examples) for metric in metrics]
+        yield Outcome.of(trial, status="finished", train_seconds=1.0, scores=tuple(scores),
+                         layers=(Layer(layer="fc", kind="linear", metric="sigma_std", value=layer(trial) + noise),))
+
+
+@pytest.mark.parametrize(("shift", "held"), [(0.0, True), (0.01, True), (0.05, False), (-0.05, False)])
+def test_equal_accuracies_are_equivalent_and_shifted_ones_are_not(tmp_path, shift, held):
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("guo-final-layer", lambda trial, part, metric:
+                          0.7 + shift * (trial.entry.regularizer == "jacobian") * (part.name == "pgd-inf-0.05")))
+    found = judged(store)[next(claim for claim, name, _ in CLAIMS if name == "guo-final-layer")]
+    assert found.held is held
+    assert f"largest mean difference {100 * abs(shift):.2f} points" in found.numbers
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_shrinks_with_strength_is_told_from_what_grows(tmp_path, sign):
+    def value(trial, part, metric):
+        shrinking = 1 - sign * trial.entry.strength
+        return {"loss": 0.3 + shrinking * (part.split == "test"), "margin:std": shrinking, "margin": 3.0}.get(metric, 0.7)
+
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("wen-fashion", value, layer=lambda trial: 2 - sign * trial.entry.strength))
+    found = judged(store)
+    for judge in ("margins_concentrate", "gap_shrinks", "spectra_narrow"):
+        assert found[CLAIM[judge]].held is (sign == 1)
+
+
+@pytest.mark.parametrize("true", [True, False])
+def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true):
+    ahead = {"curvature": 0.1, "cross_hoelder": 0.1, "adversarial_training": 0.1, "data_dependent_operator_norm": 0.1}
+    behind = {"cross_lipschitz": 0.1, "global_spectral_norm": 0.1, "adversarial_training": 0.1}
+
+    def value(trial, part, metric):
+        if part.name == "clean":
+            return 0.95
+        if metric == "along_share":
+            return 0.4 if true else 1.0
+        return 0.5 + (ahead if true else behind).get(trial.entry.regularizer.split(":")[0], 0.0)
+
+    store = Store(tmp_path / "rows.duckdb")
+    for name in ("guo-fashion-binary", "guo-fashion", "cross-hoelder-fashion", "roth-fashion"):
+        store.record(outcomes(name, value))
+    found = judged(store)
+    for judge in ("curvature_at_large_lambda", "hoelder_over_lipschitz", "gradient_underestimates",
+                  "operator_norm_like_adversarial_training", "multiclass_equivalence"):
+        assert found[CLAIM[judge]].held is true, found[CLAIM[judge]]
+
+
+def test_no_rows_are_no_verdict(tmp_path):
+    assert all(finding.held is None for finding in findings(Store(tmp_path / "none.duckdb")))
+
+
+def test_two_one_sided_tests_need_the_interval_within_the_margin():
+    narrow, wide = pd.Series([0.001, -0.001, 0.0, 0.002]), pd.Series([0.05, -0.05, 0.04, -0.04])
+    assert equivalent(narrow)
+    assert not equivalent(wide)  # its mean is 0, but so little is known
+    assert not equivalent(narrow + 0.02)
+    assert not equivalent(pd.Series([0.0]))  # one seed tells nothing
+
+
+def test_an_interval_is_students():
+    interval = Interval.of(pd.Series([1.0, 2.0, 3.0]))
+    assert interval.mean == 2
+    assert interval.half == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # t(0.975, 2) from a table
+
+
+def test_every_track_of_a_claim_has_the_entries_that_it_is_about(tmp_path):
+    for _, name, _ in CLAIMS:
+        assert Rows(Registry().track(name), Store(tmp_path / "none.duckdb")).trials
+
+
+def test_every_number_on_the_page_is_that_of_the_registered_rows(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGBENCH_RESULTS", str(HERE / "results"))
+    database = registered.database(tmp_path)
+    page = HERE / "results" / "README.md"
+    assert (database is not None) == page.exists(), "run `python -m benchmark.findings`"
+    if database is not None:
+        assert page.read_text() == render(findings(Store(database)))
+
+
+def test_the_page_is_written_beside_the_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REGBENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("REGBENCH_HOME", str(tmp_path / "home"))
+    with pytest.raises(SystemExit, match="`regbench export` writes them"):
+        module.main()
+    (tmp_path / "results").mkdir()
+    rows = list(outcomes("guo-final-layer", lambda *_: 0.7))
+    (tmp_path / "results" / "guo-final-layer.jsonl").write_text(
+        "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows))
+    module.main()
+    page = (tmp_path / "results" / "README.md").read_text()
+    assert page.count("| yes |") == 1
+    assert page.count("| – |") == len(CLAIMS) - 1
