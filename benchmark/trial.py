@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 
 from registry.spec import InputError, Part, Trial
 
-from . import data, models
-from .evaluate import Evaluated, evaluate, file_name, layers
+from . import data, models, untrusted
+from .evaluation import Evaluated, evaluate, file_name, layers
 from .outcome import Epoch, Outcome, write_whole
 from .provenance import provenance
 from .regularizer import Regularizer, load_regularizer
+from .sandbox import SandboxError
 from .train import Phase, Training, train
 
 PARTS = "parts"  # the folder of what an evaluation has finished
@@ -37,7 +38,7 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     try:
         outcome = _run(trial, home, folder, device, started)
     except Exception as error:
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, InputError | SandboxError) else f"{type(error).__name__}: {error}"
         write_whole(folder / "error.txt", traceback.format_exc())
         return Outcome.of(trial, status="failed", error=reason.splitlines()[0] if reason else "unknown",
                           started=started, provenance=provenance(device))
@@ -99,10 +100,11 @@ def is_trained(trial: Trial, home: Path) -> bool:
 
 
 def prepare(trial: Trial, home: Path, device: str) -> tuple[data.Data, torch.nn.Module, Phase, Regularizer | None]:
-    """What training a trial starts from."""
+    """What training a trial starts from. Submitted code is not loaded here: it runs in the sandbox only."""
     images = data.load(trial.dataset, home, train_size=trial.recipe.train_size, device=device)
     name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
-    regularizer = None if trial.regularizer is None else load_regularizer(Path(trial.regularizer), trial.params)
+    load = trial.regularizer is not None and not trial.sandboxed
+    regularizer = load_regularizer(Path(str(trial.regularizer)), trial.params) if load else None
     return (images, models.placed(_initial(trial, home), device), Phase.of(trial.recipe, name, len(images.train.labels)),
             regularizer)
 
@@ -133,7 +135,10 @@ def _trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training
         except (InputError, ValueError, TypeError, KeyError):
             weights.replace(weights.with_suffix(".quarantined"))  # cut short by a full disk: trained again
     images, model, phase, regularizer = prepare(trial, home, device)
-    training = train(model, images.train, phase, seed=trial.seed, regularizer=regularizer, strength=trial.entry.strength)
+    if trial.sandboxed:
+        training = untrusted.train(trial, model, images.train, phase)
+    else:
+        training = train(model, images.train, phase, seed=trial.seed, regularizer=regularizer, strength=trial.entry.strength)
     keep(trial, home, training, model)
     return images, training, model
 

@@ -13,7 +13,19 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from .spec import Architecture, Card, Dataset, Entry, InputError, Method, Spec, Track, Trial
+from .spec import (
+    Architecture,
+    Card,
+    Dataset,
+    Entry,
+    EntryLine,
+    InputError,
+    Method,
+    Spec,
+    Submission,
+    Track,
+    Trial,
+)
 
 S = TypeVar("S", bound=Spec)
 HERE = Path(__file__).resolve().parent
@@ -109,6 +121,12 @@ def parse_options(text: str) -> dict[str, str]:
     return options
 
 
+def with_options(name: str, options: dict[str, Any]) -> str:
+    """The inverse of `split_options` and `parse_options`: {"projections": 1} → `jacobian:projections=1`."""
+    texts = [f"{option}={str(value).lower() if isinstance(value, bool) else value}" for option, value in options.items()]
+    return ":".join([name, *filter(None, [",".join(texts)])])
+
+
 def source_hash(folder: Path) -> str:
     """SHA-256 of a plugin's code, the same under either line ending."""
     try:
@@ -120,9 +138,13 @@ def source_hash(folder: Path) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Registry:
-    """The registered things, read lazily from `root` and, for submitted regularizers, from `submissions`."""
+    """The registered things, read lazily from `root` and, for submitted regularizers, from `submissions`.
+
+    With `only`, of the submissions that one alone is known, so that a broken neighbour is no hindrance.
+    """
     root: Path = HERE
     submissions: Path = HERE.parent / "submissions"
+    only: str | None = None
 
     def _names(self, folder: str) -> list[str]:
         return sorted(path.stem for path in (self.root / folder).glob("*.toml"))
@@ -150,8 +172,8 @@ class Registry:
     def regularizer_folders(self) -> dict[str, Path]:
         """Name → folder of every registered and submitted regularizer."""
         found: dict[str, Path] = {}
-        for parent in (self.root / "regularizers", self.submissions):
-            for card in sorted(parent.glob("[a-z]*/card.toml")):
+        for parent, pattern in ((self.root / "regularizers", "[a-z]*"), (self.submissions, self.only or "[a-z]*")):
+            for card in sorted(parent.glob(f"{pattern}/card.toml")):
                 if card.parent.name in found:
                     raise InputError(f"{shown(card)}: the name {card.parent.name!r} is taken by "
                                      f"{shown(found[card.parent.name])}; rename the folder")
@@ -238,9 +260,14 @@ class Registry:
         fit or is given twice."""
         return self._track_and_entries(name)[0]
 
+    @cache  # noqa: B019
     def entries(self, track_name: str) -> tuple[Entry, ...]:
-        """Raises InputError as `track`."""
-        return self._track_and_entries(track_name)[1]
+        """The track's own entries, then those with which submissions join it. Raises InputError as `track`, and where a
+        submission's entries do not fit."""
+        found = dict.fromkeys(self._track_and_entries(track_name)[1])
+        for name in self.submitted_names:
+            found |= dict.fromkeys(self.submitted_entries(name).get(track_name, ()))
+        return tuple(found)
 
     @cache  # noqa: B019
     def _track_and_entries(self, name: str) -> tuple[Track, tuple[Entry, ...]]:
@@ -267,21 +294,49 @@ class Registry:
     def _numbered_entries(self, track: Track, path: Path) -> Iterator[tuple[int, Entry]]:
         for number, line in enumerate(track.entry, start=1):
             try:
-                for architecture in line.architecture or track.architectures:
-                    if architecture not in track.architectures:
-                        raise InputError(f"architecture {nearest(architecture, track.architectures, 'in the track')}")
-                    method, _ = self.params(line.regularizer)
-                    net = self.architecture(architecture)
-                    if method.card.smooth_activation and net.activation == "relu":
-                        raise InputError(f"regularizer {line.regularizer!r} needs a smooth activation: its penalty is "
-                                         f"degenerate on relu; use '{net.name}:activation=swish'")
-                    for strength in line.strengths or method.card.grid:
-                        if method.card.grid == (0.0,) and strength > 0:
-                            raise InputError(f"lambda: {line.regularizer!r} is a control and takes 0 only, not {strength}")
-                        yield number, Entry(dataset=track.dataset, architecture=architecture,
-                                            regularizer=line.regularizer, strength=strength)
+                for entry in self._expanded(track, line.regularizer, line):
+                    yield number, entry
             except InputError as error:
                 raise InputError(f"{shown(path)}: entry {number}: {error}") from None
+
+    def _expanded(self, track: Track, regularizer: str, line: EntryLine) -> Iterator[Entry]:
+        for architecture in line.architecture or track.architectures:
+            if architecture not in track.architectures:
+                raise InputError(f"architecture {nearest(architecture, track.architectures, 'in the track')}")
+            method, _ = self.params(regularizer)
+            net = self.architecture(architecture)
+            if method.card.smooth_activation and net.activation == "relu":
+                raise InputError(f"regularizer {regularizer!r} needs a smooth activation: its penalty is "
+                                 f"degenerate on relu; use '{net.name}:activation=swish'")
+            for strength in line.strengths or method.card.grid:
+                if method.card.grid == (0.0,) and strength > 0:
+                    raise InputError(f"lambda: {regularizer!r} is a control and takes 0 only, not {strength}")
+                yield Entry(dataset=track.dataset, architecture=architecture, regularizer=regularizer, strength=strength)
+
+    @cached_property
+    def submitted_names(self) -> list[str]:
+        return sorted(name for name, folder in self.regularizer_folders.items() if folder.parent == self.submissions)
+
+    @cache  # noqa: B019
+    def submitted_entries(self, name: str) -> dict[str, tuple[Entry, ...]]:
+        """Track → the entries with which a submission joins it, as its `entries.toml` says; none without that file.
+
+        Raises InputError for a file that does not fit or names nothing registered.
+        """
+        path = self.regularizer_folders[name] / "entries.toml"
+        if not path.exists():
+            return {}
+        found: dict[str, dict[Entry, int]] = {}
+        for number, line in enumerate(parse(Submission, read_toml(path), shown(path)).entry, start=1):
+            try:
+                mine = found.setdefault(line.track, {})
+                for entry in self._expanded(self.track(line.track), with_options(name, line.params), line):
+                    if entry in mine:
+                        raise InputError(f"{entry.id} is given twice (also in entry {mine[entry]})")
+                    mine[entry] = number
+            except InputError as error:
+                raise InputError(f"{shown(path)}: entry {number}: {error}") from None
+        return {track: tuple(entries) for track, entries in found.items()}
 
     def trial(self, entry: Entry, track: Track, seed: int) -> Trial:
         """Of an entry of the track."""
@@ -291,8 +346,9 @@ class Registry:
             entry=entry, dataset=self.dataset(entry.dataset), architecture=self.architecture(entry.architecture),
             regularizer=None if control else str(method.folder),
             regularizer_sha256=None if control else method.sha256,
-            params={} if control else params, seed=seed, stackable=control or method.card.stackable,
+            params={} if control else params, seed=seed, stackable=control or (method.card.stackable and not method.submitted),
             recipe=track.recipes[entry.architecture], evaluation=track.evaluation,
+            sandboxed=method.submitted and not control,
         )
 
     def select(self, selectors: Iterable[str], seeds: int | None = None) -> list[tuple[Track, Trial]]:

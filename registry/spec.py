@@ -190,6 +190,7 @@ class Card(Spec):
     extra_forwards: str = "0"  # passes per training step beside the plain one's
     extra_backwards: str = "0"
     stackable: bool = True  # False where a step cannot be mapped over stacked models
+    linear_model: str | None = None  # the penalty on a linear model in closed form: an expression as `linear_form` reads it
     params: dict[Name, Param] = {}
 
     @field_validator("grid")
@@ -385,6 +386,7 @@ class Trial(Spec):
     recipe: Recipe
     evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
     stackable: bool = False  # whether it may train together with others of its kind as one model: not part of the key
+    sandboxed: bool = False  # whether the regularizer is submitted code, which trains in a sandbox: not part of the key
 
     @cached_property
     def spec(self) -> str:
@@ -419,7 +421,7 @@ class Trial(Spec):
             return None
         control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
         return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
-                                       "recipe": self.recipe.without_fine_tune, "stackable": True})
+                                       "recipe": self.recipe.without_fine_tune, "stackable": True, "sandboxed": False})
 
 
 class Result(Spec):
@@ -433,9 +435,8 @@ class Result(Spec):
     spread: NonNegative | None = None
 
 
-class TrackEntry(Spec):
-    """A line of a track: a method with its λ grid (the card's, where none is given) on some of the track's architectures."""
-    regularizer: str
+class EntryLine(Spec):
+    """What a line of entries may leave open: the λ grid is then the card's, the architectures all of the track's."""
     architecture: tuple[str, ...] | None = None
     strengths: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = named_lambda(None)
 
@@ -446,6 +447,22 @@ class TrackEntry(Spec):
             return {key: (value,) if key in ("architecture", "lambda") and not isinstance(value, list | tuple) else value
                     for key, value in data.items()}
         return data
+
+
+class TrackEntry(EntryLine):
+    """A line of a track: a method with its λ grid on some of the track's architectures."""
+    regularizer: str
+
+
+class SubmittedEntry(EntryLine):
+    """A line of a submission's `entries.toml`: a track that the method joins, with params other than the card's defaults."""
+    track: str
+    params: dict[Name, bool | int | float | str] = {}
+
+
+class Submission(Spec):
+    """A submission's `entries.toml`."""
+    entry: tuple[SubmittedEntry, ...] = Field(min_length=1)
 
 
 class Track(Spec):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import data
-from benchmark.evaluate import evaluate
+from benchmark.evaluation import evaluate
 from benchmark.honesty import CHECKS, check_scores, check_warnings, flags_of, optimality_gaps
 from benchmark.model_checks import below_linearised_distance, check_model
 from benchmark.models import create

@@ -1,0 +1,276 @@
+"""Submitted code runs here and nowhere else: in a child process under bubblewrap that can reach nothing but its task.
+
+The child sees the Python installation, this package and the submission, all read-only, a folder with its task, and a
+scratch folder in memory. It has no network, no home, no other process, no environment of ours, and limits of its own. What
+it gives back comes through one pipe and is believed only where it can be checked: `benchmark.untrusted` does that.
+"""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import selectors
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from registry.load import HERE
+from registry.spec import InputError
+
+from . import seccomp
+
+ROOT = HERE.parent
+MIB = 2**20
+# Inside the sandbox.
+TASK, SUBMISSION, SCRATCH = "/task", "/submission", "/scratch"
+# In front of every child: its parent's word that the task has begun, before any submitted code has run.
+READY = "ready"
+CLOSING = 5.0  # seconds that a child may take to end after it has closed its streams
+
+
+class SandboxError(Exception):
+    """What submitted code did that ended it. The message is one line."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use. Memory counts beyond what torch itself takes."""
+    wall_seconds: float = 3600.0
+    cpu_seconds: int = 3600
+    memory: int = 8192 * MIB
+    scratch: int = 64 * MIB  # also the largest file
+    printed: int = MIB
+    answer: int = MIB  # beside weights
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a child said: JSON objects, then perhaps weights (a safetensors file, unread). `seconds`: its processor time
+    since its task began, as the kernel counted it."""
+    said: list[dict[str, Any]]
+    weights: bytes
+    seconds: float
+
+
+def refusal() -> str | None:
+    """Why there is no sandbox on this machine, in one line; None where there is one."""
+    if not sys.platform.startswith("linux"):
+        return f"bubblewrap needs Linux, and this is {sys.platform}"
+    if seccomp.program() is None:
+        return f"no filter of system calls is known for {os.uname().machine}"
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        return "bubblewrap is not installed (Debian, Ubuntu, Fedora: package bubblewrap)"
+    return _probe(bwrap)
+
+
+@cache
+def _probe(bwrap: str) -> str | None:
+    with tempfile.TemporaryDirectory() as folder, _filter() as seccomp_fd:
+        command = [bwrap, *_arguments(Path(folder), Path(folder), Limits(), seccomp_fd), sys.executable, "-I", "-S", "-c", ""]
+        tried = subprocess.run(command, pass_fds=[seccomp_fd], capture_output=True, text=True, check=False)
+    if tried.returncode == 0:
+        return None
+    lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
+    return f"bubblewrap does not work here ({lines[-1]})"
+
+
+def require() -> None:
+    """Raises InputError where there is no sandbox."""
+    reason = refusal()
+    if reason:
+        raise InputError(f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it without one "
+                         "after reading it")
+
+
+def run(task: dict[str, Any], files: dict[str, bytes], submission: Path, limits: Limits, *, weights: int = 0) -> Answer:
+    """Runs one task of `benchmark.sandboxed` in a sandbox.
+
+    Args:
+        task: plain data with its `kind`.
+        files: name → content of what lies beside it in the task's folder.
+        submission: the folder whose code the child may load.
+        weights: the most bytes of weights to take back.
+    Raises:
+        SandboxError: the child broke a limit, died or raised.
+        InputError: there is no sandbox here.
+    """
+    require()
+    with tempfile.TemporaryDirectory(prefix="regbench-task-") as name, _filter() as seccomp_fd:
+        folder = Path(name)
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+        answers, theirs = os.pipe()
+        task = {"limits": asdict(limits), "answer": theirs} | task
+        (folder / "task.json").write_text(json.dumps(task))
+        start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmark.sandboxed import main; main()"
+        command = [str(shutil.which("bwrap")), *_arguments(folder, submission, limits, seccomp_fd),
+                   sys.executable, "-I", "-B", "-c", start]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 pass_fds=[seccomp_fd, theirs], env={})
+        os.close(theirs)
+        return _heard(child, answers, limits, limits.answer + weights)
+
+
+def _heard(child: subprocess.Popen[bytes], answers: int, limits: Limits, most: int) -> Answer:
+    """Follows a child to its end. Leaving here, however it happens, ends all its processes."""
+    assert child.stdout is not None
+    streams = {child.stdout.fileno(): bytearray(), answers: bytearray()}
+    allowed = {child.stdout.fileno(): limits.printed, answers: most}
+    why = ""
+    try:
+        for stream, chunk in _chunks(list(streams), time.monotonic() + limits.wall_seconds):
+            if chunk is None:
+                why = f"took longer than its limit of {limits.wall_seconds:g} s"
+                break
+            streams[stream] += chunk
+            if len(streams[stream]) > allowed[stream]:
+                what = "answered" if stream == answers else "printed"
+                why = f"{what} more than its limit of {allowed[stream] / MIB:g} MiB"
+                break
+        if not why:
+            _wait(child.pid, CLOSING)
+    finally:
+        # Bubblewrap's death ends its namespace of processes. Popen.kill would reap it, and its processor time be lost.
+        os.kill(child.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        os.close(answers)
+        child.stdout.close()
+    said, weights = _parsed(bytes(streams[answers]))
+    if not why:
+        why = _death(child.returncode, said, bytes(streams[next(iter(streams))]), limits)
+    if why:
+        doing = next((item["doing"] for item in reversed(said) if isinstance(item.get("doing"), str)), "")
+        raise SandboxError(_line(why + (f", in {doing!r}" if doing else "")))
+    before = next((float(item[READY]) for item in said if isinstance(item.get(READY), int | float)), 0.0)
+    return Answer(said, weights, max(usage.ru_utime + usage.ru_stime - before, 0.0))
+
+
+def _chunks(streams: Sequence[int], deadline: float) -> Iterator[tuple[int, bytes | None]]:
+    """What arrives on each stream until all are closed; (…, None) at the deadline."""
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            ready = selector.select(left) if left > 0 else []
+            if not ready:
+                yield streams[0], None
+                return
+            for key, _ in ready:
+                chunk = os.read(key.fd, 65536)
+                if chunk:
+                    yield key.fd, chunk
+                else:
+                    selector.unregister(key.fd)
+
+
+def _wait(pid: int, seconds: float) -> None:
+    """Gives a child that has closed its streams time to end by itself, and leaves it to be reaped."""
+    deadline = time.monotonic() + seconds
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _parsed(answer: bytes) -> tuple[list[dict[str, Any]], bytes]:
+    """Lines of JSON objects; after one that says {"weights": true} all that follows is weights. Other lines are dropped."""
+    said: list[dict[str, Any]] = []
+    while answer:
+        line, _, answer = answer.partition(b"\n")
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(item, dict):
+            if item.get("weights") is True:
+                return said, answer
+            said.append(item)
+    return said, b""
+
+
+def _death(code: int, said: list[dict[str, Any]], printed: bytes, limits: Limits) -> str:
+    """Why a child that came to its end did not do its task; "" where it did."""
+    error = next((item["error"] for item in said if isinstance(item.get("error"), str)), None)
+    if error is not None:
+        return error
+    if code == 0 and any(item.get("done") is True for item in said):
+        return ""
+    if code - 128 in (9, 24):  # bubblewrap tells of a signal as a shell does
+        return f"was ended: out of memory, or of its {limits.cpu_seconds} s of processor time"
+    last = (printed.decode(errors="replace").strip().splitlines() or [""])[-1]
+    return f"ended with exit code {code} before its task was done" + (f": {last}" if last else "")
+
+
+def _line(text: str) -> str:
+    """One printable line of at most 300 characters."""
+    return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+
+
+@contextmanager
+def _filter() -> Iterator[int]:
+    """The open file descriptor of the filter of system calls."""
+    with tempfile.TemporaryFile() as file:
+        file.write(seccomp.program() or b"")
+        file.flush()
+        file.seek(0)
+        yield file.fileno()
+
+
+def _arguments(task: Path, submission: Path, limits: Limits, seccomp_fd: int) -> list[str]:
+    """bubblewrap's: everything is absent unless it is named here."""
+    # As pid 1 it is bubblewrap's own child, whose processor time is counted when it ends.
+    arguments = ["--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+                 "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--clearenv"]
+    for name, value in {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "USER": "nobody", "LANG": "C.UTF-8",
+                        "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}.items():
+        arguments += ["--setenv", name, value]
+    for place in ("/lib", "/lib64", "/lib32", "/bin", "/sbin"):
+        if os.path.islink(place):
+            arguments += ["--symlink", os.readlink(place), place]
+        elif os.path.isdir(place):
+            arguments += ["--ro-bind", place, place]
+    for place in _python():
+        arguments += ["--ro-bind", str(place), str(place)]
+    for place in ("/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system/cpu"):
+        arguments += ["--ro-bind-try", place, place]
+    for place in _hidden():
+        arguments += ["--tmpfs", str(place), "--remount-ro", str(place)]
+    for package in ("benchmark", "registry"):
+        arguments += ["--ro-bind", str(ROOT / package), str(ROOT / package)]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--ro-bind", str(task), TASK, "--ro-bind", str(submission.resolve()), f"{SUBMISSION}/{submission.name}"]
+    arguments += ["--size", str(limits.scratch), "--tmpfs", SCRATCH, "--remount-ro", "/", "--chdir", SCRATCH]
+    return [*arguments, "--seccomp", str(seccomp_fd)]
+
+
+@cache
+def _python() -> list[Path]:
+    """The folders of the Python installation, /usr first, none inside another."""
+    places = [Path(place).resolve() for place in (sys.base_prefix, *site.getsitepackages())]
+    places += [Path(sys.prefix), Path(sys.prefix).resolve()]
+    found = [Path("/usr")]
+    for place in sorted(set(places)):
+        if place.is_dir() and not any(place.is_relative_to(other) for other in found):
+            found.append(place)
+    return found
+
+
+@cache
+def _hidden() -> list[Path]:
+    """Folders inside the visible ones that hold data sets, labels and all."""
+    found = [Path("/usr/share"), Path("/usr/local/share")]
+    spec = importlib.util.find_spec("sklearn")
+    if spec is not None and spec.submodule_search_locations:
+        found += [Path(place) for place in spec.submodule_search_locations]
+    return [place for place in found if place.is_dir() and any(place.is_relative_to(other) for other in _python())]

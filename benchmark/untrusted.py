@@ -1,0 +1,91 @@
+"""Training a submitted regularizer: it runs in the sandbox, and only weights that fit are taken back.
+
+Attacks and measures then run outside, on those weights in the registered architecture: nothing that submitted code does to
+torch, to the model's methods or to the evaluation in its own process can reach them.
+"""
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from registry.spec import InputError, Trial
+
+from . import sandbox
+from .data import Split
+from .outcome import Epoch
+from .sandbox import Answer, Limits, SandboxError
+from .train import Phase, Training
+
+EPOCHS = TypeAdapter(tuple[Epoch, ...])
+
+
+def train(trial: Trial, model: nn.Module, split: Split, phase: Phase, *, limits: Limits = Limits()) -> Training:
+    """As `benchmark.train.train`, with the trial's regularizer in the sandbox; warm-start state is not kept.
+
+    Its seconds are what the kernel counted for the child: submitted code cannot make itself look cheaper.
+
+    Raises:
+        SandboxError: in one line, what the submission did instead.
+        InputError: there is no sandbox here, or the model is not on the CPU.
+    """
+    if split.images.device.type != "cpu":
+        raise InputError("submitted code trains in the sandbox on the CPU only; give --device cpu, or --trust to run it "
+                         "without a sandbox after reading it")
+    state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    initial = safetensors.torch.save(state)
+    images = safetensors.torch.save({"images": split.images.contiguous(), "labels": split.labels.contiguous()})
+    task = {"kind": "train", "trial": json.loads(trial.model_dump_json(by_alias=True)), "phase": phase.name,
+            "threads": torch.get_num_threads()}
+    answer = sandbox.run(task, {"train.safetensors": images, "initial.safetensors": initial}, Path(str(trial.regularizer)),
+                         limits, weights=len(initial) + 65536)
+    training = _record(answer, phase)
+    trained = _weights(answer.weights, state, finite=training.status == "finished")
+    model.load_state_dict(trained)
+    model.eval()
+    return training
+
+
+def _record(answer: Answer, phase: Phase) -> Training:
+    """What the child says of its training, where that can be true."""
+    said: dict[str, Any] = next((item["training"] for item in answer.said if isinstance(item.get("training"), dict)), {})
+    status, iterations = said.get("status"), said.get("iterations")
+    try:
+        epochs = list(EPOCHS.validate_python(said.get("epochs")))
+    except ValidationError:
+        raise SandboxError("its record of the training is not one") from None
+    whole = math.ceil(phase.iterations / phase.per_epoch)
+    if status == "finished" and iterations == phase.iterations and len(epochs) == whole:
+        if all(math.isfinite(epoch.loss) and math.isfinite(epoch.penalty) for epoch in epochs):
+            return Training("finished", phase.iterations, answer.seconds, epochs)
+    elif status == "diverged" and isinstance(iterations, int) and 0 < iterations <= phase.iterations and len(epochs) <= whole:
+        return Training("diverged", iterations, answer.seconds, epochs)
+    raise SandboxError(f"its record of the training cannot be: {status!r} after {iterations!r} of {phase.iterations} "
+                       "iterations")
+
+
+def _weights(content: bytes, expected: dict[str, Tensor], finite: bool) -> dict[str, Tensor]:
+    """The child's weights, where they fit the network and, for a training that finished, are numbers."""
+    try:
+        found = safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise SandboxError(f"its weights are no safetensors file ({error})") from None
+    if found.keys() != expected.keys():
+        names = ", ".join(sorted(found.keys() ^ expected.keys())[:3])
+        raise SandboxError(f"its weights are another network's: {names}")
+    for name, tensor in expected.items():
+        if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
+            raise SandboxError(f"its weights are another network's: {name} is {found[name].dtype} {list(found[name].shape)}, "
+                               f"not {tensor.dtype} {list(tensor.shape)}")
+        if name.startswith("normalize.") and not torch.equal(found[name], tensor):
+            raise SandboxError(f"it changed {name}, which is part of the data set")
+        if finite and not bool(found[name].isfinite().all()):
+            raise SandboxError(f"it gave back weights that are not finite: {name}")
+    return found
