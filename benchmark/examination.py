@@ -94,12 +94,12 @@ def _cost(subject: Subject) -> str:
 
 
 def _seconds(step: Callable[[], None]) -> float:
-    """The least of several: other processes may be using the machine."""
+    """The least of several: other processes may be using the machine, and processor time is too coarse for one step."""
     times = []
     for _ in range(2 * STEPS):
-        start = time.process_time()
+        start = time.perf_counter()
         step()
-        times.append(time.process_time() - start)
+        times.append(time.perf_counter() - start)
     return min(times[STEPS:])
 
 

@@ -16,14 +16,14 @@ from typing import Any
 from registry.spec import InputError
 
 from .finding import Finding
-from .sandbox import READY, SUBMISSION, TASK
+from .sandbox import READY
 
 Say = Callable[..., None]
 
 
-def main() -> None:
-    """Ends the process. What submitted code would have run at its end is not run."""
-    folder = Path(TASK)
+def main(place: str) -> None:
+    """Does the task in the folder `place` and ends the process. What submitted code would run at its end is not run."""
+    folder = Path(place)
     task = json.loads((folder / "task.json").read_text())
 
     def write(content: bytes) -> None:
@@ -43,10 +43,6 @@ def main() -> None:
         say(error=f"{type(error).__name__}: {error}".strip().rstrip(":"))
         os._exit(1)
     os._exit(0)
-
-
-def _submission() -> Path:
-    return next(Path(SUBMISSION).iterdir())
 
 
 def _begin(limits: dict[str, Any], say: Say) -> None:
@@ -71,31 +67,31 @@ def _check(task: dict[str, Any], folder: Path, say: Say) -> bytes:
     from registry.spec import Card
 
     card = Card.model_validate_json(json.dumps(task["card"]))
-    first = _imported(task["limits"], say)
+    first = _imported(task, say)
     say(finding=asdict(first))
     if not first.ok:
         return b""
     from . import examination
 
     well = True
-    for finding in examination.examine(card, _submission(), lambda check: say(doing=check)):
+    for finding in examination.examine(card, Path(task["submission"]), lambda check: say(doing=check)):
         say(finding=asdict(finding))
         well &= finding.ok
     say(doing="a short training")
     return _trained(task, folder, say, lambda: None) if well else b""
 
 
-def _imported(limits: dict[str, Any], say: Say) -> Finding:
+def _imported(task: dict[str, Any], say: Say) -> Finding:
     """Loads the submission before anything but torch and the plugin protocol is there: what is bad at once ends at once."""
     from . import patches
     from .regularizer import load_regularizer
 
     check = "regularizer.py can be imported, and replaces nothing"
     before = patches.functions()
-    _begin(limits, say)
+    _begin(task["limits"], say)
     say(doing=check)
     try:
-        name = type(load_regularizer(_submission(), {})).__name__
+        name = type(load_regularizer(Path(task["submission"]), {})).__name__
     except InputError as error:
         return Finding(check, False, str(error))
     replaced, needless = patches.replaced(before), patches.imported()
@@ -125,7 +121,7 @@ def _trained(task: dict[str, Any], folder: Path, say: Say, begin: Callable[[], N
     model = models.placed(models.load(trial.architecture, trial.dataset, folder / "initial.safetensors"), "cpu")
     phase = Phase.of(trial.recipe, task["phase"], len(split.labels))
     begin()
-    regularizer = load_regularizer(_submission(), trial.params)
+    regularizer = load_regularizer(Path(task["submission"]), trial.params)
     training = train(model, split, phase, seed=trial.seed, regularizer=regularizer, strength=trial.entry.strength)
     say(training={"status": training.status, "iterations": training.iterations,
                   "epochs": [epoch.model_dump(mode="json") for epoch in training.epochs]})

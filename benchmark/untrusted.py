@@ -39,18 +39,29 @@ def train(trial: Trial, model: nn.Module, split: Split, phase: Phase, *, limits:
     if split.images.device.type != "cpu":
         raise InputError("submitted code trains in the sandbox on the CPU only; give --device cpu, or --trust to run it "
                          "without a sandbox after reading it")
-    state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    initial = safetensors.torch.save(state)
+    task, files, weights = given(trial, model, split, phase)
+    answer = sandbox.run({"kind": "train"} | task, files, Path(str(trial.regularizer)), limits, weights=weights)
+    return taken_back(answer, model, phase)
+
+
+def given(trial: Trial, model: nn.Module, split: Split, phase: Phase) -> tuple[dict[str, Any], dict[str, bytes], int]:
+    """What a child is told to train a trial from `model`: fields of its task, files beside it, and the bytes to take back."""
+    initial = safetensors.torch.save(_state(model))
     images = safetensors.torch.save({"images": split.images.contiguous(), "labels": split.labels.contiguous()})
-    task = {"kind": "train", "trial": json.loads(trial.model_dump_json(by_alias=True)), "phase": phase.name,
-            "threads": torch.get_num_threads()}
-    answer = sandbox.run(task, {"train.safetensors": images, "initial.safetensors": initial}, Path(str(trial.regularizer)),
-                         limits, weights=len(initial) + 65536)
+    task = {"trial": json.loads(trial.model_dump_json(by_alias=True)), "phase": phase.name, "threads": torch.get_num_threads()}
+    return task, {"train.safetensors": images, "initial.safetensors": initial}, len(initial) + 65536
+
+
+def taken_back(answer: Answer, model: nn.Module, phase: Phase) -> Training:
+    """Puts a child's weights into `model`, in evaluation mode. Raises SandboxError where they, or its record, cannot be."""
     training = _record(answer, phase)
-    trained = _weights(answer.weights, state, finite=training.status == "finished")
-    model.load_state_dict(trained)
+    model.load_state_dict(_weights(answer.weights, _state(model), finite=training.status == "finished"))
     model.eval()
     return training
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().contiguous() for name, value in model.state_dict().items()}
 
 
 def _record(answer: Answer, phase: Phase) -> Training:
