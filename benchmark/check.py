@@ -80,9 +80,10 @@ def examine(folder: Path, *, trusted: bool = False, limits: Limits = LIMITS) -> 
         return report.findings[-1].ok
 
     if not (ask("its files are those of a submission", lambda: _files(folder))
-            and ask("card.toml says what it is", lambda: _card(registry, folder.name))):
+            and ask("card.toml can be read", lambda: _card(registry, folder.name))):
         return report
     method = registry.regularizer(folder.name)
+    ask("card.toml has all that a reader compares", lambda: _complete(method.card))
     ask("its code is not another method's", lambda: _own_code(registry, method))
     ask("entries.toml names tracks, and tunes as much as they do", lambda: _entries(registry, folder.name))
     if (folder / "results.jsonl").exists():
@@ -111,11 +112,14 @@ def _files(folder: Path) -> str:
 def _card(registry: Registry, name: str) -> str:
     if name not in registry.regularizer_folders:
         raise InputError("card.toml is missing")
-    card = registry.regularizer(name).card
+    return registry.regularizer(name).card.title
+
+
+def _complete(card: Card) -> str:
     gaps = card_gaps(card)
     if gaps:
         raise InputError(f"card.toml: {gaps}")
-    return card.title
+    return ""
 
 
 def card_gaps(card: Card) -> str:
@@ -201,12 +205,18 @@ def _short(registry: Registry, method: Method) -> tuple[Trial, Trial]:
     return trial, reference
 
 
+_references: dict[str, dict[str, Any]] = {}  # key → trained weights: every submission of a --all starts from the same
+
+
 def _reference(reference: Trial, images: Data) -> Any:
     from . import models
     from .train import Phase, train
 
     model = models.placed(models.create(reference.architecture, reference.dataset, seed=reference.seed), "cpu")
-    train(model, images.train, Phase.of(reference.recipe, "reference", len(images.train)), seed=reference.seed)
+    if reference.key not in _references:
+        train(model, images.train, Phase.of(reference.recipe, "reference", len(images.train)), seed=reference.seed)
+        _references[reference.key] = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(_references[reference.key])
     return model
 
 

@@ -9,7 +9,7 @@ import typer
 
 from registry.spec import InputError
 
-from .commands import app, registered, results, run, standings  # noqa: F401  (importing them registers their commands)
+from .commands import app, registered, results, run, standings, submission  # noqa: F401  (importing registers them)
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, which some releases of typer bring under a name of their own
 

@@ -30,6 +30,8 @@ def check_device(name: str) -> None:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise InputError(f"--device: {nearest(name, ('auto', 'cpu', 'cuda', 'cuda:0'), 'a device')}")
 
+Trust = Annotated[bool, typer.Option("--trust", help="Run submitted code without the sandbox. Read it first.")]
+
 
 def print_json(data: Any) -> None:
     print(json.dumps(data, indent=1, default=str, allow_nan=False))
