@@ -1,1 +1,20 @@
-"""How registered entries are run, stored and ranked. Importing this package loads no torch."""
+"""RegBench: a benchmark of regularizers against adversarial examples.
+
+In Python: `benchmark.evaluate(model, track)` and `benchmark.try_regularizer(method)`; importing this loads no torch.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .interactive import evaluate, try_regularizer
+
+__all__ = ["evaluate", "try_regularizer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import interactive
+
+        return getattr(interactive, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

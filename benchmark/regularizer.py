@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from registry.load import shown
 from registry.spec import InputError
 
-__all__ = ["Regularizer", "Step", "Tensor", "load_regularizer", "sphere"]
+__all__ = ["Regularizer", "Step", "Tensor", "load_regularizer", "regularizer", "sphere"]
 
 COTANGENTS_AT_ONCE = 100  # bounds the memory of a Jacobian; more at once is no faster
 
@@ -194,6 +194,22 @@ def leading_eigenvector(A: Tensor) -> Tensor:
     too; it then gets some vector, and its penalty, which is NaN without it, tells.
     """
     return torch.linalg.eigh(A.nan_to_num(0, 0, 0)).eigenvectors[..., -1]
+
+
+def regularizer(penalty: Callable[[Step], Tensor]) -> type[Regularizer]:
+    """Decorator: a function `step → penalty` as a Regularizer without params, in a notebook or in a plugin's file.
+
+    >>> @regularizer
+    ... def gradient_norm(step):
+    ...     return step.input_gradient.flatten(1).norm(dim=1)
+    >>> gradient_norm.__name__, issubclass(gradient_norm, Regularizer)
+    ('gradient_norm', True)
+    """
+    def method(self: Regularizer, step: Step) -> Tensor:
+        return penalty(step)
+
+    return type(penalty.__name__, (Regularizer,), {"penalty": method, "__doc__": penalty.__doc__,
+                                                   "__module__": penalty.__module__})
 
 
 def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:

@@ -1,0 +1,41 @@
+"""Code that does harm as soon as it is loaded: a verdict of one line, and the host untouched."""
+import re
+
+import pytest
+
+from benchmark.check import examine
+from benchmark.sandbox import MIB, Limits
+
+LIMITS = Limits(wall_seconds=60, cpu_seconds=30, memory=1024 * MIB)
+
+CASES = {
+    "forks without end": ("import os\nwhile True: os.fork()", "PermissionError"),
+    "eats memory": ("x = [bytearray(2**26) for _ in range(10**6)]", "MemoryError"),
+    "replaces a function of torch": ("import torch\ntorch.nn.functional.cross_entropy = None", "replaces .*cross_entropy"),
+    "replaces the evaluator": ("import benchmark.evaluation\nbenchmark.evaluation.evaluate = None",
+                               "imports benchmark.*: a method may use"),
+    "raises": ("raise RuntimeError('no\\nsecond line')", "RuntimeError: no"),
+    "prints a gigabyte": ("while True: print('x' * 10**6)", "printed more than its limit of 1 MiB"),
+    "ends its process as if all were well": ("import os\nos._exit(0)", "ended with exit code 0 before its task was done"),
+}
+
+
+def verdict_of(folder, limits=LIMITS):
+    report = examine(folder, limits=limits)
+    assert not report.ok
+    assert len(report.verdict.splitlines()) == 1
+    return report.verdict
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_submission_that_does_harm_when_loaded_ends_in_a_verdict(submission, case):
+    code, expected = CASES[case]
+    folder = submission(code)
+    before = (folder / "regularizer.py").read_bytes()
+    assert re.search(expected, verdict_of(folder))
+    assert (folder / "regularizer.py").read_bytes() == before
+
+
+def test_a_submission_that_sleeps_for_ever_is_ended(submission):
+    folder = submission("import time\ntime.sleep(10**6)")
+    assert "took longer than its limit of 8 s" in verdict_of(folder, Limits(wall_seconds=8))
