@@ -40,7 +40,7 @@ def main(place: str) -> None:
             say(weights=True)
             write(weights)
     except BaseException as error:  # whatever it is, it is the verdict
-        say(error=f"{type(error).__name__}: {error}".strip().rstrip(":"))
+        say(error=str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".rstrip(": "))
         os._exit(1)
     os._exit(0)
 
