@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from registry.load import Registry
-from registry.spec import Entry, Track, Trial
+from registry.load import Registry, shown
+from registry.spec import Entry, InputError, Track, Trial
 
 from . import claims, progress, runner
 from .executors.local import run_local
 from .outcome import Outcome
+from .store import Store
 
 
 def run(registry: Registry, name: str, seeds: int | None, workers: int, trusted: bool) -> list[Outcome]:
@@ -32,7 +33,7 @@ def repeat(registry: Registry, name: str, claimed: Iterable[Outcome], workers: i
 def _run(trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool) -> list[Outcome]:
     if trusted:
         trials = {key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()}
-    store = runner.store(home)
+    store = Store(home / runner.DATABASE)  # what ran here: results that others claim are no substitute
     with runner.sole_runner(home):
         plan = runner.plan([*trials.values(), *others], store)
         harvested = runner.harvest(plan.to_run, home, store)
@@ -47,7 +48,10 @@ def _run(trials: dict[str, Trial], others: list[Trial], home: Path, workers: int
                 yield outcome
 
         progress.follow(plan, harvested, home, store, execute, as_json=False)
-    return [failed.get(key) or Outcome.read(home / key / "outcome.json") for key in trials]
+    paths = {key: home / key / "outcome.json" for key in trials}
+    if not all(key in failed or path.exists() for key, path in paths.items()):
+        raise InputError(f"{shown(home)}: not every trial has run; the same command goes on from there")
+    return [failed.get(key) or Outcome.read(path) for key, path in paths.items()]
 
 
 def standings(registry: Registry, name: str, seeds: int | None) -> list[str]:

@@ -45,7 +45,7 @@ class Clone:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone in which my_method was made and submitted as the README says; trusted, for the sandbox has tests of its own."""
+    """A clone in which my_method was made and submitted as the README says; trusted: the sandbox has tests of its own."""
     clone = Clone(tmp_path_factory.mktemp("submission"))
     made = clone.type("regbench new my_method")
     assert made.returncode == 0, made.stderr
@@ -79,8 +79,8 @@ def test_the_notebook_example_of_the_readme_runs(home):
 def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
     assert clone.submitted.returncode == 0, clone.submitted.stdout + clone.submitted.stderr
     assert "my_method: passes 22 checks" in clone.submitted.stdout
-    assert re.search(r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, rank \d of \d, (above|below)",
-                     clone.submitted.stdout)
+    assert re.search(r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, rank \d of \d, "
+                     "(above|below) none", clone.submitted.stdout)
     outcomes = claims.read(clone.method / "results.jsonl")
     assert len(outcomes) == 6
     assert claims.standing(outcomes) == "claimed"
@@ -127,19 +127,30 @@ def score(data, metric, threat="pgd-inf-0.1", split="test"):
     return next(s for s in data["scores"] if (s["metric"], s["threat"], s["split"]) == (metric, threat, split))
 
 
+def changed(**fields):
+    return of_first_line(lambda data: data.update(fields))
+
+
+def rescored(metric, value, threat="pgd-inf-0.1"):
+    return of_first_line(lambda data: score(data, metric, threat).update(value=value))
+
+
+def without(threat):
+    return of_first_line(lambda data: data.update(scores=[s for s in data["scores"] if s["threat"] != threat]))
+
+
 CLAIMS = {
-    "another key": (of_first_line(lambda d: d.update(key="0" * 16)), "is not that of its own spec"),
-    "another seed in words": (of_first_line(lambda d: d.update(seed=1 - d.get("seed", 0))), "but its key is that of"),
-    "no share of the examples": (of_first_line(lambda d: score(d, "robust_accuracy").update(value=0.99999)), "is no share of 360"),
-    "above one": (of_first_line(lambda d: score(d, "robust_accuracy").update(value=1.5)), "is no share of 360"),
-    "more robust than accurate": (of_first_line(lambda d: score(d, "robust_accuracy").update(value=1.0)), "more accurate under"),
-    "a flag taken away": (of_first_line(lambda d: score(d, "vanishing_gradients", "honesty").update(value=0.9)), "its flags are not"),
-    "a part missing": (of_first_line(lambda d: d.update(scores=[s for s in d["scores"] if s["threat"] != "deepfool-2"])),
-                       "deepfool-2 on test images is missing"),
-    "training for nothing": (of_first_line(lambda d: d.update(train_seconds=0)), "takes iterations and seconds"),
+    "another key": (changed(key="0" * 16), "is not that of its own spec"),
+    "another seed in words": (changed(seed=9), "but its key is that of"),
+    "no share of the examples": (rescored("robust_accuracy", 0.99999), "is no share of 360"),
+    "above one": (rescored("robust_accuracy", 1.5), "is no share of 360"),
+    "more robust than accurate": (rescored("robust_accuracy", 1.0), "more accurate under"),
+    "a flag taken away": (rescored("vanishing_gradients", 0.9, "honesty"), "its flags are not"),
+    "a part missing": (without("deepfool-2"), "deepfool-2 on test images is missing"),
+    "training for nothing": (changed(train_seconds=0), "takes iterations and seconds"),
     "a row twice": (lambda text: text + text.partition("\n")[0] + "\n", "is given twice"),
     "no JSON": (lambda text: text[:-100], "line 6: is no outcome"),
-    "no standing": (of_first_line(lambda d: d["provenance"].pop("standing")), "standing must be"),
+    "no standing": (of_first_line(lambda data: data["provenance"].pop("standing")), "standing must be"),
 }
 
 
@@ -154,10 +165,10 @@ def test_results_that_cannot_be_are_refused_in_one_line(clone, tmp_path, case):
 
 def test_results_of_other_code_or_entries_are_refused(clone, tmp_path):
     registry = spoilt(clone, tmp_path / "code", lambda text: text + "\n# changed\n", "regularizer.py")
-    with pytest.raises(InputError, match="other code than regularizer.py now is"):
+    with pytest.raises(InputError, match=r"other code than regularizer\.py now is"):
         claims.sound(registry, "my_method")
     registry = spoilt(clone, tmp_path / "entries", lambda text: text.replace("0.05, ", "0.06, "), "entries.toml")
-    with pytest.raises(InputError, match="no entry of entries.toml"):
+    with pytest.raises(InputError, match=r"no entry of entries\.toml"):
         claims.sound(registry, "my_method")
 
 

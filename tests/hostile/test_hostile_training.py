@@ -1,13 +1,17 @@
 """Code that behaves until it trains: only weights that fit come back, and the run goes on."""
+from functools import partial
+
 import pytest
 import torch
 
 from benchmark import data, models, runner, untrusted
+from benchmark.executors.local import run_local
+from benchmark.regularizer import load_regularizer
 from benchmark.sandbox import Limits, SandboxError
 from benchmark.store import Store
 from benchmark.train import Phase, train
 from registry.load import HERE, Registry
-from registry.spec import Entry, Recipe
+from registry.spec import Entry, InputError, Recipe
 
 CASES = {
     "changes the normalisation": ("step.model.normalize.std.mul_(1e6)", "it changed normalize.std"),
@@ -43,8 +47,6 @@ def test_only_weights_that_fit_are_taken_back(submission, home, case):
 
 
 def test_honest_code_trains_in_the_sandbox_to_the_same_bits_and_its_time_is_the_kernels(submission, home):
-    from benchmark.regularizer import load_regularizer
-
     folder = submission(in_penalty="import time\ntime.process_time = lambda: 0.0")
     trial = trial_of(folder)
     inside, images, phase, training = trained(trial, home)
@@ -63,7 +65,7 @@ def test_a_run_goes_on_when_a_submission_fails(submission, home):
     chosen = registry.select(["digits/lenet_300_100/hostile/0.05", "digits/lenet_300_100/none/0"], seeds=1)
     store = Store(home / runner.DATABASE)
     plan = runner.plan((trial for _, trial in chosen), store)
-    outcomes = list(runner.run(plan, home, store, workers=1))
+    outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1)))
     assert [(o.regularizer, o.error) for o in outcomes if o.status == "failed"] == [
         ("hostile", "/submission/hostile/regularizer.py: cannot be imported: RuntimeError: broken")]
     assert sum(o.status == "finished" for o in outcomes) == 2
@@ -73,6 +75,5 @@ def test_a_run_goes_on_when_a_submission_fails(submission, home):
 def test_without_a_sandbox_submitted_code_is_refused(submission, home, monkeypatch):
     trial = trial_of(submission())
     monkeypatch.setenv("PATH", "")
-    from registry.spec import InputError
     with pytest.raises(InputError, match=r"bubblewrap is not installed.*give --trust"):
         trained(trial, home, limits=Limits(wall_seconds=1))
