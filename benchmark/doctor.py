@@ -11,6 +11,7 @@ from typing import Any
 from registry.load import Registry
 from registry.spec import InputError
 
+from . import sandbox
 from .runner import home, store
 
 
@@ -40,6 +41,8 @@ def examine() -> list[dict[str, Any]]:
         found("database", True, f"{count} trials in {store().path.name}")
     except InputError as error:
         found("database", False, str(error))
+    reason = sandbox.refusal()
+    found("sandbox", reason is None, f"{reason}; submitted code is refused without" if reason else "bubblewrap", optional=True)
     registry = Registry()
     for kind, names, read in (("tracks", registry.track_names, registry.track),
                               ("regularizers", list(registry.regularizer_folders), registry.regularizer),

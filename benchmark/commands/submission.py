@@ -1,7 +1,6 @@
 """new, check, submit, verify: from an idea to a verified row."""
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 from registry.load import HERE, Registry, shown
 from registry.spec import InputError
 
-from . import Json, Seeds, Trust, app, print_json
+from . import CORES, Json, Seeds, Trust, Workers, app, print_json
 
 if TYPE_CHECKING:
     from ..check import Report
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 SUBMISSIONS = HERE.parent / "submissions"
 PathToOne = Annotated[Path, typer.Argument(metavar="PATH", help="The submission's folder, such as submissions/my_method.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes at once, one thread each.")]
 
 
 @app.command(epilog="Example: regbench new my_method")
@@ -70,7 +68,7 @@ def _print_report(report: Report) -> None:
 
 
 @app.command(epilog="Example: regbench submit submissions/my_method --seeds 3")
-def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = os.cpu_count() or 1, trust: Trust = False) -> None:
+def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust: Trust = False) -> None:
     """Check, run the quick tier of the method's tracks, say where it stands and write results.jsonl, as claimed."""
     from .. import check as checking
     from .. import claims, submitting
@@ -92,7 +90,7 @@ def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = os.cpu_count
 
 
 @app.command(epilog="Example: regbench verify submissions/my_method")
-def verify(path: PathToOne, workers: Workers = os.cpu_count() or 1, trust: Trust = False) -> None:
+def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> None:
     """Repeat a submission's results in the sandbox: mark them as verified, or list the differences and end with 1."""
     from .. import check as checking
     from .. import claims, submitting

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "rerun", "app", "doctor")
+COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "rerun", "app", "doctor",
+            "new", "check", "submit", "verify")
 
 
 def regbench(*arguments):
