@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from benchmark import data, further_measures, model_checks, models
-from benchmark.evaluate import evaluate
+from benchmark.evaluation import evaluate
 from benchmark.regularizer import load_regularizer
 from benchmark.train import Phase, train
 from registry.load import Registry
