@@ -32,6 +32,8 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     appears whole or not at all. Until then `parts/` keeps each finished part of the evaluation. A trial that cannot run
     gives an outcome with status "failed"; it raises nothing but KeyboardInterrupt.
     """
+    if trial.sandboxed:
+        device = "cpu"  # the sandbox has no other
     started = datetime.now(UTC).isoformat(timespec="seconds")
     folder = home / trial.key
     folder.mkdir(parents=True, exist_ok=True)

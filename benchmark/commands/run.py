@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from functools import partial
 from typing import Annotated, cast
 
@@ -54,7 +55,7 @@ def run(selectors: Selectors, seeds: Seeds = None,
         trust: Trust = False,
         as_json: Json = False) -> None:
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
-    from .. import progress, runner
+    from .. import progress, runner, sandbox
     from ..executors import Execute
     from ..executors.local import run_local
 
@@ -77,9 +78,16 @@ def run(selectors: Selectors, seeds: Seeds = None,
 
         execute = partial(run_ray, address=address, device=device, limit=time_limit)
 
+    why = None if trust or not any(trial.sandboxed for trial in trials) else sandbox.refusal()
+    if why:
+        count = sum(trial.sandboxed for trial in trials)
+        print(f"{count} trials of submitted methods are left out: {why}", file=sys.stderr)
+
     def follow(trials: list[Trial]) -> int:
         if trust:
             trials = [trial.model_copy(update={"sandboxed": False}) if trial.sandboxed else trial for trial in trials]
+        elif why:
+            trials = [trial for trial in trials if not trial.sandboxed]
         chosen = runner.plan(trials, store)
         harvested = runner.harvest(chosen.to_run, home, store)
         if harvested:

@@ -108,7 +108,8 @@ def measure(network: str, dataset: str, rounds: int, batch_size: int, with_pairs
     contestants |= {"plain double backward (Hoffman et al.)": PlainDoubleBackward()}
     if with_pairs:
         contestants |= {"loop over pairs (cross_lipschitz)": PairLoop()}
-    steps = {name: training_step(models.create(REGISTRY.architecture(network), source, seed=0), x, y, regularizer)
+    steps = {name: training_step(models.placed(models.create(REGISTRY.architecture(network), source, seed=0), "cpu"), x, y,
+                                 regularizer)
              for name, regularizer in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 2):
