@@ -10,7 +10,7 @@ from registry.load import Registry
 from registry.spec import InputError, Part, Track, Trial
 
 from . import rank, registered, runner
-from .outcome import Examples, Outcome, write_whole
+from .outcome import Outcome, write_whole
 
 SAMPLE = 100  # per-example values kept of each column
 SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
@@ -91,7 +91,8 @@ def _parts(outcome: Outcome) -> set[tuple[str, str, int]]:
 def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
     """The outcome with the track's own parts alone and a sample of its per-example values.
 
-    Whole are only the flags that `rank` joins to the worst case over the attacks within the headline's norm and ε.
+    Whole and exact are only the values from which `regbench rank` draws images: those of the attacks within the headline's
+    norm and ε.
     """
     headline = track.headline_threat
     wanted = {part.id: part for part in parts}
@@ -100,12 +101,12 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
         part = wanted.get((column.threat, column.split, column.examples))
         if part is None:
             continue
-        joined = (column.metric == "correct" and column.split == "test" and part.threat is not None
-                  and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon))
-        n = track.test_examples if joined else SAMPLE if outcome.seed < SAMPLED_SEEDS else 0
-        if n:
-            values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:n])
-            kept.append(Examples(**column.model_dump(exclude={"values"}), values=values))
+        ranks = part.threat is not None and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)
+        if ranks and column.split == "test" and column.metric in ("correct", rank.headline_metric(track)):
+            kept.append(column.model_copy(update={"values": column.values[:track.test_examples]}))
+        elif outcome.seed < SAMPLED_SEEDS:
+            values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])
+            kept.append(column.model_copy(update={"values": values}))
     scores = tuple(score for score in outcome.scores if (score.threat, score.split, score.examples) in wanted)
     return outcome.model_copy(update={"scores": scores, "examples": tuple(kept)})
 
