@@ -11,7 +11,7 @@ quickstart: .venv/.installed
 	@echo "Now: $(BIN)/regbench app"
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
