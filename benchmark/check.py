@@ -150,9 +150,9 @@ def _entries(registry: Registry, name: str) -> str:
         counts = Counter((entry.architecture, entry.regularizer) for entry in entries)
         others = Counter((entry.architecture, entry.regularizer) for entry in registry.entries(track_name)
                          if entry not in entries and registry.params(entry.regularizer)[0].card.grid != (0.0,))
-        usual = max(others.values())
+        usual = max(others.values(), default=None)
         for (_, regularizer), count in counts.items():
-            if count != usual:
+            if usual not in (None, count):
                 raise InputError(f"{regularizer} has {count} values of λ on track {track_name}, whose other methods have "
                                  f"{usual} each: give lambda = [… {usual} values …]")
         told.append(f"{len(entries)} on {track_name}")
