@@ -253,7 +253,8 @@ def test_an_idx_file_that_is_missing_is_named(idx, tmp_path):
     assert f"{idx}: t10k-labels-idx1-ubyte[.gz] is missing" in refusal("mnist", tmp_path)
 
 
-@pytest.mark.parametrize("raw", [gzip.compress(bytes(9999))[:-9], b"not packed", b"\x1f\x8b\x08\0" + bytes(20)])
+@pytest.mark.parametrize("raw", [gzip.compress(bytes(9999), mtime=0)[:-9], b"not packed", b"\x1f\x8b\x08\0" + bytes(20)],
+                         ids=["cut short", "not packed", "no data"])
 def test_a_packed_idx_file_that_is_broken_is_named(idx, tmp_path, raw):
     (idx / "train-images-idx3-ubyte").unlink()
     path = idx / "train-images-idx3-ubyte.gz"
