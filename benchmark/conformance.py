@@ -323,8 +323,11 @@ def allowed_networks(card: Card) -> list[str]:
     """The registered networks of which a step on a blank digit costs little, with an activation that the method allows."""
     known = Registry().architectures
     heavy = ("wrn", "vgg", "cnn7", "resnet_110", "resnet_56", "preact")
-    suffix = ":activation=swish" if card.smooth_activation else ""
-    return [name + ("" if known[name].activation == "swish" else suffix) for name in known if not name.startswith(heavy)]
+    light = [name for name in known if not name.startswith(heavy)]
+    if not card.smooth_activation:
+        return light
+    return [name if known[name].activation == "swish" else f"{name}:activation=swish" for name in light
+            if known[name].activation is not None]
 
 
 def works_on_every_light_network(subject: Subject) -> None:

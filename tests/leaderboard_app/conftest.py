@@ -1,5 +1,6 @@
 """A database of synthetic but valid outcomes, written through the store like a run's."""
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,14 @@ from registry.load import Registry
 from registry.spec import Part, Trial
 
 IMAGES = 40
+
+
+@pytest.fixture(autouse=True)
+def _main_module():
+    """AppTest leaves its script as `__main__`, which processes that later tests spawn would run."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 def outcome_of(trial: Trial, status: str = "finished") -> Outcome:

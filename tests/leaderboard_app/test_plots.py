@@ -11,7 +11,7 @@ from leaderboard_app.labels import hover, plain
 from leaderboard_app.palette import styles
 from registry.load import Registry
 
-STYLES = styles(["none", "jacobian", "cross_lipschitz", "curvature", "input_gradient", "weight_decay"])
+STYLES = styles(list(Registry().regularizer_folders))
 
 
 def traces(figure) -> dict:
