@@ -142,8 +142,22 @@ def _values(groups: Sequence[Sequence[Trial]], arrays: Mapping[str, np.ndarray],
     return np.array([[[means[key]] for key in group] for group in keys])
 
 
+SOURCES = ("claimed", "here", "registered", "verified")  # of a method's rows the first of these counts
+
+
+def with_source(groups: Sequence[Sequence[Trial]], table: pd.DataFrame, known: Mapping[str, str]) -> pd.DataFrame:
+    """The standings with `source`: whose word a method's row is, one of SOURCES; "" where no λ is selected.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        known: as `Store.standings` gives it.
+    """
+    said = [{known[trial.key] for trial in group if trial.key in known} for group in groups]
+    return table.assign(source=[next((name for name in SOURCES if name in names), "") for names in said])
+
+
 def board(track: Track, trials: Sequence[Trial], store: Store, scores: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The rows of `regbench rank` and of the leaderboard: `standings` with rank intervals and the worst case.
+    """The rows of `regbench rank` and of the leaderboard: `standings` with rank intervals, the worst case and the source.
 
     Args:
         scores: the store's scores of the trials, where they have been read already.
@@ -151,8 +165,10 @@ def board(track: Track, trials: Sequence[Trial], store: Store, scores: pd.DataFr
     if scores is None:
         scores = store.scores({trial.key for trial in trials})
     table = standings(track, trials, scores)
-    keys = {trial.key for group in selected_trials(track, trials, table) for trial in group}
+    groups = selected_trials(track, trials, table)
+    keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
     metric = headline_metric(track)
     values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
-    return with_worst_case(track, trials, with_rank_intervals(track, trials, table, values, scores), correct)
+    found = with_worst_case(track, trials, with_rank_intervals(track, trials, table, values, scores), correct)
+    return with_source(groups, found, store.standings(keys))

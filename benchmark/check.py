@@ -1,6 +1,7 @@
 """`regbench check`: is a submission sound? Files, card, entries and results are read here; its code runs in the sandbox."""
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from registry.spec import Card, Entry, InputError, Method, Trial
 
 from . import claims, runner, sandbox
 from .finding import Finding
+from .outcome import write_whole
 from .sandbox import MIB, Limits, SandboxError
 
 if TYPE_CHECKING:
     from .data import Data
 
 FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
+REPORTS = "checks"  # in the home: the last report on each submission
 LARGEST_CODE = 100_000  # bytes: one idea, one file
 LIMITS = Limits(wall_seconds=300, cpu_seconds=120, memory=4096 * MIB)
 TRIED_ON = "quickstart"  # the track whose recipe a short training follows
@@ -46,6 +49,23 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         return {"name": self.name, "ok": self.ok, "verdict": self.verdict,
                 "findings": [asdict(finding) for finding in self.findings]}
+
+    def write(self, home: Path) -> None:
+        """Where `last_reports` finds it."""
+        (home / REPORTS).mkdir(parents=True, exist_ok=True)
+        write_whole(home / REPORTS / f"{self.name}.json", json.dumps(self.as_json()))
+
+
+def last_reports(home: Path) -> list[Report]:
+    """What `regbench check` last said in a home, by name. Raises InputError where a file is damaged."""
+    found = []
+    for path in sorted((home / REPORTS).glob("*.json")):
+        try:
+            said = json.loads(path.read_text(errors="replace"))
+            found.append(Report(said["name"], [Finding(**finding) for finding in said["findings"]]))
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{shown(path)}: is no report of a check; delete it, `regbench check` writes another") from None
+    return found
 
 
 def folders(root: Path) -> list[Path]:

@@ -65,10 +65,16 @@ def _import(files: list[Path], path: Path) -> None:
     unfinished.unlink(missing_ok=True)
     imported = Store(unfinished)
     for file in files:
-        imported.record(outcomes(file))
+        imported.record(_marked(outcomes(file)))
     for old in path.parent.glob("registered-*.duckdb"):
         old.unlink()
     unfinished.replace(path)
+
+
+def _marked(rows: Iterator[Outcome]) -> Iterator[Outcome]:
+    """With a standing in their provenance: a submission's rows have their own, and a run here has none."""
+    for row in rows:
+        yield row.model_copy(update={"provenance": {"standing": "registered"} | row.provenance})
 
 
 @lru_cache(maxsize=1)

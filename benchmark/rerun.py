@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from registry.load import shown
 from registry.spec import InputError, Track, Trial
 
 from . import rank, registered
@@ -58,9 +59,12 @@ class Report(BaseModel):
 
 
 def last_report(home: Path) -> Report | None:
-    """What the last rerun in a home found, if there was one."""
+    """What the last rerun in a home found, if there was one. Raises InputError where its file is damaged."""
     path = home / REPORT
-    return Report.model_validate_json(path.read_text()) if path.exists() else None
+    try:
+        return Report.model_validate_json(path.read_text(errors="replace")) if path.exists() else None
+    except ValidationError:
+        raise InputError(f"{shown(path)}: is no report of a rerun; delete it, `regbench rerun` writes another") from None
 
 
 def rerun(chosen: Iterable[tuple[Track, Trial]], home: Path, *, workers: int, device: str,

@@ -127,6 +127,12 @@ class Store:
                           "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
                           keys=list(keys), metric=metric, split=split)
 
+    def standings(self, keys: Iterable[str]) -> dict[str, str]:
+        """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or "here" of a run here."""
+        found = self.query("SELECT key, coalesce(provenance->>'standing', 'here') AS standing FROM trial "
+                           "WHERE list_contains($keys, key)", keys=list(keys))
+        return dict(zip(found["key"], found["standing"])) if len(found) else {}
+
     def done(self, keys: Iterable[str], parts: Sequence[tuple[str, str, int]]) -> set[str]:
         """Those of the trials that need not run: they diverged, or have scores of all the parts (threat, split, examples)."""
         columns = {"threat": [part[0] for part in parts], "split": [part[1] for part in parts],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from benchmark import rank, runner
+from benchmark import check, rank, rerun, runner
 from benchmark.board import board
 from benchmark.store import Store
 from registry.load import HERE, Registry
@@ -35,7 +35,17 @@ def store() -> Store:
 
 def version() -> Version:
     """Changes whenever what is read does; empty where there is nothing."""
-    return _state(store().files)
+    return _state([*store().files, runner.home() / rerun.REPORT])
+
+
+def last_rerun() -> rerun.Report | None:
+    """What `regbench rerun` last said. Raises InputError where its file is damaged."""
+    return rerun.last_report(runner.home())
+
+
+def last_checks() -> list[check.Report]:
+    """What `regbench check` last said of each submission. Raises InputError where a file is damaged."""
+    return check.last_reports(runner.home())
 
 
 def registry() -> Registry:

@@ -51,11 +51,13 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
         first, last = row["rank"], row["rank_high"]
         return "–" if first is None else f"{first}" if first == last else f"{first}–{last}"
 
+    sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
-    header = ["rank", "architecture", "method", "λ", *columns, "tier", "cost ×", "note"]
+    header = ["rank", "architecture", "method", "λ", *columns, "tier", "cost ×", *sources, "note"]
     print_table(header, [[place(row), row["architecture"], row["regularizer"],
                      "" if row["lambda"] is None else f"{row['lambda']:g}", *(number(row, column) for column in columns),
-                     row["tier"], "" if row["cost"] is None else f"{row['cost']:.1f}", row["why"]] for row in rows],
+                     row["tier"], "" if row["cost"] is None else f"{row['cost']:.1f}",
+                     *(row[source] for source in sources), row["why"]] for row in rows],
            frozenset({"rank", "λ", "cost ×", *columns}))
     print(f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
           "the norm and ε that rank; rank: from the best to the worst that the methods it cannot be told apart from allow")

@@ -46,12 +46,14 @@ def check(paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]..."
           trust: Trust = False, as_json: Json = False) -> None:
     """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if one is not."""
     from .. import check as checking
+    from .. import runner
 
     if bool(paths) == everything:
         raise InputError("check: give the paths of submissions, or --all")
     reports = []
     for path in paths or checking.folders(SUBMISSIONS):
         report = checking.examine(path, trusted=trust)
+        report.write(runner.home())
         reports.append(report)
         if not as_json:
             _print_report(report)

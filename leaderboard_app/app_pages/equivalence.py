@@ -23,21 +23,18 @@ def in_words(track: Track, gap: pd.Series, unit: str) -> str:
 
 
 def verdicts(track: Track, tests: pd.DataFrame, margin: float) -> list[str]:
-    """One sentence a column: at which λ the two are equivalent, at which not, and where it cannot be told."""
-    lines = []
-    for column, heading in columns_of(track).items():
-        mine = tests[tests["column"] == column]
-        if mine.empty:
-            continue
+    """One sentence a λ: in which scores the two are equivalent there, in which not, and where it cannot be told."""
+    said = {"equivalent": "equivalent", "different": f"different by more than {margin:g} points",
+            "undecided": "undecided (the seeds scatter too much)", "one seed": "untestable with one seed"}
+    lines, headings = [], columns_of(track)
+    for strength, mine in tests[tests["column"].isin(headings)].groupby("matched"):
         parts = []
-        said = {"equivalent": "equivalent", "different": f"different by more than {margin:g} points",
-                "undecided": "undecided (the seeds scatter too much)", "one seed": "untestable with one seed"}
         for verdict, words in said.items():
-            strengths = [f"{value:g}" for value in mine.loc[mine["verdict"] == verdict, "matched"]]
-            if strengths:
-                where = "every λ" if len(strengths) == len(mine) else f"λ = {', '.join(strengths)}"
-                parts.append(f"{words} at {where}")
-        lines.append(f"- {plain(heading)}: {'; '.join(parts)}.")
+            names = [plain(headings[column]) for column in headings
+                     if column in set(mine.loc[mine["verdict"] == verdict, "column"])]
+            if names:
+                parts.append(f"{words} in {'every score' if len(names) == len(mine) else ', '.join(names)}")
+        lines.append(f"- λ = {strength:g}: {'; '.join(parts)}.")
     return lines
 
 

@@ -1,4 +1,6 @@
 """Which regularizer wins here, by how much, at what cost."""
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
@@ -8,6 +10,7 @@ from leaderboard_app.labels import axis_title, columns_of, percent, place, plain
 from registry.spec import Track
 
 WORST = "Worst case"
+RERUN = {"exact": "came out the same to the last bit", "tolerated": "within tolerance", "drifted": "drifted"}
 
 
 def headings(track: Track) -> dict[str, str]:
@@ -22,7 +25,7 @@ def shown_table(rows: pd.DataFrame, track: Track) -> Styler:
     columns = {column: heading for column, heading in headings(track).items()
                if column != "worst" or rows["worst"].notna().any()}
     names = {"rank": "Rank", "regularizer": "Method", "lambda": "λ", **columns, "cost": "Cost ×", "tier": "Tier",
-             "seeds": "Seeds"}
+             "seeds": "Seeds", "source": "Source"}
     if (rows["flags"] != "").any():
         names["flags"] = "Flags"
     if (rows["why"] != "").any():
@@ -51,6 +54,9 @@ def shown_columns(track: Track) -> dict:
         "Tier": st.column_config.TextColumn(width="small", help="quick: the track's own threats. standard: APGD as well, on "
                                             "the whole test set. verified: AutoAttack as well."),
         "Seeds": st.column_config.NumberColumn(width="small", help=f"The track asks for {track.seeds}."),
+        "Source": st.column_config.TextColumn(
+            width="small", help="Whose word it is. here: run into this database. registered: rows that the repository brings. "
+                                "claimed: a submission's own. verified: a submission's, repeated in the sandbox."),
         "Flags": st.column_config.TextColumn(help="Signs that the attacks on these models cannot be believed. A flag keeps a "
                                              "method out of the ranking."),
         "Note": st.column_config.TextColumn(width="large", help="Why a method is not ranked."),
@@ -69,7 +75,7 @@ def matching(table: pd.DataFrame, search: str, ranked_only: bool) -> pd.DataFram
 
     def text(row: pd.Series) -> str:
         title = known.params(row["regularizer"])[0].card.title
-        return f"{row['regularizer']} {title} {row['tier']} {row['flags']} {row['why']}".casefold()
+        return f"{row['regularizer']} {title} {row['tier']} {row['source']} {row['flags']} {row['why']}".casefold()
 
     keep = [all(word in text(row) for word in search.casefold().split()) for _, row in table.iterrows()]
     return table[pd.Series(keep, index=table.index, dtype=bool) & (table["rank"].notna() | (not ranked_only))]
@@ -87,6 +93,24 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     if others:
         return f"{said}; {', '.join(others)} cannot be told apart from the best."
     return f"{said}; every other ranked method is told apart from it." if (rows["rank"] > 1).any() else f"{said}."
+
+
+def last_rerun(track: Track) -> None:
+    """What the last `regbench rerun` said of this track's rows."""
+    with frame.reading():
+        report = queries.last_rerun()
+    keys = {trial.key for trial in queries.trials(track)}
+    mine = [] if report is None else [row for row in report.rows if row.key in keys]
+    if report is None or not mine:
+        st.caption("`regbench rerun` repeats the registered rows and says here whether they came out again.")
+        return
+    counts = Counter(row.verdict for row in mine)
+    said = ", ".join(f"{counts[verdict]} {words}" for verdict, words in RERUN.items() if counts[verdict])
+    st.markdown(plain(f"Last rerun, finished {report.finished}: of {len(mine)} registered rows {said}."))
+    drifted = [row for row in mine if row.verdict == "drifted"]
+    if drifted:
+        st.dataframe(pd.DataFrame([{"Entry": row.entry, "Seed": row.seed, "Drift (seed spreads)": row.drift, "What": row.why}
+                                   for row in drifted]), hide_index=True, placeholder="–")
 
 
 def compare(rows: pd.DataFrame, chosen: list[int], architecture: str) -> None:
@@ -109,7 +133,7 @@ if seeds == 0:
     frame.nothing_yet(track)
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
-    search = frame.search("Search methods", "search", "part of a name, of a tier, or of a note")
+    search = frame.search("Search methods", "search", "part of a name, tier, source or note")
 with right:
     ranked_only = frame.switch("Ranked only", "ranked")
 styles = frame.method_styles(track)
@@ -136,7 +160,8 @@ if track.reported:
              "λ": r.strength, "Score": columns_of(track).get(r.metric, r.metric), "Value": percent(r.value, r.spread)}
             for r in track.reported]), hide_index=True)
 with st.expander("How to rerun"):
-    st.code(f"regbench run {track.name}\nregbench rank {track.name}", language="bash")
+    st.code(f"regbench run {track.name}\nregbench rank {track.name}\nregbench rerun {track.name}", language="bash")
+    last_rerun(track)
 if track.notes:
     with st.expander("About this track"):
         st.text(track.notes.strip())

@@ -1,9 +1,11 @@
 """How to submit a regularizer."""
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
-from leaderboard_app import queries
+from leaderboard_app import frame, queries
+from leaderboard_app.labels import plain
 from registry.load import HERE
 
 st.title("Submit a regularizer")
@@ -26,3 +28,15 @@ if folder is not None:
     for name, language in (("card.toml", "toml"), ("regularizer.py", "python")):
         st.caption(f"`{name}`")
         st.code((folder / name).read_text(), language=language)
+
+st.subheader("What the checks last said")
+with frame.reading():
+    reports = queries.last_checks()
+if not reports:
+    st.info("Nothing has been checked yet. Run\n\n```\nregbench check submissions/my_method\n```\n\n"
+            "and its findings stand here.", icon=":material/hourglass_empty:")
+for report in reports:
+    with st.expander(plain(report.verdict), icon=":material/check:" if report.ok else ":material/close:"):
+        st.dataframe(pd.DataFrame([{"Result": "ok" if finding.ok else "FAIL", "Check": finding.check, "Found": finding.detail}
+                                   for finding in report.findings]), hide_index=True, height="content",
+                     column_config={"Check": st.column_config.TextColumn(width="large")})
