@@ -52,7 +52,7 @@ def print_table(columns: list[str], rows: list[list[str]], right: frozenset[str]
     for row in rows:
         table.add_row(*row)
     # A pipe has no width: rows stay whole for grep.
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 250).print(table)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def duration(seconds: float) -> str:

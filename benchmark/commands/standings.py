@@ -53,12 +53,18 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
 
     sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
-    header = ["rank", "architecture", "method", "λ", *columns, "tier", "cost ×", *sources, "note"]
-    print_table(header, [[place(row), row["architecture"], row["regularizer"],
-                     "" if row["lambda"] is None else f"{row['lambda']:g}", *(number(row, column) for column in columns),
-                     row["tier"], "" if row["cost"] is None else f"{row['cost']:.1f}",
-                     *(row[source] for source in sources), row["why"]] for row in rows],
-           frozenset({"rank", "λ", "cost ×", *columns}))
+    header = ["rank", "method", "λ", *columns, "tier", "cost ×", *sources]
+    for architecture in track.architectures:
+        mine = [row for row in rows if row["architecture"] == architecture]
+        print(f"\n{architecture}")
+        print_table(header, [[place(row), row["regularizer"], "" if row["lambda"] is None else f"{row['lambda']:g}",
+                              *(number(row, column) for column in columns), row["tier"],
+                              "" if row["cost"] is None else f"{row['cost']:.1f}", *(row[source] for source in sources)]
+                             for row in mine], frozenset({"rank", "λ", "cost ×", *columns}))
+        for row in mine:
+            if row["why"]:
+                print(f"– {row['regularizer']} is not ranked: {row['why']}")
+    print()
     print(f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
           "the norm and ε that rank; rank: from the best to the worst that the methods it cannot be told apart from allow")
 
