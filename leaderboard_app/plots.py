@@ -136,15 +136,19 @@ def pareto(standings: pd.DataFrame, column: str, styles: Mapping[str, Style], ti
         found.add_scatter(
             x=[100 * row["clean"]], y=[100 * row[column]], mode="markers", name=hover(method),
             marker={"symbol": style.symbol, "color": style.colour, "size": size, "line": {"width": 2, "color": style.colour}},
-            error_x=_error(row["clean_half_width"], style), error_y=_error(row[f"{column}_half_width"], style),
+            error_x=_error(row["clean"], row["clean_half_width"], style, most=1.0),
+            error_y=_error(row[column], row[f"{column}_half_width"], style),
             hovertemplate=f"{hover(method)}, λ = {row['lambda']:g}<br>clean %{{x:.1f}}{spread['clean']} %"
                           f"<br>robust %{{y:.1f}}{spread[column]} %<br>cost × {cost:.1f}<extra></extra>")
     found.update_layout(legend={"itemsizing": "constant"}, xaxis={"autorangeoptions": SHARE}, yaxis={"autorangeoptions": SHARE})
     return found
 
 
-def _error(half_width: float, style: Style) -> dict:
-    return {"array": [100 * half_width if np.isfinite(half_width) else 0], "thickness": 1, "width": 3, "color": style.colour}
+def _error(value: float, half_width: float, style: Style, most: float = np.inf) -> dict:
+    """Bars that end at 0 and at `most`, whatever the interval is."""
+    half = half_width if np.isfinite(half_width) else 0
+    return {"array": [100 * min(half, most - value)], "arrayminus": [100 * min(half, value)], "symmetric": False,
+            "thickness": 1, "width": 3, "color": style.colour}
 
 
 def _front(x: np.ndarray, y: np.ndarray) -> list[int]:

@@ -147,6 +147,8 @@ for architecture in track.architectures:
     st.markdown(leaders(everything, track))
     marked = st.dataframe(shown_table(rows, track), hide_index=True, placeholder="–", column_config=shown_columns(track),
                           key=f"table {architecture}", on_select="rerun", selection_mode="multi-row")
+    for row in everything[everything["why"] != ""].to_dict("records"):
+        st.caption(plain(f"`{row['regularizer']}` is not ranked: {row['why']}."))
     if rows["clean"].notna().any():
         compare(rows, [i for i in marked.selection.rows if i < len(rows)], architecture)
         frame.chart(plots.pareto(rows, track.headline, styles, "Robust against clean accuracy; size: training cost",

@@ -64,12 +64,13 @@ for key, trial in asked.items():
     provenance = json.loads(row.get("provenance") or "{}")
     table.append({
         "Key": key, "Method": trial.entry.regularizer, "λ": trial.entry.strength, "Seed": trial.seed,
-        "Status": row.get("status", "not run"), "Training (s)": row.get("train_seconds"), "Iterations": row.get("iterations"),
+        "Status": row.get("status", "not run"), "Command": f"regbench run '{trial.entry.id}' --seeds {trial.seed + 1}",
+        "Training (s)": row.get("train_seconds"), "Iterations": row.get("iterations"),
         "Device": provenance.get("device_name", provenance.get("device")), "torch": provenance.get("torch"),
-        "Python": provenance.get("python"), "Commit": provenance.get("commit"),
-        "Command": f"regbench run '{trial.entry.id}' --seeds {trial.seed + 1}"})
+        "Python": provenance.get("python"), "Commit": provenance.get("commit")})
 trials = pd.DataFrame(table)
 st.subheader("Every trial")
 st.dataframe(trials, hide_index=True, placeholder="–", column_config={
-    "λ": st.column_config.NumberColumn(format="%.4g"), "Training (s)": st.column_config.NumberColumn(format="%.1f")})
+    "λ": st.column_config.NumberColumn(format="%.4g"), "Training (s)": st.column_config.NumberColumn(format="%.1f"),
+    "Commit": st.column_config.TextColumn(width="small")})
 frame.download(trials, f"trials-{track.name}-{architecture}-{name}")

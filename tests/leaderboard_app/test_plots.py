@@ -60,6 +60,8 @@ def test_the_pareto_plot_holds_the_standings(fill):
         trace = drawn[row["regularizer"]]
         assert (trace.x[0], trace.y[0]) == (100 * row["clean"], 100 * row[track.headline])
         assert trace.error_y.array[0] == pytest.approx(100 * row[f"{track.headline}_half_width"])
+        assert trace.error_x.arrayminus[0] == pytest.approx(100 * row["clean_half_width"])
+        assert trace.error_x.array[0] == pytest.approx(100 * min(row["clean_half_width"], 1 - row["clean"]))  # not above 100 %
     assert len({trace.marker.size for name, trace in drawn.items() if name != "not dominated"}) > 1  # cost is seen
 
 
