@@ -33,11 +33,11 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     check_protocol(track, folder)
     lines = {json.loads(line)["key"]: line for line in path.read_text().splitlines()} if path.exists() else {}
     before = dict(lines)
-    for trial in _with_references(track, trials):
+    for trial in _with_references(trials):
         outcome = _outcome(home / trial.key / "outcome.json")
-        if outcome is None:
-            continue
-        row = reduced(outcome, track, trial.evaluation)
+        if outcome is None or not runner.answers(outcome, trial):
+            continue  # not run, or not under all that the track now asks for
+        row = reduced(outcome, track, rank.with_tiers(track, trial).evaluation)
         if trial.key not in lines or _parts(Outcome.model_validate_json(lines[trial.key])) <= _parts(row):
             lines[trial.key] = as_line(row)
     if not lines:
@@ -71,12 +71,12 @@ def check_protocol(track: Track, folder: Path) -> None:
                          f"the new one under the name {base}@{int(version or 1) + 1}")
 
 
-def _with_references(track: Track, trials: Iterable[Trial]) -> list[Trial]:
+def _with_references(trials: Iterable[Trial]) -> list[Trial]:
     found: dict[str, Trial] = {}
     for trial in trials:
         for one in (trial, trial.reference):
             if one is not None:
-                found.setdefault(one.key, rank.with_tiers(track, one))
+                found.setdefault(one.key, one)
     return list(found.values())
 
 

@@ -54,14 +54,18 @@ def sweep(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> int:
-    """How many seeds the ranking rests on: the most, counted from 0, that at least one method has in full."""
+    """How many seeds the ranking rests on: the most, counted from 0, that most of the methods that have run have in full.
+
+    So the board stands while a run goes through a further seed, and a method that lags behind does not hold back many.
+    """
     have = set(rows["key"])
     methods: dict[tuple[str, str], dict[int, bool]] = {}
     for trial in trials:
         seeds = methods.setdefault((trial.entry.architecture, trial.entry.regularizer), {})
         seeds[trial.seed] = seeds.get(trial.seed, True) and trial.key in have
     complete = [next((n for n, seed in enumerate(sorted(seeds)) if not seeds[seed]), len(seeds)) for seeds in methods.values()]
-    return max(complete, default=0)
+    begun = sorted((n for n in complete if n), reverse=True)
+    return begun[len(begun) // 2] if begun else 0
 
 
 def select_lambda(track: Track, method: pd.DataFrame, seeds: int) -> float | None:

@@ -86,14 +86,14 @@ def _merge(one: Trial, other: Trial) -> Trial:
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
     """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
     found = [outcome for trial in trials if (outcome := _outcome_on_disk(home / trial.key / "outcome.json"))
-             and _answers(outcome, trial)]
+             and answers(outcome, trial)]
     if found:
         store.record(found)
     return len(found)
 
 
-def _answers(outcome: Outcome, trial: Trial) -> bool:
-    """Else the outcome is known, and the trial asks for more."""
+def answers(outcome: Outcome, trial: Trial) -> bool:
+    """Whether the outcome has all that the trial asks for."""
     have = {(score.threat, score.split, score.examples) for score in outcome.scores}
     return outcome.status == "diverged" or all(part.id in have for part in trial.evaluation)
 

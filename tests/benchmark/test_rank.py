@@ -93,6 +93,18 @@ def test_the_ranking_rests_on_the_seeds_that_have_run():
     assert table["rank"].notna().all()
 
 
+def test_a_further_seed_counts_once_most_methods_have_it():
+    def table(ahead):
+        return standings(TRACK, TRIALS, scores(flat, [t for t in TRIALS if t.seed < 1 + (t.entry.regularizer in ahead)]))
+
+    few = table({"none", "weight_decay", "jacobian"})
+    assert set(few["seeds"]) == {1}
+    assert few["rank"].notna().all()
+    most = table({"none", "weight_decay", "jacobian", "curvature"})
+    assert set(most["seeds"]) == {2}
+    assert most["rank"].notna().tolist() == [True] * 4 + [False] * 2
+
+
 def test_methods_are_ordered_by_the_headline_and_equals_share_a_rank():
     level = {"none": 0.1, "weight_decay": 0.1, "input_gradient": 0.3, "jacobian": 0.5, "cross_lipschitz": 0.5, "curvature": 0.2}
 

@@ -64,7 +64,9 @@ def table(store, name, columns="*"):
 
 def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
     home, results = ran
-    assert ranking(tmp_path, results) == ranking(home, tmp_path / "none")
+    rows = ranking(tmp_path, results)
+    assert {row["source"] for row in rows if row["rank"]} == {"registered"}
+    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(home, tmp_path / "none")
     assert not (tmp_path / runner.DATABASE).exists()
 
 
@@ -171,6 +173,8 @@ def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
         outcome = Outcome.read(path)
         outcome.model_copy(update={"scores": outcome.scores[:2]}).write(tmp_path / "home" / path.parent.name / path.name)
     assert export(track, trials, tmp_path / "home", tmp_path / "results") == (3, 0)
+    with pytest.raises(InputError, match="nothing of track quickstart has run"):  # nor is one registered
+        export(track, trials, tmp_path / "home", tmp_path / "another")
 
 
 def test_a_changed_protocol_needs_a_new_version(ran):
