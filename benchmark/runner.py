@@ -72,9 +72,12 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     done = {key for evaluation, keys in alike.items() for key in store.done(keys, [part.id for part in evaluation])}
     # Registered rows bring no weights: a reference that is known but not here runs where a fine-tune starts from it.
     home = store.path.parent
-    absent = {name: reference.key for name, reference in references.items() if not (home / reference.key / WEIGHTS).exists()}
-    done -= {absent[trial.reference_id] for trial in everything if trial.key not in done and trial.reference_id in absent
-             and not (home / trial.key / WEIGHTS).exists()}
+    folders = set(os.listdir(home)) if home.is_dir() else set()  # asked once: a selection may have 100,000 trials
+    trained = {key for key in folders if (home / key / WEIGHTS).exists()}
+    absent = {name: reference.key for name, reference in references.items() if reference.key not in trained}
+    if absent:
+        done -= {absent[trial.reference_id] for trial in everything if trial.reference_id in absent
+                 and trial.key not in done and trial.key not in trained}
     return Plan(everything, [trial for trial in everything if trial.key not in done])
 
 
