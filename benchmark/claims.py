@@ -16,10 +16,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from registry.load import Registry, shown
-from registry.spec import InputError, Part, Trial, canonical
+from registry.spec import InputError, Part, Track, Trial, canonical
 
+from .export import as_line, reduced
 from .honesty import CHECKS, check_scores, flags_of
-from .outcome import Outcome, Score, write_whole
+from .outcome import Examples, Outcome, Score, write_whole
+from .rank import with_tiers
 
 Standing = Literal["claimed", "verified"]
 SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
@@ -35,24 +37,38 @@ def path_of(registry: Registry, name: str) -> Path:
 def trials_of(registry: Registry, name: str, seeds: int | None = None) -> dict[str, Trial]:
     """Key → trial of every trial with which a submission enters its tracks; those of λ = 0 are the control's."""
     found: dict[str, Trial] = {}
-    for track_name, entries in registry.submitted_entries(name).items():
-        track = registry.track(track_name)
-        for entry in entries:
-            for seed in range(track.seeds if seeds is None else seeds):
-                trial = registry.trial(entry, track, seed)
-                other = found.get(trial.key)
-                if other is not None:
-                    trial = trial.model_copy(update={"evaluation": tuple(dict.fromkeys(other.evaluation + trial.evaluation))})
-                if trial.regularizer is not None:
-                    found[trial.key] = trial
+    for _, trial in _asked(registry, name, seeds):
+        other = found.setdefault(trial.key, trial)
+        if other is not trial:
+            both = tuple(dict.fromkeys(other.evaluation + trial.evaluation))
+            found[trial.key] = trial.model_copy(update={"evaluation": both})
     return found
 
 
-def write(path: Path, outcomes: Iterable[Outcome], standing: Standing) -> None:
-    """Ordered by key, without per-example rows."""
-    lines = [outcome.model_copy(update={"examples": (), "provenance": outcome.provenance | {"standing": standing}})
-             .model_dump_json(by_alias=True, exclude_defaults=True) for outcome in sorted(outcomes, key=lambda o: o.key)]
-    write_whole(path, "".join(f"{line}\n" for line in lines))
+def _asked(registry: Registry, name: str, seeds: int | None = None) -> Iterator[tuple[Track, Trial]]:
+    for track_name, entries in registry.submitted_entries(name).items():
+        track = registry.track(track_name)
+        trials = (registry.trial(entry, track, seed) for entry in entries
+                  for seed in range(track.seeds if seeds is None else seeds))
+        yield from ((track, trial) for trial in trials if trial.regularizer is not None)
+
+
+def write(registry: Registry, name: str, outcomes: Iterable[Outcome], standing: Standing) -> Path:
+    """Writes a submission's `results.jsonl`, in the form of registered rows: ordered by key, with a sample of what was
+    measured per example. Returns its path."""
+    asked: dict[str, list[tuple[Track, Trial]]] = defaultdict(list)
+    for track, trial in _asked(registry, name):
+        asked[trial.key].append((track, trial))
+    rows = []
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.key):
+        parts = [reduced(outcome, track, with_tiers(track, trial).evaluation) for track, trial in asked[outcome.key]]
+        scores = dict.fromkeys(score for part in parts for score in part.scores)
+        examples = {(c.threat, c.split, c.metric, c.examples): c for part in parts for c in part.examples}
+        rows.append(outcome.model_copy(update={"scores": tuple(scores), "examples": tuple(examples.values()),
+                                               "provenance": outcome.provenance | {"standing": standing}}))
+    path = path_of(registry, name)
+    write_whole(path, "".join(f"{as_line(row)}\n" for row in rows))
+    return path
 
 
 def read(path: Path) -> list[Outcome]:
@@ -161,8 +177,21 @@ def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
     parts: tuple[Part, ...] = trial.evaluation
     if check_scores(parts, accuracy).get("robust_above_clean", -1.0) > 0:
         yield "it is more accurate under an attack than on clean images"
+    for column in outcome.examples:
+        share = accuracy.get((column.threat, column.split, column.examples))
+        if column.metric == "correct" and share is not None:
+            yield from _counted(column, share, counts[column.split, column.examples])
     if not (outcome.iterations > 0 and outcome.train_seconds > 0):
         yield "a training takes iterations and seconds"
+
+
+def _counted(column: Examples, share: float, n: int) -> Iterator[str]:
+    """Every hit and miss must be there, or a sample of them."""
+    where, hits = f"correct under {column.threat} on {column.split} images", sum(column.values)
+    if len(column.values) > n or set(column.values) - {0.0, 1.0}:
+        yield f"{where}: {len(column.values)} values that are no hits and misses of {n} examples"
+    elif not hits <= round(share * n) <= hits + n - len(column.values):
+        yield f"{where}: {hits:g} hits of {len(column.values)}, but an accuracy of {share:g} over {n} examples"
 
 
 def differences(claimed: Iterable[Outcome], found: Iterable[Outcome]) -> list[str]:

@@ -34,6 +34,8 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     lines = {json.loads(line)["key"]: line for line in path.read_text().splitlines()} if path.exists() else {}
     before = dict(lines)
     for trial in _with_references(trials):
+        if trial.sandboxed:
+            continue  # a submission brings its own rows
         outcome = _outcome(home / trial.key / "outcome.json")
         if outcome is None or not runner.answers(outcome, trial):
             continue  # not run, or not under all that the track now asks for

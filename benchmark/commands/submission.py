@@ -83,8 +83,7 @@ def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust
     registry, name = checking.registry_of(path), path.resolve().name
     outcomes = submitting.run(registry, name, seeds, workers, trust)
     _refuse_failures(outcomes)
-    file = claims.path_of(registry, name)
-    claims.write(file, submitting.with_hashes(outcomes, path.resolve()), "claimed")
+    file = claims.write(registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed")
     for line in submitting.standings(registry, name, seeds):
         print(line)
     print(f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull request; a maintainer's "
@@ -111,7 +110,7 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     if differences:
         print(f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}; it stays claimed")
         raise typer.Exit(1)
-    claims.write(file, submitting.with_hashes(found, path.resolve()), "verified")
+    claims.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
     print(f"{name}: verified: {len(found)} trials repeated, every mean within {claims.TOLERANCE:g}")
 
 

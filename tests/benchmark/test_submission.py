@@ -84,6 +84,10 @@ def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
     outcomes = claims.read(clone.method / "results.jsonl")
     assert len(outcomes) == 6
     assert claims.standing(outcomes) == "claimed"
+    ranked = {"pgd-inf-0.1": 360, "fgsm-inf-0.1": 360}  # what ranks is told of every image, the rest of a sample
+    for outcome in outcomes:
+        told = {c.threat: len(c.values) for c in outcome.examples if c.metric == "correct" and c.split == "test"}
+        assert told.items() >= ranked.items()
     assert all(outcome.provenance["files"].keys() == {"card.toml", "regularizer.py", "entries.toml"} for outcome in outcomes)
 
 
@@ -135,6 +139,14 @@ def rescored(metric, value, threat="pgd-inf-0.1"):
     return of_first_line(lambda data: score(data, metric, threat).update(value=value))
 
 
+def rehit(change):
+    def apply(data):
+        wanted = "correct", "pgd-inf-0.1", "test"
+        column = next(c for c in data["examples"] if (c["metric"], c["threat"], c["split"]) == wanted)
+        column["values"] = [change(hit) for hit in column["values"]]
+    return of_first_line(apply)
+
+
 def without(threat):
     return of_first_line(lambda data: data.update(scores=[s for s in data["scores"] if s["threat"] != threat]))
 
@@ -145,6 +157,8 @@ CLAIMS = {
     "no share of the examples": (rescored("robust_accuracy", 0.99999), "is no share of 360"),
     "above one": (rescored("robust_accuracy", 1.5), "is no share of 360"),
     "more robust than accurate": (rescored("robust_accuracy", 1.0), "more accurate under"),
+    "hits that are not the accuracy's": (rehit(lambda hit: 1 - hit), "hits of 360, but an accuracy of"),
+    "hits that are none": (rehit(lambda hit: 2 * hit), "values that are no hits and misses"),
     "a flag taken away": (rescored("vanishing_gradients", 0.9, "honesty"), "its flags are not"),
     "a part missing": (without("deepfool-2"), "deepfool-2 on test images is missing"),
     "training for nothing": (changed(train_seconds=0), "takes iterations and seconds"),
