@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.load import HERE, Registry, shown
+from registry.load import HERE, Registry
+from registry.read import shown
 from registry.spec import Card, Entry, InputError, Method, Trial
 
 from . import claims, runner, sandbox

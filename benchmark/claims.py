@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from registry.load import Registry, shown
+from registry.load import Registry
+from registry.read import shown
 from registry.spec import InputError, Part, Track, Trial, canonical
 
 from .export import as_line, reduced

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from registry.load import Registry, with_options
+from registry.load import Registry
+from registry.read import with_options
 from registry.spec import Card, Dataset, InputError, Recipe
 
 from . import linear_form, models

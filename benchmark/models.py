@@ -16,7 +16,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from registry.load import HERE, shown
+from registry.load import HERE
+from registry.read import shown
 from registry.spec import Architecture, Dataset, InputError
 
 __all__ = ["Normalize", "couples_examples", "create", "load", "save"]

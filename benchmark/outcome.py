@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from registry.load import shown
+from registry.read import shown
 from registry.spec import InputError, Trial, named_lambda
 
 

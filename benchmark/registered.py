@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from registry.load import HERE, shown
+from registry.load import HERE
+from registry.read import shown
 from registry.spec import InputError
 
 from .outcome import Outcome

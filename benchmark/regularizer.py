@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.load import shown
+from registry.read import shown
 from registry.spec import InputError
 
 __all__ = ["Regularizer", "Step", "Tensor", "load_regularizer", "regularizer", "sphere"]

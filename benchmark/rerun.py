@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from registry.load import shown
+from registry.read import shown
 from registry.spec import InputError, Track, Trial
 
 from . import rank, registered

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from registry.load import shown
+from registry.read import shown
 from registry.spec import InputError, Part, Trial
 
 from . import registered

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from registry.load import shown
+from registry.read import shown
 from registry.spec import InputError
 
 from .outcome import Outcome

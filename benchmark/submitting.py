@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from registry.load import Registry, shown
+from registry.load import Registry
+from registry.read import shown
 from registry.spec import Entry, InputError, Track, Trial
 
 from . import claims, progress, runner

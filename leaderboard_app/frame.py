@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from registry.load import nearest, shown
+from registry.read import nearest, shown
 from registry.spec import InputError, Track
 
 from . import queries

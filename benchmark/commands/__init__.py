@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.load import nearest
+from registry.read import nearest
 from registry.spec import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from registry.load import Registry, nearest, split_options
+from registry.load import Registry
+from registry.read import nearest, split_options
 from registry.spec import InputError
 
 from . import Json, app, print_json, print_table, without_nan

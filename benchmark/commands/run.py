@@ -8,7 +8,8 @@ from typing import Annotated, cast
 
 import typer
 
-from registry.load import Registry, nearest
+from registry.load import Registry
+from registry.read import nearest
 from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
 
 from . import CORES, Device, Json, Seeds, Selectors, Trust, Workers, app, check_device, duration, print_json

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.load import HERE, Registry, shown
+from registry.load import HERE, Registry
+from registry.read import shown
 from registry.spec import InputError
 
 from . import CORES, Json, Seeds, Trust, Workers, app, print_json

@@ -1,0 +1,128 @@
+"""TOML → specs, ids → names and options. An error is one line that names file, field, value and the nearest valid name."""
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from .spec import InputError, Spec
+
+S = TypeVar("S", bound=Spec)
+
+
+def nearest(name: str, known: Iterable[str], what: str = "registered") -> str:
+    """The end of an error line: that `name` is unknown, and what was probably meant."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"{name!r} is not {what}; {hint}"
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises InputError where the file is missing, empty, not UTF-8 or not TOML."""
+    try:
+        data = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
+    if not data:
+        raise InputError(f"{shown(path)}: is empty; copy a neighbouring file and edit it")
+    return data
+
+
+def parse(kind: type[S], data: dict[str, Any], source: str) -> S:
+    """Plain data → spec. Raises InputError naming `source` and the first field that is wrong."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first_line(error, kind)}") from None
+
+
+def _first_line(error: ValidationError, kind: type[Spec]) -> str:
+    first = error.errors()[0]
+    loc = [step for step in first["loc"] if not (isinstance(step, str) and "[" in step)]
+    words = [f"{word} {step + 1}" if isinstance(step, int) else str(step) for word, step in zip(["", *loc], loc)]
+    # "entry", "entry 3" read as one: the number stands for its list
+    where = ": ".join(w for i, w in enumerate(words) if not (i + 1 < len(loc) and isinstance(loc[i + 1], int)))
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(kind, loc[:-1])
+        parent = where.rpartition(": ")[0]
+        return f"{parent + ': ' if parent else ''}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    value = first.get("input")
+    given = f" (given: {value!r})" if isinstance(value, str | int | float) and repr(value) not in message else ""
+    return f"{where + ': ' if where else ''}{message}{given}"
+
+
+def _fields_at(kind: Any, loc: list[Any]) -> list[str]:
+    for step in loc:
+        if isinstance(step, str) and step in kind.model_fields:
+            kind = next(iter(_specs_in(kind.model_fields[step].annotation)), kind)
+    return [field.serialization_alias or name for name, field in kind.model_fields.items()]
+
+
+def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _specs_in(argument)
+
+
+def split_options(text: str) -> tuple[str, str]:
+    """`name:options` → (name, options). A timm model's name keeps its prefix: `timm:resnet18`."""
+    if text.startswith("timm:"):
+        name, _, options = text.removeprefix("timm:").partition(":")
+        return f"timm:{name}", options
+    name, _, options = text.partition(":")
+    return name, options
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """`projections=1,norm=inf` → {"projections": "1", "norm": "inf"}."""
+    options: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in options:
+            raise ValueError(f"option {part!r} must be name=value, each name once")
+        options[name] = value
+    return options
+
+
+def with_options(name: str, options: dict[str, Any]) -> str:
+    """The inverse of `split_options` and `parse_options`: {"projections": 1} → `jacobian:projections=1`."""
+    texts = [f"{option}={str(value).lower() if isinstance(value, bool) else value}" for option, value in options.items()]
+    return ":".join([name, *filter(None, [",".join(texts)])])
+
+
+def source_hash(folder: Path) -> str:
+    """SHA-256 of a plugin's code, the same under either line ending."""
+    try:
+        code = (folder / "regularizer.py").read_bytes()
+    except OSError:
+        raise InputError(f"{shown(folder)}: has no regularizer.py; submissions/_template shows one") from None
+    return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def tables(path: Path, key: str) -> list[dict[str, Any]]:
+    data = read_toml(path)
+    tables = data.get(key)
+    if set(data) != {key} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"{shown(path)}: must hold [[{key}]] tables and nothing else")
+    return tables

@@ -1,0 +1,19 @@
+"""What is compared, as strict data. Nothing here loads torch.
+
+An *Entry* (dataset, architecture, regularizer, λ) under a *Track*'s protocol expands to *Trials*, one per seed.
+"""
+from .architecture import Architecture
+from .base import Count, InputError, Name, NonNegative, Norm, Number, Positive, Share, Spec, canonical, named_lambda
+from .card import Card, Method, Param
+from .dataset import Dataset
+from .recipe import Recipe
+from .threat import ATTACKS, HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
+from .track import EntryLine, Result, Submission, SubmittedEntry, Track, TrackEntry
+from .trial import TRAINER_VERSION, Entry, Trial
+
+__all__ = [
+    "ATTACKS", "HONESTY_EXAMPLES", "TIER_ATTACKS", "TRAINER_VERSION", "Architecture", "Card", "Count", "Curve", "Dataset",
+    "Entry", "EntryLine", "InputError", "Measure", "Method", "Name", "NonNegative", "Norm", "Number", "Param", "Part",
+    "Positive", "Recipe", "Result", "Share", "Spec", "Submission", "SubmittedEntry", "Threat", "Tier", "Track", "TrackEntry",
+    "Trial", "canonical", "named_lambda",
+]

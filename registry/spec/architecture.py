@@ -1,0 +1,34 @@
+"""A network and its options."""
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .base import Spec, canonical
+
+
+class Architecture(Spec):
+    """A network that `timm.create_model` can make; `module` is the file here that registers it, if it is ours."""
+    name: str
+    title: str
+    timm: str
+    paper: str = ""
+    activation: Literal["relu", "swish", "softplus", "gelu"] | None = None  # None where the net has no choice
+    module: str | None = None
+    kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `timm.create_model` is given."""
+        return self.kwargs | ({"activation": self.activation} if self.activation else {})
+
+    @cached_property
+    def identity(self) -> str:
+        """What makes two networks the same, as canonical JSON."""
+        return canonical({"timm": self.timm, "kwargs": self.settings})

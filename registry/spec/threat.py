@@ -1,0 +1,108 @@
+"""Attacks with their settings, and the parts that an evaluation is made of."""
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Count, Norm, Positive, Spec
+
+# The attacks there are and their customary settings: a threat's id names only what differs from these.
+# An attack with an `epsilon` of None searches the smallest perturbation instead of staying within a ball.
+ATTACKS: dict[str, dict[str, Any]] = {
+    "fgsm": {"norm": "inf", "epsilon": 0.1},
+    "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},  # step_size: 2.5 ε / steps
+    "deepfool": {"norm": "2", "steps": 50},
+    "carlini_wagner": {"norm": "2", "steps": 200},
+    "apgd": {"norm": "inf", "epsilon": 0.1},  # AutoAttack's first members: APGD-CE and, from four classes on, APGD-T
+    "autoattack": {"norm": "inf", "epsilon": 0.1},
+}
+
+HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
+
+# How far an evaluation can be believed, rising. Every track's own threats are the quick tier, on its fixed subset; each
+# further tier adds its attack under the headline's norm and ε on the whole test set.
+Tier = Literal["quick", "standard", "verified"]
+TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "verified": "autoattack"}
+
+
+# What a track may measure beside what every track does; `benchmark.further_measures` says what each is.
+Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
+
+
+class Threat(Spec):
+    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
+
+    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no part of the id.
+    """
+    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+    norm: Norm
+    epsilon: Positive | None = None
+    steps: Count | None = None
+    step_size: Positive | None = None
+    restarts: Count | None = None
+    loss: Literal["ce", "margin"] | None = None
+    examples: Count | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _customary(cls, data: Any) -> Any:
+        return ATTACKS.get(str(data.get("attack")), {}) | data if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Threat:
+        customary = ATTACKS[self.attack] | ({"step_size": None} if self.attack == "pgd" else {})
+        for field in ("epsilon", "steps", "step_size", "restarts", "loss"):
+            if getattr(self, field) is not None and field not in customary:
+                raise ValueError(f"{self.attack} has no {field}")
+        if "epsilon" not in customary and self.norm != "2":
+            raise ValueError(f"{self.attack} measures ℓ2 perturbations; set norm = \"2\"")
+        return self
+
+    @property
+    def id(self) -> str:
+        """Names the threat in rows and plots: two different threats never share one."""
+        parts = [self.attack, self.norm] + ([] if self.epsilon is None else [f"{self.epsilon:.12g}"])
+        for field in ("steps", "step_size", "restarts", "loss"):
+            value = getattr(self, field)
+            if value != ATTACKS[self.attack].get(field):
+                parts.append(f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}")
+        return "-".join(parts)
+
+
+class Curve(Spec):
+    """One attack over a grid of ε, for a curve of accuracy against ε: run in one pass, a threat for each ε."""
+    attack: Literal["fgsm", "pgd"]
+    norm: Norm
+    epsilons: tuple[Positive, ...] = Field(min_length=1)
+    steps: Count | None = None
+    step_size: Positive | None = None
+    restarts: Count | None = None
+    loss: Literal["ce", "margin"] | None = None
+    examples: Count | None = None
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Curve:
+        if list(self.epsilons) != sorted(set(self.epsilons)):
+            raise ValueError("epsilons must rise and differ")
+        _ = self.threats
+        return self
+
+    @property
+    def threats(self) -> tuple[Threat, ...]:
+        settings = self.model_dump(exclude={"epsilons"}, exclude_none=True)
+        return tuple(Threat(**settings, epsilon=epsilon) for epsilon in self.epsilons)
+
+
+class Part(Spec):
+    """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be believed ("honesty"),
+    per-example measures ("measures", or a further one's name) or a threat, on the first `examples` images of a split's
+    fixed order."""
+    name: str
+    split: Literal["train", "validation", "test"]
+    examples: Count
+    threat: Threat | None = None
+
+    @property
+    def id(self) -> tuple[str, str, int]:
+        return self.name, self.split, self.examples

@@ -1,0 +1,135 @@
+"""A track: one competition, its entries, and what submissions add to them."""
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from .base import Count, InputError, Name, NonNegative, Number, Share, Spec, named_lambda
+from .recipe import Recipe
+from .threat import HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
+
+
+class Result(Spec):
+    """A value that a paper reports: shown beside ours, never tuned toward."""
+    paper: str
+    architecture: str
+    regularizer: str
+    metric: str
+    value: Number
+    strength: NonNegative | None = named_lambda(None)
+    spread: NonNegative | None = None
+
+
+class EntryLine(Spec):
+    """What a line of entries may leave open: the λ grid is then the card's, the architectures all of the track's."""
+    architecture: tuple[str, ...] | None = None
+    strengths: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = named_lambda(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: (value,) if key in ("architecture", "lambda") and not isinstance(value, list | tuple) else value
+                    for key, value in data.items()}
+        return data
+
+
+class TrackEntry(EntryLine):
+    """A line of a track: a method with its λ grid on some of the track's architectures."""
+    regularizer: str
+
+
+class SubmittedEntry(EntryLine):
+    """A line of a submission's `entries.toml`: a track that the method joins, with params other than the card's defaults."""
+    track: str
+    params: dict[Name, bool | int | float | str] = Field(default_factory=dict)
+
+
+class Submission(Spec):
+    """A submission's `entries.toml`."""
+    entry: tuple[SubmittedEntry, ...] = Field(min_length=1)
+
+
+class Track(Spec):
+    """One comparable competition: all that is held fixed, and the entries that compete."""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[1-9][0-9]*)?$")]
+    title: str
+    dataset: str
+    architectures: tuple[str, ...] = Field(min_length=1)
+    seeds: Count
+    threats: tuple[Threat, ...] = Field(min_length=1)
+    curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
+    measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
+    headline: str  # the id of the threat that ranks
+    clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
+    recipe: Recipe
+    recipe_for: dict[str, dict[str, Any]] = Field(default_factory=dict)  # architecture → the fields that differ there
+    test_examples: Count = 1000
+    measure_examples: Count = 500
+    notes: str = ""
+    entry: tuple[TrackEntry, ...] = Field(min_length=1)
+    reported: tuple[Result, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Track:
+        ids = [threat.id for threat in self.threats]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"threats: {next(i for i in ids if ids.count(i) > 1)} is given twice")
+        if self.headline not in ids:
+            raise ValueError(f"headline: {self.headline!r} is none of the threats {', '.join(ids)}")
+        for architecture in self.recipe_for:
+            if architecture not in self.architectures:
+                raise ValueError(f"recipe_for: {architecture!r} is none of the track's architectures")
+            self._recipe_of(architecture)
+        return self
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """Architecture → the recipe on it."""
+        return {architecture: self._recipe_of(architecture) for architecture in self.architectures}
+
+    def _recipe_of(self, architecture: str) -> Recipe:
+        """Raises ValueError naming the field that does not fit."""
+        try:
+            return Recipe(**self.recipe.model_dump(exclude_unset=True) | self.recipe_for.get(architecture, {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, ("recipe_for", architecture, *first["loc"])))
+            raise ValueError(f"{where}: {first['msg']}") from None
+
+    @cached_property
+    def evaluation(self) -> tuple[Part, ...]:
+        """What is measured on each of the track's models. Only the headline threat is needed on validation images."""
+        clean = [Part(name="clean", split=split, examples=self.test_examples) for split in ("train", "validation", "test")]
+        headline = [self._part(threat, "validation") for threat in self.threats if threat.id == self.headline]
+        threats = [self._part(threat) for threat in self.threats]
+        curves = [self._part(threat) for curve in self.curves for threat in curve.threats]
+        honesty = Part(name="honesty", split="test", examples=min(HONESTY_EXAMPLES, self.test_examples))
+        measures = Part(name="measures", split="test", examples=self.measure_examples)
+        further = [Part(name=name, split=split, examples=self.measure_examples) for name in self.measures
+                   for split in (("train", "test") if name == "margins" else ("test",))]
+        return tuple(dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures, *further)))
+
+    def _part(self, threat: Threat, split: Literal["validation", "test"] = "test") -> Part:
+        examples = min(threat.examples or self.test_examples, self.test_examples)
+        return Part(name=threat.id, split=split, examples=examples, threat=threat.model_copy(update={"examples": None}))
+
+    @property
+    def headline_threat(self) -> Threat:
+        return next(threat for threat in self.threats if threat.id == self.headline)
+
+    def tier_part(self, tier: Tier, test_size: int) -> Part:
+        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole test set.
+
+        Raises InputError where the headline has no ε, or the tier has no attack.
+        """
+        headline = self.headline_threat
+        if tier not in TIER_ATTACKS:
+            raise InputError(f"tier: {tier!r} adds no attack; give {' or '.join(TIER_ATTACKS)}")
+        if headline.epsilon is None:
+            raise InputError(f"track {self.name}: tier {tier!r} needs a headline threat with an epsilon, which "
+                             f"{headline.id} has not")
+        threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
+        return Part(name=threat.id, split="test", examples=test_size, threat=threat)

@@ -1,0 +1,80 @@
+"""An entry, and the trials that it expands to: one a seed."""
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
+
+from .architecture import Architecture
+from .base import NonNegative, Spec, canonical, named_lambda
+from .dataset import Dataset
+from .recipe import Recipe
+from .threat import Part
+
+# Part of every trial's key. Raise it whenever training from the same spec would give other weights.
+TRAINER_VERSION = 1
+
+
+class Entry(Spec):
+    """One line of the registry. Its id is its four fields, `fashion_mnist/lenet_5/jacobian/0.1`; a field's options
+    follow its name: `mnist:1,7`, `lenet_5:activation=swish`, `jacobian:projections=1`."""
+    dataset: str
+    architecture: str
+    regularizer: str
+    strength: NonNegative = named_lambda()
+
+    @property
+    def id(self) -> str:
+        return f"{self.dataset}/{self.architecture}/{self.regularizer}/{self.strength:.12g}"
+
+
+class Trial(Spec):
+    """One training run with everything that a worker needs to perform it."""
+    entry: Entry
+    dataset: Dataset
+    architecture: Architecture
+    regularizer: str | None  # path of the plugin's folder; None at λ = 0, where all methods share one control
+    regularizer_sha256: str | None
+    params: dict[str, bool | int | float | str]
+    seed: Annotated[int, Field(ge=0)]
+    recipe: Recipe
+    evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
+    stackable: bool = False  # whether it may train together with others of its kind as one model: not part of the key
+    sandboxed: bool = False  # whether the regularizer is submitted code, which trains in a sandbox: not part of the key
+
+    @cached_property
+    def spec(self) -> str:
+        """All that decides the trained weights, as canonical JSON. Code, versions and device are provenance instead."""
+        method = None
+        if self.regularizer is not None:
+            method = {"sha256": self.regularizer_sha256, "params": self.params, "lambda": self.entry.strength}
+        # Put together from parts that many trials share: a selection may have 100,000.
+        return (f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
+                f'"regularizer":{canonical(method)},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}')
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits: two trials are the same if and only if their keys are."""
+        return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
+
+    @property
+    def has_reference(self) -> bool:
+        return self.recipe.has_reference and self.recipe.has_fine_tune
+
+    @property
+    def reference_id(self) -> tuple[str, str, str, int] | None:
+        """Equal for trials that fine-tune the same reference; cheaper than the reference itself."""
+        if not self.has_reference:
+            return None
+        return self.dataset.identity, self.architecture.identity, self.recipe.without_fine_tune.identity, self.seed
+
+    @property
+    def reference(self) -> Trial | None:
+        """The trial whose weights this one fine-tunes: same data, network and seed, plain cross-entropy."""
+        if not self.has_reference:
+            return None
+        control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
+        return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
+                                       "recipe": self.recipe.without_fine_tune, "stackable": True, "sandboxed": False})
