@@ -13,6 +13,7 @@ from .palette import CONTROL, Style, ordered
 from .plots import SHARE, figure
 
 POINTS = 200  # of a density's curve
+HIGHEST = 4.0  # medians of the peaks: a density that is higher leaves the chart
 TICKS = (0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 
 
@@ -27,11 +28,13 @@ def strength_colours(strengths: Sequence[float]) -> dict[float, str]:
 def densities(table: pd.DataFrame, column: str, title: str, x: str) -> go.Figure:
     """One Gaussian kernel density (Scott's bandwidth) for each λ, over the images of all its seeds.
 
+    A density much higher than most, of a model that gives all images the same, leaves the chart: it would flatten the others.
+
     Args:
         table: columns lambda and `column`.
     """
     found = figure(title, x, "Density")
-    mine = table[np.isfinite(table[column].astype(float))]
+    mine, peaks = table[np.isfinite(table[column].astype(float))], []
     for strength, colour in strength_colours(mine["lambda"].tolist()).items():
         values = mine.loc[mine["lambda"] == strength, column].to_numpy(float)
         if len(values) < 2 or np.ptp(values) == 0:
@@ -39,8 +42,11 @@ def densities(table: pd.DataFrame, column: str, title: str, x: str) -> go.Figure
         width = values.std(ddof=1) * len(values) ** -0.2  # Scott
         grid = np.linspace(values.min() - 3 * width, values.max() + 3 * width, POINTS)
         heights = np.exp(-0.5 * ((grid[:, None] - values) / width) ** 2).sum(1) / (len(values) * width * np.sqrt(2 * np.pi))
+        peaks.append(heights.max())
         found.add_scatter(x=grid, y=heights, mode="lines", name=f"λ = {strength:g}", line={"color": colour, "width": 2},
                           hovertemplate=f"λ = {strength:g}, {len(values)} images<br>%{{x:.3g}}<extra></extra>")
+    if peaks and max(peaks) > (most := HIGHEST * float(np.median(peaks))):
+        found.update_yaxes(range=[-0.03 * most, most])
     return found
 
 

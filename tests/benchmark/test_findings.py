@@ -55,6 +55,21 @@ def test_what_shrinks_with_strength_is_told_from_what_grows(tmp_path, sign):
         assert found[CLAIM[judge]].held is (sign == 1)
 
 
+def test_a_strength_that_learns_nothing_is_left_out(tmp_path):
+    strongest = max(trial.entry.strength for _, trial in Registry().select(["wen-fashion"]))
+
+    def value(trial, part, metric):
+        lost = trial.entry.strength == strongest
+        return {"loss": 0.3, "margin:std": 0.01 if lost else 1 + trial.entry.strength, "margin": 3.0,
+                "accuracy": 0.1 if lost else 0.9}.get(metric, 0.7)
+
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("wen-fashion", value))
+    found = judged(store)[CLAIM["margins_concentrate"]]
+    assert found.held is False  # with the constant model it would seem to hold
+    assert f"(ε = {strongest:.3g} ends below the clean floor and is left out)" in found.numbers
+
+
 @pytest.mark.parametrize("true", [True, False])
 def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true):
     ahead = {"curvature": 0.1, "cross_hoelder": 0.1, "adversarial_training": 0.1, "data_dependent_operator_norm": 0.1}

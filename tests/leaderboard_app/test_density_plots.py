@@ -26,6 +26,16 @@ def test_a_density_is_the_sum_of_gaussians_at_the_images_values():
     assert np.trapezoid(drawn.y, drawn.x) == pytest.approx(1, abs=0.01)
 
 
+def test_a_density_that_would_flatten_the_others_leaves_the_chart():
+    spread, narrow = np.linspace(-5, 5, 50), np.linspace(-0.01, 0.01, 50)
+    table = pd.concat([pd.DataFrame({"lambda": strength, "margin": values})
+                       for strength, values in ((0.1, spread), (0.2, 1.1 * spread), (0.3, narrow))])
+    others = density_plots.densities(table[table["lambda"] < 0.3], "margin", "t", "x")
+    assert others.layout.yaxis.range is None
+    top = density_plots.densities(table, "margin", "t", "x").layout.yaxis.range[1]
+    assert max(trace.y.max() for trace in others.data) < top < 1
+
+
 def test_densities_skip_what_has_none_and_values_that_are_not_finite():
     table = pd.DataFrame({"lambda": [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], "margin": [1.0, 1.0, 5.0, 1.0, 2.0, math.inf]})
     assert list(traces(density_plots.densities(table, "margin", "t", "x"))) == ["λ = 0.3"]
