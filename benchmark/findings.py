@@ -258,7 +258,7 @@ def findings(store: Store) -> list[Finding]:
     for claim, name, judge in CLAIMS:
         rows = Rows(Registry().track(name), store)
         if not rows.complete:
-            held, numbers = None, "not run yet"
+            held, numbers = None, "fewer than two seeds have run"
         elif judge in LEARNING and not rows.learnt(AT):
             held, numbers = None, "no strength of adversarial training reaches the clean floor"
         else:
