@@ -73,7 +73,7 @@ class Rows:
 
     def __init__(self, track: Track, store: Store):
         self.track, self.store = track, store
-        self.trials = [trial for _, trial in Registry().select([track.name])]
+        self.trials = [trial for _, trial in Registry().select([track.name]) if not trial.sandboxed]
         self.frame = rank.labelled(self.trials, store.scores({trial.key for trial in self.trials}))
 
     @property
