@@ -236,6 +236,7 @@ def operator_norm_like_adversarial_training(rows: Rows) -> tuple[bool, str]:
 
 CLAIMS: list[tuple[str, str, Callable[[Rows], tuple[bool, str]]]] = [
     ("Two classes: µ² and Ω do the same at equal λ (Guo et al.)", "guo-fashion-binary", binary_equivalence),
+    ("Two classes of digits: µ² and Ω do the same at equal λ (Guo et al.)", "digits-binary", binary_equivalence),
     ("One layer: µ² and Ω have the same minimum (Guo et al., Prop. 3.4)", "guo-final-layer", binary_equivalence),
     ("Many classes: µ² at 2λ/K and Ω at λ do the same (Guo et al.)", "guo-fashion", multiclass_equivalence),
     ("Curvature is the most robust at large λ (Guo et al.)", "guo-fashion-binary", curvature_at_large_lambda),
