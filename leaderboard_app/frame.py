@@ -183,7 +183,11 @@ def download(table: pd.DataFrame, name: str, label: str = "Download CSV", *, qui
 def foot(seen: queries.Version) -> None:
     """Below every page: where its rows come from, and the format of its images."""
     st.divider()
-    st.caption(plain(f"RegBench · {shown(queries.store().path)}" + ("" if seen else " (not there yet)")))
+    store = queries.store()
+    registered = "the repository's registered results" if store.registered else ""
+    here = shown(store.path) if store.path.exists() or not registered else ""
+    rows = " and ".join(filter(None, (here, registered)))
+    st.caption(plain(f"RegBench · rows of {rows}" + ("" if seen else " (not there yet)")))
     st.radio("A chart's camera saves", FORMATS, key=FORMAT, horizontal=True, format_func=str.upper)
 
 

@@ -25,7 +25,7 @@ def shown_table(rows: pd.DataFrame, track: Track) -> Styler:
     columns = {column: heading for column, heading in headings(track).items()
                if column != "worst" or rows["worst"].notna().any()}
     names = {"rank": "Rank", "regularizer": "Method", "lambda": "λ", **columns, "cost": "Cost ×", "tier": "Tier",
-             "seeds": "Seeds", "source": "Source"}
+             "source": "Source", "seeds": "Seeds"}
     if (rows["flags"] != "").any():
         names["flags"] = "Flags"
     if (rows["why"] != "").any():
