@@ -39,10 +39,7 @@ def trials_of(registry: Registry, name: str, seeds: int | None = None) -> dict[s
     """Key → trial of every trial with which a submission enters its tracks; those of λ = 0 are the control's."""
     found: dict[str, Trial] = {}
     for _, trial in _asked(registry, name, seeds):
-        other = found.setdefault(trial.key, trial)
-        if other is not trial:
-            both = tuple(dict.fromkeys(other.evaluation + trial.evaluation))
-            found[trial.key] = trial.model_copy(update={"evaluation": both})
+        found[trial.key] = found.get(trial.key, trial).also(trial.evaluation)
     return found
 
 

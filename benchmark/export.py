@@ -40,7 +40,7 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
         if outcome is None or not runner.answers(outcome, trial):
             continue  # not run, or not under all that the track now asks for
         row = reduced(outcome, track, rank.with_tiers(track, trial).evaluation)
-        if trial.key not in lines or _parts(Outcome.model_validate_json(lines[trial.key])) <= _parts(row):
+        if trial.key not in lines or Outcome.model_validate_json(lines[trial.key]).parts <= row.parts:
             lines[trial.key] = as_line(row)
     if not lines:
         raise InputError(f"export: nothing of track {track.name} has run in {home}; `regbench run {track.name}` does")
@@ -86,25 +86,19 @@ def _outcome(path: Path) -> Outcome | None:
     return Outcome.read(path) if path.exists() else None
 
 
-def _parts(outcome: Outcome) -> set[tuple[str, str, int]]:
-    return {(score.threat, score.split, score.examples) for score in outcome.scores}
-
-
 def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
     """The outcome with the track's own parts alone and a sample of its per-example values.
 
     Whole and exact are only the values from which `regbench rank` draws images: those of the attacks within the headline's
     norm and ε.
     """
-    headline = track.headline_threat
     wanted = {part.id: part for part in parts}
     kept = []
     for column in outcome.examples:
         part = wanted.get((column.threat, column.split, column.examples))
         if part is None:
             continue
-        ranks = part.threat is not None and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)
-        if ranks and column.split == "test" and column.metric in ("correct", rank.headline_metric(track)):
+        if track.within_headline(part) and column.split == "test" and column.metric in ("correct", rank.headline_metric(track)):
             kept.append(column.model_copy(update={"values": column.values[:track.test_examples]}))
         elif outcome.seed < SAMPLED_SEEDS:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.stats import t as student
 
 from registry.load import Registry
 from registry.spec import Track
@@ -46,9 +45,7 @@ class Interval:
     @classmethod
     def of(cls, values: pd.Series, level: float = 0.95) -> Interval:
         values = values.dropna()
-        n = len(values)
-        half = float(student.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-        return cls(float(values.mean()), half)
+        return cls(float(values.mean()), rank.half_width(values, level))
 
     @property
     def low(self) -> float:

@@ -89,6 +89,11 @@ class Outcome(Row):
                    regularizer="none" if control else entry.regularizer, strength=entry.strength,
                    seed=trial.seed, spec=json.loads(trial.spec), **fields)
 
+    @property
+    def parts(self) -> set[tuple[str, str, int]]:
+        """Ids of the parts of an evaluation that it has scores of."""
+        return {(score.threat, score.split, score.examples) for score in self.scores}
+
     def write(self, path: Path) -> None:
         """Written beside and renamed: a reader sees all of it or none."""
         write_whole(path, self.model_dump_json(by_alias=True))

@@ -147,8 +147,7 @@ def with_tiers(track: Track, trial: Trial) -> Trial:
     """The trial with what the higher tiers add to its evaluation, where the headline has an ε."""
     if track.headline_threat.epsilon is None:
         return trial
-    parts = (track.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)
-    return trial.model_copy(update={"evaluation": tuple(dict.fromkeys((*trial.evaluation, *parts)))})
+    return trial.also(track.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)
 
 
 def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier | Literal[""]:
@@ -191,14 +190,17 @@ def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]
 def selected_trials(track: Track, trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:
     """For each row of the standings the trials that it is a mean of; none where no λ is selected."""
     rows = table[["architecture", "regularizer", "lambda", "seeds"]].to_dict("records") if len(table) else []
-    return [[trial for trial in trials if trial.entry.architecture == row["architecture"]
-             and trial.entry.regularizer == row["regularizer"] and trial.entry.strength == row["lambda"]
-             and trial.seed < row["seeds"]] for row in rows]
+    methods: dict[tuple[str, str, float], list[Trial]] = {}
+    for trial in trials:
+        entry = trial.entry
+        methods.setdefault((entry.architecture, entry.regularizer, entry.strength), []).append(trial)
+    return [[trial for trial in methods.get((row["architecture"], row["regularizer"], row["lambda"]), ())
+             if trial.seed < row["seeds"]] for row in rows]
 
 
 def for_tier(track: Track, trials: Sequence[Trial], table: pd.DataFrame, tier: Tier) -> list[Trial]:
     """The trials that the standings rest on, each with what `tier` adds to its evaluation."""
-    return [trial.model_copy(update={"evaluation": (*trial.evaluation, track.tier_part(tier, trial.dataset.test_size))})
+    return [trial.also([track.tier_part(tier, trial.dataset.test_size)])
             for group in selected_trials(track, trials, table) for trial in group]
 
 
@@ -210,9 +212,7 @@ def with_worst_case(track: Track, trials: Sequence[Trial], table: pd.DataFrame, 
         table: as `standings` gives it.
         examples: per-example values of "correct", as the store gives them: key, threat, examples, values.
     """
-    headline = track.headline_threat
-    names = {part.threat.id for trial in trials for part in with_tiers(track, trial).evaluation if part.threat is not None
-             and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)}
+    names = {part.name for trial in trials for part in with_tiers(track, trial).evaluation if track.within_headline(part)}
     known: dict[str, dict[str, Sequence[float]]] = {}
     mine = examples[examples["threat"].isin(names)] if len(examples) else pd.DataFrame(columns=["key", "threat", "values"])
     for row in mine.sort_values("examples").to_dict("records") if len(mine) else ():
@@ -220,7 +220,7 @@ def with_worst_case(track: Track, trials: Sequence[Trial], table: pd.DataFrame, 
     means, widths = [], []
     for group in selected_trials(track, trials, table):
         worst = pd.Series([optimality_gaps(known[trial.key])[0] for trial in group if trial.key in known], dtype=float)
-        whole = len(group) > 0 and len(worst) == len(group) and headline.epsilon is not None
+        whole = len(group) > 0 and len(worst) == len(group) and track.headline_threat.epsilon is not None
         means.append(worst.mean() if whole else math.nan)
         widths.append(half_width(worst) if whole else math.nan)
     return table.assign(worst=means, worst_half_width=widths)

@@ -102,7 +102,7 @@ def rerun(chosen: Iterable[tuple[Track, Trial]], home: Path, *, workers: int, de
 
 def _as_registered(trial: Trial, row: Outcome) -> Trial:
     """The trial with the parts that its registered row has."""
-    have = {(score.threat, score.split, score.examples) for score in row.scores}
+    have = row.parts
     return trial.model_copy(update={"evaluation": tuple(part for part in trial.evaluation if part.id in have)})
 
 

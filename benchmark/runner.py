@@ -56,13 +56,13 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     for trial in trials:
         other = merged.setdefault(trial.key, trial)
         if other is not trial:
-            merged[trial.key] = _merge(other, trial)
+            merged[trial.key] = other.also(trial.evaluation)
         name = trial.reference_id
         if name is not None and name not in references:
             references[name] = cast("Trial", trial.reference)
     first = {reference.key: reference for reference in references.values()}
     for key in merged.keys() & first.keys():
-        first[key] = _merge(first[key], merged.pop(key))
+        first[key] = first[key].also(merged.pop(key).evaluation)
     everything = [*first.values(), *merged.values()]
     shared = {id(trial.evaluation): trial.evaluation for trial in everything}  # few objects; hashing each is slow
     alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
@@ -81,11 +81,6 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     return Plan(everything, [trial for trial in everything if trial.key not in done])
 
 
-def _merge(one: Trial, other: Trial) -> Trial:
-    """The same trial with both evaluations."""
-    return one.model_copy(update={"evaluation": tuple(dict.fromkeys(one.evaluation + other.evaluation))})
-
-
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
     """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
     found = [outcome for trial in trials if (outcome := _outcome_on_disk(home / trial.key / "outcome.json"))
@@ -97,8 +92,7 @@ def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
 
 def answers(outcome: Outcome, trial: Trial) -> bool:
     """Whether the outcome has all that the trial asks for."""
-    have = {(score.threat, score.split, score.examples) for score in outcome.scores}
-    return outcome.status == "diverged" or all(part.id in have for part in trial.evaluation)
+    return outcome.status == "diverged" or {part.id for part in trial.evaluation} <= outcome.parts
 
 
 def collect(home: Path, store: Store) -> int:

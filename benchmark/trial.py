@@ -57,7 +57,7 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
     spent = before.evaluate_seconds if before else 0.0
     layer_rows: tuple[Any, ...] = before.layers if before else ()
     if training.status == "finished":
-        have = {(score.threat, score.split, score.examples) for score in scores}
+        have = before.parts if before else set()
         found = _evaluated(trial, [part for part in trial.evaluation if part.id not in have], model, images, folder / PARTS)
         scores += [score for rows in found for score in rows.scores]
         examples += [example for rows in found for example in rows.examples]

@@ -120,6 +120,11 @@ class Track(Spec):
     def headline_threat(self) -> Threat:
         return next(threat for threat in self.threats if threat.id == self.headline)
 
+    def within_headline(self, part: Part) -> bool:
+        """Whether a part attacks within the headline's norm and ε: ranks and worst cases rest on such."""
+        headline = self.headline_threat
+        return part.threat is not None and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)
+
     def tier_part(self, tier: Tier, test_size: int) -> Part:
         """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole test set.
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated
 
@@ -58,6 +59,10 @@ class Trial(Spec):
     def key(self) -> str:
         """16 hex digits: two trials are the same if and only if their keys are."""
         return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
+
+    def also(self, parts: Iterable[Part]) -> Trial:
+        """The same trial, evaluated under `parts` as well."""
+        return self.model_copy(update={"evaluation": tuple(dict.fromkeys((*self.evaluation, *parts)))})
 
     @property
     def has_reference(self) -> bool:
