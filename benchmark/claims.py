@@ -13,15 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from registry.load import Registry
 from registry.read import shown
 from registry.spec import InputError, Part, Track, Trial, canonical
 
 from .export import as_line, reduced
 from .honesty import CHECKS, check_scores, flags_of
-from .outcome import Examples, Outcome, Score, write_whole
+from .outcome import Examples, Outcome, Score, read_lines, write_whole
 from .rank import with_tiers
 
 Standing = Literal["claimed", "verified"]
@@ -71,15 +69,7 @@ def write(registry: Registry, name: str, outcomes: Iterable[Outcome], standing: 
 
 def read(path: Path) -> list[Outcome]:
     """Raises InputError naming the line that is no outcome."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        try:
-            found.append(Outcome.model_validate_json(line))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{shown(path)}: line {number}: is no outcome ({where + ': ' if where else ''}{first['msg']}); "
-                             "`regbench submit` writes such lines") from None
+    found = list(read_lines(path, "regbench submit"))
     if not found:
         raise InputError(f"{shown(path)}: is empty; delete it, or let `regbench submit` write it")
     return found

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,20 @@ class Outcome(Row):
         except (ValidationError, UnicodeDecodeError) as error:
             first = str(error).splitlines()[0]
             raise InputError(f"{shown(path)}: is no whole outcome ({first}); delete its folder and run again") from None
+
+
+def read_lines(path: Path, command: str) -> Iterator[Outcome]:
+    """The outcomes of a file, one a line. Raises InputError naming the line that is none, and the command that writes such."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield Outcome.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                reason = f"{where}: {first['msg']}" if where else first["msg"]
+                raise InputError(f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes such "
+                                 "lines") from None
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -11,13 +11,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from registry.load import HERE
-from registry.read import shown
-from registry.spec import InputError
 
-from .outcome import Outcome
+from .outcome import Outcome, read_lines
 from .store import SCHEMA, Store
 
 SUBMISSIONS = HERE.parent / "submissions"
@@ -36,14 +32,7 @@ def files() -> list[Path]:
 
 def outcomes(path: Path) -> Iterator[Outcome]:
     """The rows of one file. Raises InputError naming the line that is no outcome."""
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield Outcome.model_validate_json(line)
-            except ValidationError as error:
-                reason = str(error).splitlines()[2:3] or [str(error)]
-                raise InputError(f"{shown(path)}: line {number}: is no outcome ({reason[0].strip()}); `regbench export` "
-                                 "writes such lines") from None
+    return read_lines(path, "regbench export")
 
 
 def database(home: Path) -> Path | None:

@@ -30,19 +30,23 @@ TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "
 Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
 
 
-class Threat(Spec):
-    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
-
-    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no part of the id.
-    """
-    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+class Settings(Spec):
+    """What a threat and a curve of threats may set alike."""
     norm: Norm
-    epsilon: Positive | None = None
     steps: Count | None = None
     step_size: Positive | None = None
     restarts: Count | None = None
     loss: Literal["ce", "margin"] | None = None
     examples: Count | None = None
+
+
+class Threat(Settings):
+    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
+
+    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no part of the id.
+    """
+    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+    epsilon: Positive | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -70,16 +74,10 @@ class Threat(Spec):
         return "-".join(parts)
 
 
-class Curve(Spec):
+class Curve(Settings):
     """One attack over a grid of ε, for a curve of accuracy against ε: run in one pass, a threat for each ε."""
     attack: Literal["fgsm", "pgd"]
-    norm: Norm
     epsilons: tuple[Positive, ...] = Field(min_length=1)
-    steps: Count | None = None
-    step_size: Positive | None = None
-    restarts: Count | None = None
-    loss: Literal["ce", "margin"] | None = None
-    examples: Count | None = None
 
     @model_validator(mode="after")
     def _meaningful(self) -> Curve:

@@ -2,10 +2,7 @@
 import contextlib
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -18,13 +15,9 @@ from benchmark.store import Store
 from registry.load import Registry
 from registry.spec import InputError
 
+from .command import regbench
+
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
-
-
-def regbench(*arguments, home, results):
-    environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
-    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=environment, capture_output=True, text=True,
-                          check=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,5 @@
 """A registered row is run again in other processes: bit-identical on the same machine, and judged where it is not."""
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -10,13 +7,9 @@ from benchmark import rerun as again
 from benchmark.outcome import Outcome, Score
 from benchmark.rerun import compare, last_report
 
+from .command import regbench
+
 SELECTION = "digits/lenet_300_100/jacobian/0.1"
-
-
-def regbench(*arguments, home, results):
-    environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
-    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=environment, capture_output=True, text=True,
-                          check=False)
 
 
 @pytest.fixture(scope="module")

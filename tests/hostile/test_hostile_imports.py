@@ -3,8 +3,9 @@ import re
 
 import pytest
 
-from benchmark.check import examine
 from benchmark.sandbox import MIB, Limits
+
+from .verdict import verdict_of
 
 LIMITS = Limits(wall_seconds=60, cpu_seconds=30, memory=1024 * MIB)
 
@@ -20,19 +21,12 @@ CASES = {
 }
 
 
-def verdict_of(folder, limits=LIMITS):
-    report = examine(folder, limits=limits)
-    assert not report.ok
-    assert len(report.verdict.splitlines()) == 1
-    return report.verdict
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_submission_that_does_harm_when_loaded_ends_in_a_verdict(submission, case):
     code, expected = CASES[case]
     folder = submission(code)
     before = (folder / "regularizer.py").read_bytes()
-    assert re.search(expected, verdict_of(folder))
+    assert re.search(expected, verdict_of(folder, LIMITS))
     assert (folder / "regularizer.py").read_bytes() == before
 
 

@@ -5,21 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.check import examine
 from registry.load import HERE
+
+from .verdict import verdict_of
 
 CASES = {
     "reads /etc/passwd": ("open('/etc/passwd').read()", "FileNotFoundError.*/etc/passwd"),
     "fills the scratch folder": ("open('/scratch/x', 'wb').write(bytes(2**27))", "OSError.*(too large|No space)"),
     "writes into its own code": ("open(__file__, 'a').write('x')", "OSError.*Read-only"),
 }
-
-
-def verdict_of(folder):
-    report = examine(folder)
-    assert not report.ok
-    assert len(report.verdict.splitlines()) == 1
-    return report.verdict
 
 
 @pytest.mark.parametrize("case", CASES)
