@@ -120,6 +120,7 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
         regularizer = None
     shares_forward = not couples_examples(model)
     parameters = dict(model.named_parameters())
+    trained = [parameter for parameter in parameters.values() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters.values(), lr=phase.learning_rate, momentum=phase.recipe.momentum,
                                 weight_decay=phase.recipe.weight_decay)
     state: dict[str, Tensor] = {}
@@ -164,7 +165,7 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
                 losses = F.cross_entropy(logits, y, reduction="none")
         loss = losses.mean()
         optimizer.zero_grad()
-        (loss + weight * penalty).backward()
+        (loss + weight * penalty).backward(inputs=trained)  # a step may have made the images differentiable too
         optimizer.step()
         with torch.no_grad():
             totals += torch.stack([loss, penalty, (logits.argmax(1) == y).double().mean()])

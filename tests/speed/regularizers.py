@@ -69,6 +69,7 @@ def registered(id: str) -> Regularizer:
 def training_step(net: nn.Module, x: Tensor, y: Tensor, regularizer: Regularizer | None) -> Callable[[], None]:
     """One step as the trainer takes it, the optimizer's part included."""
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9)
+    parameters = dict(net.named_parameters())
     shared, state, generator = not couples_examples(net), {}, torch.Generator().manual_seed(0)
 
     def run() -> None:
@@ -78,7 +79,7 @@ def training_step(net: nn.Module, x: Tensor, y: Tensor, regularizer: Regularizer
         else:
             if not shared:
                 net.eval()
-            step = Step(net, x, y, strength=0.05, generator=generator, state=state)
+            step = Step(net, x, y, parameters=parameters, strength=0.05, generator=generator, state=state)
             if isinstance(regularizer, PlainDoubleBackward):
                 loss, penalty = regularizer.losses_and_penalty(step)
             else:
@@ -92,7 +93,7 @@ def training_step(net: nn.Module, x: Tensor, y: Tensor, regularizer: Regularizer
                 loss = step.losses.mean()
             loss = loss + 1e-3 * penalty
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward(inputs=list(parameters.values()))
         optimizer.step()
 
     return run
