@@ -150,7 +150,7 @@ def with_source(groups: Sequence[Sequence[Trial]], table: pd.DataFrame, known: M
 
     Args:
         groups: as `selected_trials` gives them.
-        known: as `Store.standings` gives it.
+        known: as `Store.sources` gives it.
     """
     said = [{known[trial.key] for trial in group if trial.key in known} for group in groups]
     return table.assign(source=[next((name for name in SOURCES if name in names), "") for names in said])
@@ -171,4 +171,4 @@ def board(track: Track, trials: Sequence[Trial], store: Store, scores: pd.DataFr
     metric = headline_metric(track)
     values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
     found = with_worst_case(track, trials, with_rank_intervals(track, trials, table, values, scores), correct)
-    return with_source(groups, found, store.standings(keys))
+    return with_source(groups, found, store.sources(keys))

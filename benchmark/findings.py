@@ -14,6 +14,7 @@ from registry.load import Registry
 from registry.spec import Track
 
 from . import rank, registered, runner
+from .equivalence import two_one_sided_tests
 from .outcome import write_whole
 from .store import Store
 
@@ -43,9 +44,9 @@ class Interval:
     half: float
 
     @classmethod
-    def of(cls, values: pd.Series, level: float = 0.95) -> Interval:
+    def of(cls, values: pd.Series) -> Interval:
         values = values.dropna()
-        return cls(float(values.mean()), rank.half_width(values, level))
+        return cls(float(values.mean()), rank.half_width(values))
 
     @property
     def low(self) -> float:
@@ -59,10 +60,9 @@ class Interval:
         return f"{self.mean:{spec}} ± {self.half:{spec}}"
 
 
-def equivalent(differences: pd.Series, margin: float = EQUIVALENT) -> bool:
-    """Two one-sided t-tests at 5 % (Schuirmann 1987): the 90 % interval of the mean difference lies within ±margin."""
-    interval = Interval.of(differences, 0.90)
-    return -margin < interval.low and interval.high < margin
+def equivalent(differences: pd.Series) -> bool:
+    values = differences.dropna()
+    return two_one_sided_tests(values.mean(), values.std(), len(values), EQUIVALENT).verdict == "equivalent"
 
 
 class Rows:

@@ -19,10 +19,10 @@ from .honesty import CHECKS, check_scores, optimality_gaps
 GROUP = ["architecture", "regularizer", "lambda"]
 
 
-def half_width(values: pd.Series, level: float = 0.95) -> float:
-    """Half of Student's confidence interval of a mean over seeds; NaN for fewer than two."""
+def half_width(values: pd.Series) -> float:
+    """Half of Student's 95 % confidence interval of a mean over seeds; NaN for fewer than two."""
     n = len(values)
-    return float(stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
 def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:

@@ -80,7 +80,7 @@ class Store:
 
     def _broken(self, error: Exception) -> InputError:
         reason = str(error).splitlines()[0]
-        return InputError(f"{shown(self.path)}: cannot be opened ({reason}); move it away, then `regbench collect` "
+        return InputError(f"{shown(self.path)}: cannot be read ({reason}); move it away, then `regbench collect` "
                           "builds it anew from the outcomes")
 
     def record(self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None) -> None:
@@ -127,7 +127,7 @@ class Store:
                           "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
                           keys=list(keys), metric=metric, split=split)
 
-    def standings(self, keys: Iterable[str]) -> dict[str, str]:
+    def sources(self, keys: Iterable[str]) -> dict[str, str]:
         """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or "here" of a run here."""
         found = self.query("SELECT key, coalesce(provenance->>'standing', 'here') AS standing FROM trial "
                            "WHERE list_contains($keys, key)", keys=list(keys))

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
+from benchmark.equivalence import two_one_sided_tests
 from benchmark.rank import half_width
 
 LIPSCHITZ, CROSS_LIPSCHITZ = "jacobian", "cross_lipschitz"
-LEVEL = 0.05  # of each of the two one-sided tests
 
 
 def base(method: str) -> str:
@@ -66,31 +66,11 @@ def differences(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
                        deviation=("difference", lambda d: d.std(ddof=1)), difference=("difference", "mean")).reset_index()
 
 
-def equivalence(pairs: pd.DataFrame, margin: float, level: float = LEVEL) -> pd.DataFrame:
-    """Two one-sided t-tests (Schuirmann 1987) of |mean difference| < margin, for each row of `differences`.
-
-    Adds half_width (of the 1 − 2·level interval), p (the larger of the two; NaN for one seed) and verdict:
-    "equivalent" (the interval lies within ±margin), "different" (it lies outside), "undecided" or "one seed".
-    """
-    found = pairs.copy()
-    tested = [_test(float(row["difference"]), float(row["deviation"]), int(row["seeds"]), margin, level)
-              for row in pairs.to_dict("records")]
-    found[["half_width", "p", "verdict"]] = pd.DataFrame(tested, columns=["half_width", "p", "verdict"], index=found.index)
-    return found
-
-
-def _test(difference: float, deviation: float, seeds: int, margin: float, level: float) -> tuple[float, float, str]:
-    if seeds < 2:
-        return math.nan, math.nan, "one seed"
-    error = deviation / math.sqrt(seeds)
-    width = float(stdtrit(seeds - 1, 1 - level)) * error
-    if error > 0:
-        p = max(float(stdtr(seeds - 1, -(difference + margin) / error)), float(stdtr(seeds - 1, (difference - margin) / error)))
-    else:  # all seeds differ by the same amount
-        p = 0.0 if abs(difference) < margin else 1.0
-    if p < level:
-        return width, p, "equivalent"
-    return width, p, "different" if abs(difference) - width > margin else "undecided"
+def equivalence(pairs: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """The two one-sided tests for each row of `differences`: adds its half_width, p and verdict."""
+    found = [asdict(two_one_sided_tests(float(row["difference"]), float(row["deviation"]), int(row["seeds"]), margin))
+             for row in pairs.to_dict("records")]
+    return pairs.join(pd.DataFrame(found, columns=["half_width", "p", "verdict"], index=pairs.index))
 
 
 def largest_gap(pairs: pd.DataFrame, columns: set[str]) -> pd.Series | None:

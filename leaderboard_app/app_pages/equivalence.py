@@ -2,6 +2,7 @@
 import pandas as pd
 import streamlit as st
 
+from benchmark.equivalence import LEVEL
 from leaderboard_app import comparison, density_plots, frame, lipschitz, plots, queries, samples
 from leaderboard_app.comparison import CROSS_LIPSCHITZ, LIPSCHITZ
 from leaderboard_app.labels import axis_title, columns_of, distances_of, percent, plain, quantity
@@ -97,7 +98,7 @@ if pairs.empty:
 else:
     margin = frame.number("Margin (points)", "margin", 2.0, 0.1, 50.0, "Differences smaller than this do not matter to you.")
     tests = comparison.equivalence(pairs, margin / 100)
-    st.markdown(f"Two one-sided t-tests over paired seeds, each at {comparison.LEVEL:.0%}: equivalent where the 90 % interval "
+    st.markdown(f"Two one-sided t-tests over paired seeds, each at {LEVEL:.0%}: equivalent where the 90 % interval "
                 f"of the mean difference lies within ±{margin:g} points (distances: % of ‖x‖). "
                 "Nothing is corrected for the number of tests.")
     st.markdown("\n".join(verdicts(track, tests, margin)))
