@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from registry.spec import Card
 
 from . import conformance, patches
-from .conformance import Subject, Unfit, finite_gradient, gradients, parts, plain, require, step_of
+from .conformance import Unfit, finite_gradient, require
 from .finding import Finding
+from .subject import Subject, batch, gradients, parts, plain, step_of, variants
 
 COSTLIEST = 100.0  # × the plain step
 STEPS = 10  # over which the cost is measured, twice
@@ -34,7 +35,7 @@ def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Itera
         except Exception as error:  # a submission's own, whatever it is
             return Finding(check, False, f"{type(error).__name__}: {error}")
 
-    subjects = conformance.variants(card, folder)
+    subjects = variants(card, folder)
     for check, demand in conformance.DEMANDS.items():
         yield found(check, lambda demand=demand: _asked(demand, subjects))
     for check, demand in conformance.DEMANDS_OF_THE_CARD.items():
@@ -53,13 +54,9 @@ def _asked(demand: conformance.Demand, subjects: list[Subject]) -> str:
     return "" if len(subjects) == 1 else f"{len(subjects)} variants"
 
 
-def _images(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return conformance.batch(size, dtype=torch.float32)
-
-
 def _sweep(subject: Subject) -> str:
     """At every λ of the card the objective's gradient, on a net at its start and on one that is far too sure of itself."""
-    x, y = _images(32)
+    x, y = batch(32, dtype=torch.float32)
     for scale in (1.0, 30.0):
         model = plain(subject, dtype=torch.float32)
         with torch.no_grad():
@@ -76,7 +73,7 @@ def _sweep(subject: Subject) -> str:
 
 def _cost(subject: Subject) -> str:
     """The objective's gradient against the plain loss's, on a batch of 64."""
-    x, y = _images(64)
+    x, y = batch(64, dtype=torch.float32)
     activation = nn.SiLU if subject.card.smooth_activation else nn.ReLU
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 300), activation(), nn.Linear(300, 100), activation(), nn.Linear(100, 4))
     regularizer = subject.load()

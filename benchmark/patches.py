@@ -16,7 +16,7 @@ from . import regularizer
 
 # What a regularizer has no use for: the benchmark's own work.
 OURS = ("train", "data", "sources", "models", "evaluation", "trial", "runner", "store", "rank", "outcome", "examination",
-        "conformance", "measures", "honesty", "model_checks")
+        "conformance", "subject", "measures", "honesty", "model_checks")
 
 Functions = dict[tuple[str, str], Any]
 

@@ -5,14 +5,10 @@ networks, WRN-28-10 and WRN-50-2, also see one image at a time of two classes, s
 trained by `adversarial_training` alone.
 """
 import importlib
-from io import BytesIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 
 from benchmark import data, further_measures, model_checks, models
 from benchmark.evaluation import evaluate
@@ -20,6 +16,8 @@ from benchmark.regularizer import load_regularizer
 from benchmark.train import Phase, train
 from registry.load import Registry
 from registry.spec import Part
+
+from .image_files import write_parquet
 
 REGISTRY = Registry()
 GIANT = {"wrn_28_10", "wrn_50_2_bottleneck"}
@@ -34,15 +32,8 @@ def write_noise(dataset, folder):
     channels, height, width = dataset.shape
     labels = [label for label in range(min(len(dataset.classes), 10)) for _ in range(PER_CLASS)]
     for split in ("train", dataset.test_split):
-        encoded = []
-        for _ in labels:
-            pixels = rng.integers(256, size=(height, width, channels), dtype=np.uint8)
-            file = BytesIO()
-            Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(file, "png")
-            encoded.append({"bytes": file.getvalue(), "path": None})
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({dataset.image_column: encoded, dataset.label_column: labels}),
-                       folder / f"{split}-00000-of-00001.parquet")
+        images = rng.integers(256, size=(len(labels), height, width, channels), dtype=np.uint8)
+        write_parquet(folder / f"{split}-00000-of-00001.parquet", dataset, images, labels)
 
 
 @pytest.fixture(scope="module")

@@ -1,65 +1,19 @@
 """Every form in which images may come, and what a user is told where they cannot be used."""
 import gzip
-import hashlib
-import io
-import json
-import os
 import re
 import struct
-import subprocess
-import sys
-import threading
-import tomllib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 
-import registry
 from benchmark.data import load
-from registry.spec import Dataset, InputError
+from registry.spec import InputError
 
-ROOT = Path(registry.__file__).parents[1]
-
-
-def spec(name: str, **changes) -> Dataset:
-    return Dataset(**tomllib.loads((ROOT / "registry" / "datasets" / f"{name}.toml").read_text()) | changes)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """An [H, W, 3] or [H, W] uint8 array as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def made(dataset: Dataset, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """n random images [n, H, W, C] and labels [n] of a dataset's shape."""
-    rng, (channels, height, width) = np.random.default_rng(seed), dataset.shape
-    images = rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8)
-    return images, rng.integers(0, len(dataset.classes), n)
-
-
-def write_parquet(path: Path, dataset: Dataset, images, labels) -> None:
-    """As the hub stores images: a struct of the file's bytes and its path. `images` are arrays or encoded bytes."""
-    rows = [{"bytes": image if isinstance(image, bytes) else png(image.squeeze()), "path": None} for image in images]
-    type_ = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    columns = {dataset.image_column: pa.array(rows, type_), dataset.label_column: pa.array(labels)}
-    if dataset.name == "cifar100":
-        columns["coarse_label"] = pa.array([0] * len(labels))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path, row_group_size=7)
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+from .image_files import made, png, spec, write_idx, write_parquet
 
 
 @pytest.fixture
@@ -277,106 +231,3 @@ def test_a_dataset_without_any_source_says_how_to_supply_it(own, tmp_path):
     message = refusal("digits", tmp_path, packaged=str(tmp_path / "absent"))
     assert f"{own / 'digits'} is no folder; {tmp_path / 'absent'} is not installed" in message
     assert "into a folder digits/ and set REGBENCH_DATA" in message
-
-
-# --- the hub ----------------------------------------------------------------------------------------------------
-
-class Hub(BaseHTTPRequestHandler):
-    """The part of the hub's protocol that its client uses to download one revision of one dataset repository."""
-    files: Path
-    repository: str
-    revision: str
-
-    def reply(self, content: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        headers |= {"X-Repo-Commit": self.revision, "Content-Length": str(len(content))}
-        for header, value in headers.items():
-            self.send_header(header.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        path = unquote(urlparse(self.path).path)
-        api = f"/api/datasets/{self.repository}"
-        tree, resolve = f"{api}/tree/{self.revision}", f"/datasets/{self.repository}/resolve/{self.revision}/"
-        if path == f"{api}/revision/{self.revision}":
-            self.reply(json.dumps({"id": self.repository, "sha": self.revision, "siblings": []}).encode())
-        elif path.startswith(tree) and (self.files / path[len(tree):].strip("/")).is_dir():
-            entries = [{"type": "directory" if entry.is_dir() else "file", "path": str(entry.relative_to(self.files)),
-                        "oid": "0" * 40, "size": 0 if entry.is_dir() else entry.stat().st_size}
-                       for entry in (self.files / path[len(tree):].strip("/")).iterdir()]
-            self.reply(json.dumps(entries).encode())
-        elif path.startswith(resolve) and (self.files / path[len(resolve):]).is_file():
-            content = (self.files / path[len(resolve):]).read_bytes()
-            self.reply(content, ETag=f'"{hashlib.sha1(content).hexdigest()}"')
-        else:
-            known = path.startswith((tree, resolve))
-            self.reply(b"not found", 404, X_Error_Code="EntryNotFound" if known else "RevisionNotFound")
-
-    do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keeps the test's output quiet."""
-
-
-LOAD = """
-import sys, time
-from pathlib import Path
-from benchmark.data import load
-from registry.spec import Dataset, InputError
-for dataset in map(Dataset.model_validate_json, sys.argv[2:]):
-    start = time.monotonic()
-    try:
-        print("loaded", load(dataset, Path(sys.argv[1])).sha256)
-    except InputError as error:
-        print("refused", error)
-    print(time.monotonic() - start)
-"""
-
-
-def load_apart(home: Path, *datasets: Dataset, **environment: str) -> list[str]:
-    """For each dataset what `load` answers and its seconds: in one other process, as the hub's client reads its
-    settings at import."""
-    environment = {key: value for key, value in os.environ.items() if key != "REGBENCH_DATA"} | environment
-    command = [sys.executable, "-W", "error", "-c", LOAD, str(home), *(each.model_dump_json() for each in datasets)]
-    run = subprocess.run(command, cwd=ROOT, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-                         timeout=120)
-    assert run.returncode == 0, run.stderr
-    return run.stdout.splitlines()
-
-
-def test_a_hub_that_does_not_answer_is_given_up_quickly(tmp_path):
-    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
-    answer, seconds = load_apart(tmp_path, spec("mnist"), **nowhere)
-    assert answer.startswith("refused dataset mnist: no source answers (REGBENCH_DATA is not set; no package brings it;"
-                             " hub ylecun/mnist@77f3279092a1c1579b2250db8eafed0ad422088c: ")
-    assert "put train-*.parquet and test-*.parquet" in answer
-    assert float(seconds) < 10  # its client alone would retry for 23 seconds
-
-
-def test_the_hub_gives_the_pinned_revision_and_nothing_else(tmp_path, monkeypatch, own):
-    dataset, files = spec("mnist"), tmp_path / "repository"
-    other = spec("mnist", revision="0" * 40)
-    for split, n in (("train", 30), ("test", 10)):
-        write_parquet(files / "mnist" / f"{split}-00000-of-00001.parquet", dataset, *made(dataset, n, n))
-    (files / "README.md").write_text("---\nconfigs:\n- config_name: mnist\n  data_files:\n  - split: train\n"
-                                     "    path: mnist/train-*\n  - split: test\n    path: mnist/test-*\n---\n")
-    own.mkdir()
-    (own / "mnist").symlink_to(files / "mnist")
-    local = load(dataset, tmp_path / "local").sha256
-
-    handler = type("OneDataset", (Hub,), {"files": files, "repository": dataset.hub, "revision": dataset.revision})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        hub = {"HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
-        first, _, second, _ = load_apart(tmp_path, dataset, other, HF_HUB_OFFLINE="0", **hub)
-        server.shutdown()
-    assert first == f"loaded {local}"
-    assert second.startswith("refused") and f"hub ylecun/mnist@{'0' * 40}: " in second
-
-    monkeypatch.delenv("REGBENCH_DATA")
-    assert load(dataset, tmp_path).sha256 == local  # from our cache: nothing else could answer now
-    first, _, second, _ = load_apart(tmp_path / "new", dataset, other, HF_HUB_OFFLINE="1", **hub)
-    assert first == f"loaded {local}"  # from the client's cache
-    assert second.startswith("refused") and "HF_HUB_OFFLINE is set: not in its cache" in second

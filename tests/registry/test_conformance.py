@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from benchmark import conformance
-from benchmark.conformance import DEMANDS, DEMANDS_OF_THE_CARD, Subject, batch, parts, plain
+from benchmark.conformance import DEMANDS, DEMANDS_OF_THE_CARD
 from benchmark.regularizer import Step
+from benchmark.subject import Subject, batch, parts, plain, variants
 from registry.load import Registry
 
 REGISTRY = Registry()
 METHODS = [REGISTRY.regularizer(name) for name in sorted(REGISTRY.regularizer_folders)]
 CONTROL = "none"
 SUBJECTS = [Subject(method.card, method.folder) for method in METHODS]
-VARIANTS = [subject for method in METHODS for subject in conformance.variants(method.card, method.folder)]
+VARIANTS = [subject for method in METHODS for subject in variants(method.card, method.folder)]
 
 
 def named(subject):
