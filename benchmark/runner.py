@@ -53,32 +53,33 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     """
     merged: dict[str, Trial] = {}
     references: dict[Any, Trial] = {}
-    for trial in trials:
-        other = merged.setdefault(trial.key, trial)
+    fine_tuned: dict[str, Any] = {}  # trial's key → which reference
+    for trial in trials:  # maybe 100,000: what takes microseconds is asked once of each
+        key = trial.key
+        other = merged.setdefault(key, trial)
         if other is not trial:
-            merged[trial.key] = other.also(trial.evaluation)
-        name = trial.reference_id
-        if name is not None and name not in references:
-            references[name] = cast("Trial", trial.reference)
+            merged[key] = other.also(trial.evaluation)
+        elif (which := trial.reference_id) is not None:
+            fine_tuned[key] = which
+            if which not in references:
+                references[which] = cast("Trial", trial.reference)
     first = {reference.key: reference for reference in references.values()}
     for key in merged.keys() & first.keys():
         first[key] = first[key].also(merged.pop(key).evaluation)
-    everything = [*first.values(), *merged.values()]
-    shared = {id(trial.evaluation): trial.evaluation for trial in everything}  # few objects; hashing each is slow
+    everything = first | merged
+    shared = {id(trial.evaluation): trial.evaluation for trial in everything.values()}  # few objects; hashing each is slow
     alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
     lists = {number: alike[evaluation] for number, evaluation in shared.items()}
-    for trial in everything:
-        lists[id(trial.evaluation)].append(trial.key)
+    for key, trial in everything.items():
+        lists[id(trial.evaluation)].append(key)
     done = {key for evaluation, keys in alike.items() for key in store.done(keys, [part.id for part in evaluation])}
     # Registered rows bring no weights: a reference that is known but not here runs where a fine-tune starts from it.
     home = store.path.parent
-    folders = set(os.listdir(home)) if home.is_dir() else set()  # asked once: a selection may have 100,000 trials
+    folders = set(os.listdir(home)) if home.is_dir() else set()
     trained = {key for key in folders if (home / key / WEIGHTS).exists()}
-    absent = {name: reference.key for name, reference in references.items() if reference.key not in trained}
-    if absent:
-        done -= {absent[trial.reference_id] for trial in everything if trial.reference_id in absent
-                 and trial.key not in done and trial.key not in trained}
-    return Plan(everything, [trial for trial in everything if trial.key not in done])
+    absent = {which: reference.key for which, reference in references.items() if reference.key not in trained}
+    done -= {absent[which] for key, which in fine_tuned.items() if which in absent and key not in done and key not in trained}
+    return Plan(list(everything.values()), [trial for key, trial in everything.items() if key not in done])
 
 
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:

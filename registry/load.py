@@ -187,10 +187,11 @@ class Registry:
             if method.card.smooth_activation and net.activation == "relu":
                 raise InputError(f"regularizer {regularizer!r} needs a smooth activation: its penalty is "
                                  f"degenerate on relu; use '{net.name}:activation=swish'")
+            like = Entry(dataset=track.dataset, architecture=architecture, regularizer=regularizer, strength=0.0)
             for strength in line.strengths or method.card.grid:
                 if method.card.grid == (0.0,) and strength > 0:
                     raise InputError(f"lambda: {regularizer!r} is a control and takes 0 only, not {strength}")
-                yield Entry(dataset=track.dataset, architecture=architecture, regularizer=regularizer, strength=strength)
+                yield like.model_copy(update={"strength": strength})  # validated with the line: there may be 100,000
 
     @cached_property
     def submitted_names(self) -> list[str]:

@@ -26,7 +26,7 @@ class Entry(Spec):
     regularizer: str
     strength: NonNegative = named_lambda()
 
-    @property
+    @cached_property
     def id(self) -> str:
         return f"{self.dataset}/{self.architecture}/{self.regularizer}/{self.strength:.12g}"
 
@@ -48,12 +48,13 @@ class Trial(Spec):
     @cached_property
     def spec(self) -> str:
         """All that decides the trained weights, as canonical JSON. Code, versions and device are provenance instead."""
-        method = None
+        # Put together, as `canonical` would, from parts that many trials share: a selection may have 100,000.
+        method = "null"
         if self.regularizer is not None:
-            method = {"sha256": self.regularizer_sha256, "params": self.params, "lambda": self.entry.strength}
-        # Put together from parts that many trials share: a selection may have 100,000.
+            params = canonical(self.params) if self.params else "{}"
+            method = f'{{"lambda":{self.entry.strength!r},"params":{params},"sha256":"{self.regularizer_sha256}"}}'
         return (f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
-                f'"regularizer":{canonical(method)},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}')
+                f'"regularizer":{method},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}')
 
     @cached_property
     def key(self) -> str:

@@ -1,10 +1,12 @@
 """A key changes if and only if what is trained changes."""
+import json
 import random
 
 import pytest
 
 from registry.load import Registry
-from registry.spec import Recipe, Trial
+from registry.spec import Entry, Recipe, Trial
+from registry.spec.base import canonical
 
 # Raise TRAINER_VERSION on purpose, never these by accident: results under the old keys would be lost.
 GOLDEN = ("21eeaac7bd501c19", "fdcb97a94f743e69", "1bc949a501d0b69b")
@@ -31,6 +33,15 @@ def test_keys_are_the_golden_ones():
     fixed = trials["digits/lenet_300_100/jacobian/0.1"].model_copy(update={"regularizer_sha256": "0" * 64})
     control = trials["digits/lenet_300_100/none/0"]
     assert (fixed.key, control.key, control.reference.key) == GOLDEN
+
+
+@pytest.mark.parametrize("entry", ["none/0", "jacobian/0.1", "jacobian:projections=3/1e-05"])
+def test_a_spec_is_canonical_json_although_it_is_put_together(entry):
+    name, strength = entry.split("/")
+    registry = Registry()
+    trial = registry.trial(Entry(dataset="digits", architecture="lenet_300_100", regularizer=name, strength=float(strength)),
+                           registry.track("quickstart"), 0)
+    assert canonical(json.loads(trial.spec)) == trial.spec
 
 
 def test_the_defaults_that_keys_leave_out_are_unchanged():
