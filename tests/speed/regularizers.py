@@ -1,11 +1,12 @@
 """Cost of each regularizer as a multiple of the plain training step: `python tests/speed/regularizers.py`.
 
-All methods take turns within one run, so that whatever else the machine does falls on all of them; medians of the
-rounds. Beside the registered methods stand the implementations that they replace.
+All methods take turns within one run, in an order of chance, so that whatever else the machine does falls on all of them;
+medians of the rounds. Beside the registered methods stand the implementations that they replace.
 """
 from __future__ import annotations
 
 import argparse
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,8 +114,10 @@ def measure(network: str, dataset: str, rounds: int, batch_size: int, with_pairs
                                  regularizer)
              for name, regularizer in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
+    turns, chance = list(steps.items()), random.Random(0)
     for number in range(rounds + 2):
-        for name, step in steps.items():
+        chance.shuffle(turns)  # what ran before leaves the caches warm or cold
+        for name, step in turns:
             start = time.perf_counter()
             step()
             if number >= 2:  # the first two warm up
