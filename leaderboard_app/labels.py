@@ -4,20 +4,30 @@ from __future__ import annotations
 import html
 import math
 import re
+import textwrap
 
 from registry.spec import Threat, Track
 
 ATTACK_NAMES = {"fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "carlini_wagner": "C&W", "apgd": "APGD",
                 "autoattack": "AutoAttack"}
+AXIS_LINE = 44  # characters
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
 
 
+def radius(value: float) -> str:
+    """A distance in units of [0, 1] pixels: `8/255` for the rounded 0.0313725, else `0.1`."""
+    levels = round(255 * value)
+    is_levels = len(f"{value:g}") > 5 and math.isclose(255 * value, levels, rel_tol=1e-4)
+    return f"{levels}/255" if is_levels else f"{value:g}"
+
+
 def threat_label(threat: Threat) -> str:
-    """`PGD ℓ∞ ε=0.1`; settings that are not the customary ones follow, as in the threat's id."""
+    """`PGD ℓ∞ ε=0.1`; settings that are not the customary ones follow."""
     parts = [ATTACK_NAMES[threat.attack], NORM_SIGNS[threat.norm]]
     if threat.epsilon is not None:
-        parts.append(f"ε={threat.epsilon:g}")
-    return " ".join(parts + [part for part in threat.id.split("-") if "=" in part])
+        parts.append(f"ε={radius(threat.epsilon)}")
+    parts += [f"{field}={radius(value) if isinstance(value, float) else value}" for field, value in threat.unusual.items()]
+    return " ".join(parts)
 
 
 def columns_of(track: Track) -> dict[str, str]:
@@ -38,9 +48,9 @@ def quantity(track: Track, column: str) -> str:
 
 
 def axis_title(track: Track, column: str) -> str:
-    """The same with its unit, on an axis."""
+    """The same with its unit, on an axis, in lines that a small chart has room for."""
     words = quantity(track, column)
-    return f"{words[0].upper()}{words[1:]} (%)"
+    return "<br>".join(textwrap.wrap(f"{words[0].upper()}{words[1:]} (%)", AXIS_LINE))
 
 
 def place(first: int | None, last: int | None) -> str:

@@ -64,13 +64,17 @@ class Threat(Settings):
         return self
 
     @property
+    def unusual(self) -> dict[str, int | float | str]:
+        """The settings, radius and norm aside, that are not the customary ones."""
+        given = {field: getattr(self, field) for field in ("steps", "step_size", "restarts", "loss")}
+        return {field: value for field, value in given.items() if value != ATTACKS[self.attack].get(field)}
+
+    @property
     def id(self) -> str:
         """Names the threat in rows and plots: two different threats never share one."""
         parts = [self.attack, self.norm] + ([] if self.epsilon is None else [f"{self.epsilon:.12g}"])
-        for field in ("steps", "step_size", "restarts", "loss"):
-            value = getattr(self, field)
-            if value != ATTACKS[self.attack].get(field):
-                parts.append(f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}")
+        parts += [f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}"
+                  for field, value in self.unusual.items()]
         return "-".join(parts)
 
 
