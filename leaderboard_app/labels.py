@@ -48,9 +48,9 @@ def quantity(track: Track, column: str) -> str:
 
 
 def axis_title(track: Track, column: str) -> str:
-    """The same with its unit, on an axis, in lines that a small chart has room for."""
+    """The same with its unit, on an axis."""
     words = quantity(track, column)
-    return "<br>".join(textwrap.wrap(f"{words[0].upper()}{words[1:]} (%)", AXIS_LINE))
+    return f"{words[0].upper()}{words[1:]} (%)"
 
 
 def place(first: int | None, last: int | None) -> str:
@@ -84,3 +84,8 @@ def _escaped(text: str) -> str:
 def hover(text: str) -> str:
     """Foreign text for a Plotly label, which understands a little HTML."""
     return html.escape(text, quote=False)
+
+
+def lines(text: str) -> str:
+    """The same, in lines that an axis of a small chart has room for."""
+    return "<br>".join(map(hover, textwrap.wrap(text, AXIS_LINE)))

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from benchmark.rank import half_width
 
-from .labels import hover
+from .labels import hover, lines
 from .palette import CONTROL, Style, ordered
 
 MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
@@ -25,8 +25,8 @@ def figure(title: str, x: str, y: str, height: int = 380) -> go.Figure:
         title={"text": hover(title), "x": 0, "font": {"size": 15}}, height=height, margin=MARGIN, hovermode="closest",
         showlegend=True,  # also of one method
         legend={"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0, "title": None})
-    found.update_xaxes(title={"text": hover(x)}, automargin=True, gridcolor=GRID, zeroline=False)
-    found.update_yaxes(title={"text": hover(y)}, automargin=True, gridcolor=GRID, zeroline=False)
+    found.update_xaxes(title={"text": lines(x)}, automargin=True, gridcolor=GRID, zeroline=False)
+    found.update_yaxes(title={"text": lines(y)}, automargin=True, gridcolor=GRID, zeroline=False)
     return found
 
 

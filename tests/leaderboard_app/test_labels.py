@@ -1,6 +1,8 @@
+import html
+
 import pytest
 
-from leaderboard_app.labels import axis_title, columns_of, radius, threat_label
+from leaderboard_app.labels import columns_of, lines, radius, threat_label
 from registry.load import Registry
 from registry.spec import Threat
 
@@ -25,8 +27,8 @@ def test_two_columns_of_a_track_are_never_headed_alike():
         assert len(set(columns.values())) == len(columns)
 
 
-def test_an_axis_is_titled_in_short_lines():
-    track = Registry().track("wen-fashion")
-    lines = axis_title(track, track.headline).split("<br>")
-    assert len(lines) > 1 and max(map(len, lines)) <= 44
-    assert " ".join(lines) == f"Accuracy under {columns_of(track)[track.headline]} (%)"
+def test_a_long_text_on_an_axis_is_cut_into_lines_and_read_as_no_html():
+    text = "Accuracy under PGD ℓ∞ ε=8/255 <b>steps=10 step_size=2/255</b> (%)"
+    found = lines(text).split("<br>")
+    assert len(found) > 1 and all(len(html.unescape(line)) <= 44 for line in found)
+    assert html.unescape(" ".join(found)) == text and "<" not in "".join(found)
