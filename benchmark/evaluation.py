@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from registry.spec import Part, Threat
 
 from .attacks import Attacked, attack, attack_curve, without_epsilon
 from .data import Data, Split
+from .engines.stacked_attacks import attack_stacked, fusable
 from .further_measures import MEASURES, further_measures
 from .honesty import CHECKS, check_warnings, flags_of
 from .measures import example_measures, layer_measures
@@ -40,16 +41,9 @@ def evaluate(model: nn.Module, data: Data, parts: Iterable[Part], *, seed: int, 
         model: in evaluation mode, on the data's device.
         checkpoints: a folder in which a long attack keeps what it has done so far.
     """
-    passes: dict[object, list[Part]] = {}
-    for part in parts:
-        curve = part.threat is not None and part.threat.attack in ("fgsm", "pgd")
-        like = without_epsilon(part.threat) if curve and part.threat else part.name
-        passes.setdefault((like, part.split, part.examples), []).append(part)
-    for group in passes.values():
+    for group in _passes(parts):
         start, part = time.perf_counter(), group[0]
-        split: Split = getattr(data, part.split)
-        x = split.pixels(torch.arange(min(part.examples, len(split.labels))))
-        y = split.labels[: len(x)]
+        x, y = _images(data, part)
         if part.threat is not None:
             checkpoint = None if checkpoints is None else checkpoints / f"{file_name(part)}.safetensors"
             found = _threats([p.threat for p in group if p.threat], model, x, y, seed, checkpoint)
@@ -68,6 +62,44 @@ def evaluate(model: nn.Module, data: Data, parts: Iterable[Part], *, seed: int, 
         seconds = (time.perf_counter() - start) / len(group)
         for part, (columns, metrics) in zip(group, found, strict=True):
             yield part, _rows(part, len(x), columns, metrics, seconds)
+
+
+def evaluate_together(models: Sequence[nn.Module], data: Data, parts: Iterable[Part], *, seeds: Sequence[int]
+                      ) -> Iterator[tuple[Part, list[Evaluated]]]:
+    """Yields, of those of `parts` that can be found for all models in one pass, the rows of each model.
+
+    Args:
+        models: M of one architecture, in evaluation mode, on the data's device.
+        seeds: [M], of their trials.
+    """
+    for group in _passes(parts):
+        threats = [part.threat for part in group if part.threat is not None]
+        if not threats or not fusable(threats[0]):
+            continue
+        start, (x, y) = time.perf_counter(), _images(data, group[0])
+        found = attack_stacked(threats, models, x, y, seeds=[_purpose(threats[0], seed) for seed in seeds], batch_size=BATCH)
+        stood = [~fallen for fallen in found]
+        rates = [correct.double().mean(1).tolist() for correct in stood]  # waits for the device, so that the time is its own
+        seconds = (time.perf_counter() - start) / (len(group) * len(models))
+        for part, correct, rate in zip(group, stood, rates, strict=True):
+            yield part, [_rows(part, len(x), {"correct": mine}, {"robust_accuracy": share}, seconds)
+                         for mine, share in zip(correct, rate, strict=True)]
+
+
+def _passes(parts: Iterable[Part]) -> list[list[Part]]:
+    """Points of one curve of accuracy against ε together, every other part by itself."""
+    passes: dict[object, list[Part]] = {}
+    for part in parts:
+        curve = part.threat is not None and part.threat.attack in ("fgsm", "pgd")
+        like = without_epsilon(part.threat) if curve and part.threat else part.name
+        passes.setdefault((like, part.split, part.examples), []).append(part)
+    return list(passes.values())
+
+
+def _images(data: Data, part: Part) -> tuple[Tensor, Tensor]:
+    split: Split = getattr(data, part.split)
+    x = split.pixels(torch.arange(min(part.examples, len(split.labels))))
+    return x, split.labels[: len(x)]
 
 
 def file_name(part: Part) -> str:
@@ -98,10 +130,7 @@ def _clean(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Columns, Metrics]:
 
 def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed: int, checkpoint: Path | None
              ) -> list[tuple[Columns, Metrics]]:
-    # Without ε: a point of a curve has the same random starts alone and beside others.
-    name = without_epsilon(threats[0]).id
-    purpose = int(hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()[:7], 16)
-    common = {"seed": purpose, "batch_size": BATCH}
+    common = {"seed": _purpose(threats[0], seed), "batch_size": BATCH}
     if len(threats) > 1:
         return [_robustness(threat, found) for threat, found
                 in zip(threats, attack_curve(threats, model, x, y, **common), strict=True)]
@@ -113,6 +142,11 @@ def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed
     columns = {"distance": found.distance, "relative_distance": relative}
     return [(columns, metrics | {name: value for column, values in columns.items() for name, value
                                  in _summary(column, values)})]
+
+
+def _purpose(threat: Threat, seed: int) -> int:
+    """The seed of the attack's own chance. Without ε: a point of a curve has the same random starts alone and beside others."""
+    return int(hashlib.sha256(f"{seed}/{without_epsilon(threat).id}".encode()).hexdigest()[:7], 16)
 
 
 def _robustness(threat: Threat, found: Attacked) -> tuple[Columns, Metrics]:

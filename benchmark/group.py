@@ -1,10 +1,10 @@
-"""run_group: trials that differ in λ and seed only, trained as one model where that pays, then each evaluated."""
+"""run_group: trials that differ in λ and seed only, trained and attacked as one model where that pays, then each evaluated."""
 from __future__ import annotations
 
 import copy
 import dataclasses
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +31,30 @@ def configure() -> None:
 def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome]:
     """Runs trials of one kind (see `executors.schedule.kind`); yields each outcome as soon as it is on disk.
 
-    Those that are not trained yet train together, as many at once as the memory holds. When it runs out the stack is
-    halved, down to single models, whose failure is then their own.
+    Those that are not trained yet train together, as many at once as the memory holds, and are attacked together. When it
+    runs out the stack is halved, down to single models, whose failure is then their own.
     """
-    untrained = [trial for trial in trials if not single.is_trained(trial, home)]
-    size = len(untrained)
     try:
-        while len(untrained) > 1 and size > 1:
-            try:
-                size = _train_together(untrained[:size], home, device)
-                untrained = untrained[size:]
-            except torch.OutOfMemoryError:
-                torch.cuda.empty_cache()
-                size //= 2
+        _in_stacks(_train_together, [trial for trial in trials if not single.is_trained(trial, home)], home, device)
+        _in_stacks(single.attack_together, trials, home, device)
     except Exception as error:
         # The sequential engine is the reference: what the stacked one cannot do, that one does, or says why not.
-        warnings.warn(f"{trials[0].entry.id} and {len(trials) - 1} more train one by one, as stacking them failed: "
+        warnings.warn(f"{trials[0].entry.id} and {len(trials) - 1} more go on one by one, as stacking them failed: "
                       f"{type(error).__name__}: {error}", RuntimeWarning, stacklevel=1)
     for trial in trials:
         yield single.run_trial(trial, home, device)
+
+
+def _in_stacks(do: Callable[[Sequence[Trial], Path, str], int], trials: Sequence[Trial], home: Path, device: str) -> None:
+    """As many at once as `do` says that it did; half as many, down to two, where the memory runs out."""
+    size = len(trials)
+    while len(trials) > 1 and size > 1:
+        try:
+            size = do(trials[:size], home, device)
+            trials = trials[size:]
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            size //= 2
 
 
 def _train_together(trials: Sequence[Trial], home: Path, device: str) -> int:

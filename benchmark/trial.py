@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import shutil
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from registry.spec import InputError, Part, Trial
 
 from . import data, models, untrusted
-from .evaluation import Evaluated, evaluate, file_name, layers
+from .evaluation import Evaluated, evaluate, evaluate_together, file_name, layers
 from .outcome import Epoch, Outcome, write_whole
 from .provenance import provenance
 from .regularizer import Regularizer, load_regularizer
@@ -80,9 +81,31 @@ def _evaluated(trial: Trial, parts: list[Part], model: torch.nn.Module, images: 
         except (FileNotFoundError, ValidationError):  # not done, or cut short by a full disk
             missing.append(part)
     for part, rows in evaluate(model, images, missing, seed=trial.seed, checkpoints=folder):
-        write_whole(folder / f"{file_name(part)}.json", rows.model_dump_json())
+        _keep_part(folder, part, rows)
         found.append(rows)
     return found
+
+
+def _keep_part(folder: Path, part: Part, rows: Evaluated) -> None:
+    write_whole(folder / f"{file_name(part)}.json", rows.model_dump_json())
+
+
+def attack_together(trials: Sequence[Trial], home: Path, device: str) -> int:
+    """Finds and keeps, for trials that differ in λ and seed only, the parts of their evaluation that go in one pass for all.
+
+    Of trials that have trained and of whose evaluation nothing is known yet; `run_trial` does the rest. Returns how many
+    trials it was given.
+    """
+    fresh = [trial for trial in trials if is_trained(trial, home) and trial.evaluation == trials[0].evaluation
+             and not any((home / trial.key / name).exists() for name in (PARTS, "outcome.json"))]
+    loaded = [(trial, *_trained(trial, home, device)) for trial in fresh]
+    finished = [(trial, images, model) for trial, images, training, model in loaded if training.status == "finished"]
+    if len(finished) > 1:
+        alike, (images, *_), nets = zip(*finished)
+        for part, rows in evaluate_together(nets, images, alike[0].evaluation, seeds=[trial.seed for trial in alike]):
+            for trial, mine in zip(alike, rows, strict=True):
+                _keep_part(home / trial.key / PARTS, part, mine)
+    return len(trials)
 
 
 def _before(folder: Path) -> Outcome | None:

@@ -34,7 +34,7 @@ def fgsm(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm
 
 def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm = "inf", *, steps: int,
         step_size: float | Tensor | None = None, start: Tensor | None = None, loss: Loss = "ce",
-        bounds: Bounds = (0.0, 1.0), keep: Literal["worst", "last"] = "worst") -> Tensor:
+        bounds: Bounds = (0.0, 1.0), keep: Literal["worst", "last"] = "worst", mapped: bool = False) -> Tensor:
     """Steps up the loss, each projected back into the ball and the box (Madry et al. 2018, section 2.1).
 
     Args:
@@ -48,6 +48,7 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
         loss: "ce", or "margin" for max_{j≠y} z_j − z_y.
         keep: "worst", to evaluate: the first iterate that is misclassified, else the one of highest loss.
             "last", to train on: the last iterate; no step then depends on data, so that it can be mapped over models.
+        mapped: carry examples that have fallen along to the end, so that "worst" can be mapped over models too.
     Returns:
         [N,C,H,W], without gradient.
     """
@@ -61,7 +62,7 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
                 current = project(current + stride * steepest(gradient, norm), x, radius, norm, bounds)
             return current
 
-        worst = current.clone()
+        worst, fallen = current.clone(), torch.zeros_like(y, dtype=torch.bool)
         rows = torch.arange(len(x), device=x.device)  # the examples still classified correctly: the others are done
         highest = x.new_full((len(x),), -torch.inf)
         for step in range(steps + 1):
@@ -75,9 +76,13 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
                 losses = LOSSES[loss](logits, y)
             wrong = misclassified(logits, y)
             better = wrong | (losses > highest)
-            worst[rows[better]] = current[better]
+            if mapped:
+                worst = worst.where((fallen | ~better).view_as(radius), current)
+                fallen = fallen | wrong
+            else:
+                worst[rows[better]] = current[better]
             current, highest = after, torch.maximum(highest, losses)
-            if wrong.any():
+            if not mapped and wrong.any():
                 going = ~wrong
                 rows, x, y, radius, stride = rows[going], x[going], y[going], radius[going], stride[going]
                 current, highest = current[going], highest[going]

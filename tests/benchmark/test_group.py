@@ -3,11 +3,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark import group, trial
+from benchmark import evaluation, group, trial
 from benchmark.executors.schedule import Schedule
 from benchmark.outcome import Outcome
 from registry.load import Registry
-from registry.spec import Part
+from registry.spec import Part, Threat
 
 REGISTRY = Registry()
 
@@ -117,6 +117,27 @@ def test_what_the_stacked_engine_cannot_do_runs_one_by_one_with_a_warning(tmp_pa
     monkeypatch.setattr(group, "train_stacked", broken)
     trials = list(short(["digits/lenet_300_100/none/0"]))
     references = [each.reference for each in trials]
-    with pytest.warns(RuntimeWarning, match="1 more train one by one, as stacking them failed: RuntimeError: no rule"):
+    with pytest.warns(RuntimeWarning, match="1 more go on one by one, as stacking them failed: RuntimeError: no rule"):
         outcomes = list(group.run_group(references, tmp_path, "cpu"))
     assert [outcome.provenance["engine"] for outcome in outcomes] == ["sequential"] * 2
+
+
+def test_a_group_is_attacked_together_and_scores_as_its_trials_do_alone(tmp_path, monkeypatch):
+    threats = [Threat(attack="pgd", norm="inf", epsilon=epsilon, steps=5) for epsilon in (0.05, 0.1)]
+    parts = (Part(name="clean", split="test", examples=50),
+             *(Part(name=threat.id, split="test", examples=50, threat=threat) for threat in threats))
+    trials = [each.model_copy(update={"evaluation": parts}) for each in short(["digits/lenet_300_100/jacobian/*"], 1)]
+    reference = trials[0].reference
+    list(group.run_group([reference], tmp_path, "cpu"))
+    together = list(group.run_group(trials, tmp_path, "cpu"))
+    monkeypatch.setattr(evaluation, "attack_curve", None)  # a single model's attack: not called for a group
+    for each in trials:
+        (tmp_path / each.key / "outcome.json").unlink()
+    assert [o.status for o in group.run_group(trials, tmp_path, "cpu")] == ["finished"] * len(trials)
+    monkeypatch.undo()
+    for each, outcome in zip(trials, together):
+        (tmp_path / each.key / "outcome.json").unlink()
+        alone = trial.run_trial(each, tmp_path)
+        found, expected = ({(s.threat, s.metric): s.value for s in o.scores} for o in (outcome, alone))
+        assert found.keys() == expected.keys()
+        assert all(abs(found[which] - expected[which]) <= 0.02 for which in found)  # one image of 50, in float32
