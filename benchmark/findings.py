@@ -93,10 +93,17 @@ class Rows:
     def strengths(self, regularizer: str) -> list[float]:
         return sorted({trial.entry.strength for trial in self.trials if trial.entry.regularizer == regularizer})
 
-    def learnt(self, regularizer: str) -> list[float]:
+    def learnt(self, regularizer: str, architecture: str | None = None) -> list[float]:
         """The strengths whose models reach the track's clean floor: a constant model has small margins for no merit."""
         return [strength for strength in self.strengths(regularizer)
-                if self.seeds(regularizer, strength, "clean", "accuracy", "validation").mean() >= self.track.clean_floor]
+                if self.seeds(regularizer, strength, "clean", "accuracy", "validation", architecture).mean()
+                >= self.track.clean_floor]
+
+    def left_out(self, regularizer: str, architecture: str | None = None, sign: str = "λ") -> str:
+        """What to say of the strengths that are not learnt: in brackets, nothing where there are none."""
+        learnt = self.learnt(regularizer, architecture)
+        others = ", ".join(f"{strength:.3g}" for strength in self.strengths(regularizer) if strength not in learnt)
+        return f" ({sign} = {others} diverges or ends below the clean floor and is left out)" if others else ""
 
 
 def equivalence(rows: Rows, architecture: str, of_jacobian: float) -> tuple[bool, str]:
@@ -130,13 +137,17 @@ def _over_architectures(rows: Rows, of_jacobian: float) -> tuple[bool, str]:
 def curvature_at_large_lambda(rows: Rows) -> tuple[bool, str]:
     held, texts = True, []
     for architecture in rows.track.architectures:
-        largest = rows.strengths("curvature")[-1]
-        others = {name: rows.robust(name, largest, architecture) for name in ("input_gradient", "jacobian", "cross_lipschitz")}
-        finished = {name: values for name, values in others.items() if len(values)}
-        best = max(finished, key=lambda name: finished[name].mean())
-        difference = Interval.of(100 * (rows.robust("curvature", largest, architecture) - finished[best]))
+        learnt, left_out = rows.learnt("curvature", architecture), rows.left_out("curvature", architecture)
+        if not learnt:
+            held = False
+            texts.append(f"{architecture}: no λ of curvature reaches the clean floor")
+            continue
+        others = {name: rows.robust(name, learnt[-1], architecture)
+                  for name in ("input_gradient", "jacobian", "cross_lipschitz")}
+        best = max((name for name, values in others.items() if len(values)), key=lambda name: others[name].mean())
+        difference = Interval.of(100 * (rows.robust("curvature", learnt[-1], architecture) - others[best]))
         held &= difference.low > 0
-        texts.append(f"{architecture}: at λ = {largest:g} curvature leads {best} by {difference:.1f} points")
+        texts.append(f"{architecture}: at λ = {learnt[-1]:g}{left_out} curvature leads {best} by {difference:.1f} points")
     return held, "; ".join(texts)
 
 
@@ -151,9 +162,7 @@ def _ends(rows: Rows, threat: str, metric: str, split: str = "test") -> tuple[pd
 
 def _trend(rows: Rows, value: Callable[[str, float], pd.Series]) -> str:
     strengths = [("none", 0.0), *((AT, strength) for strength in rows.learnt(AT))]
-    left_out = [f"{strength:.3g}" for strength in rows.strengths(AT) if strength not in rows.learnt(AT)]
-    told = f" (ε = {', '.join(left_out)} ends below the clean floor and is left out)" if left_out else ""
-    return " → ".join(f"{value(*entry).mean():.3g}" for entry in strengths) + told
+    return " → ".join(f"{value(*entry).mean():.3g}" for entry in strengths) + rows.left_out(AT, sign="ε")
 
 
 def margins_concentrate(rows: Rows) -> tuple[bool, str]:

@@ -77,7 +77,7 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
 
     def value(trial, part, metric):
         if part.name == "clean":
-            return 0.95
+            return 0.97
         if metric == "along_share":
             return 0.4 if true else 1.0
         return 0.5 + (ahead if true else behind).get(trial.entry.regularizer.split(":")[0], 0.0)
@@ -89,6 +89,20 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
     for judge in ("curvature_at_large_lambda", "hoelder_over_lipschitz", "gradient_underestimates",
                   "operator_norm_like_adversarial_training", "multiclass_equivalence"):
         assert found[CLAIM[judge]].held is true, found[CLAIM[judge]]
+
+
+def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
+    def value(trial, part, metric):
+        curvature, strength = trial.entry.regularizer == "curvature", trial.entry.strength
+        if part.name == "clean":
+            return 0.5 if curvature and strength > 1 else 0.97
+        return 0.9 if curvature and strength < 1 else 0.6
+
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("guo-fashion-binary", value))
+    found = judged(store)[CLAIM["curvature_at_large_lambda"]]
+    assert found.held is True
+    assert "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) curvature leads" in found.numbers
 
 
 def test_no_rows_are_no_verdict(tmp_path):
