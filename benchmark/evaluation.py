@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from registry.spec import Part, Threat
 
-from .attacks import Attacked, attack, attack_curve, without_epsilon
+from .attacks import attack, attack_curve, without_epsilon
 from .data import Data, Split
 from .engines.stacked_attacks import attack_stacked, fusable
 from .further_measures import MEASURES, further_measures
@@ -78,12 +79,10 @@ def evaluate_together(models: Sequence[nn.Module], data: Data, parts: Iterable[P
             continue
         start, (x, y) = time.perf_counter(), _images(data, group[0])
         found = attack_stacked(threats, models, x, y, seeds=[_purpose(threats[0], seed) for seed in seeds], batch_size=BATCH)
-        stood = [~fallen for fallen in found]
-        rates = [correct.double().mean(1).tolist() for correct in stood]  # waits for the device, so that the time is its own
+        found = [fallen.cpu() for fallen in found]  # waits for the device, so that the time is its own
         seconds = (time.perf_counter() - start) / (len(group) * len(models))
-        for part, correct, rate in zip(group, stood, rates, strict=True):
-            yield part, [_rows(part, len(x), {"correct": mine}, {"robust_accuracy": share}, seconds)
-                         for mine, share in zip(correct, rate, strict=True)]
+        for part, fallen in zip(group, found, strict=True):
+            yield part, [_rows(part, len(x), *_robustness(success), seconds) for success in fallen]
 
 
 def _passes(parts: Iterable[Part]) -> list[list[Part]]:
@@ -132,11 +131,10 @@ def _threats(threats: list[Threat], model: nn.Module, x: Tensor, y: Tensor, seed
              ) -> list[tuple[Columns, Metrics]]:
     common = {"seed": _purpose(threats[0], seed), "batch_size": BATCH}
     if len(threats) > 1:
-        return [_robustness(threat, found) for threat, found
-                in zip(threats, attack_curve(threats, model, x, y, **common), strict=True)]
+        return [_robustness(found.success) for found in attack_curve(threats, model, x, y, **common)]
     threat, found = threats[0], attack(threats[0], model, x, y, checkpoint=checkpoint, **common)
     if threat.epsilon is not None:
-        return [_robustness(threat, found)]
+        return [_robustness(found.success, found.info)]
     relative = found.distance / x.flatten(1).norm(dim=1)
     metrics: dict[str, Tensor | float] = {"success": found.success.double().mean()}
     columns = {"distance": found.distance, "relative_distance": relative}
@@ -149,12 +147,12 @@ def _purpose(threat: Threat, seed: int) -> int:
     return int(hashlib.sha256(f"{seed}/{without_epsilon(threat).id}".encode()).hexdigest()[:7], 16)
 
 
-def _robustness(threat: Threat, found: Attacked) -> tuple[Columns, Metrics]:
-    """Accuracy under a threat with ε; for AutoAttack also what stood after each member, and its warnings."""
-    metrics: dict[str, Tensor | float] = {"robust_accuracy": (~found.success).double().mean()}
-    metrics |= {f"robust_accuracy:{member}": share for member, share in found.info.get("robust", {}).items()}
-    batch = min(BATCH, len(found.success))
-    return {"correct": ~found.success}, metrics | check_warnings(found.info.get("warnings", {}), batch)
+def _robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> tuple[Columns, Metrics]:
+    """Accuracy under a threat with ε; for AutoAttack, which says more, also what stood after each member, and its warnings."""
+    info = info or {}
+    metrics: dict[str, Tensor | float] = {"robust_accuracy": (~success).double().mean()}
+    metrics |= {f"robust_accuracy:{member}": share for member, share in info.get("robust", {}).items()}
+    return {"correct": ~success}, metrics | check_warnings(info.get("warnings", {}), min(BATCH, len(success)))
 
 
 def _summary(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from .attacks import pgd, unit_ball
+from .attacks import pgd
+from .attacks.perturbation import drawn_unit_ball
 from .measures import margins
 from .measures.alignment import alignment, random_of_same_norm
 from .measures.curvature import margin_curvature
@@ -52,14 +52,12 @@ def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generato
     logits and `relative_deviation`, as a share of ‖φ(x+z) − φ(x)‖₂; `stretch` σ₁(x+z)/σ₁(x); `shared` activations, where
     the network has ReLUs. Those of random perturbations begin with `random_`. PGD stays within [0, 1] images.
     """
-    draw = {"generator": generator, "dtype": x.dtype}
-    rand, randn = (partial(of, **draw) for of in (torch.rand, torch.randn))
     J, features = linearise(model, x)[1], penultimate(model)
     here, length = features(x).flatten(1), spectral_norm(gram(J))
     has_relus = any(isinstance(module, nn.ReLU) for module in model.modules())
     columns: Columns = {}
     for radius in RADII:
-        start = unit_ball(tuple(x.shape), "2", rand=rand, randn=randn).to(x)
+        start = drawn_unit_ball(x.shape, "2", generator, x.dtype).to(x)
         adversarial = pgd(model, x, y, radius, "2", steps=STEPS, start=start, keep="last") - x
         for prefix, z in (("", adversarial), ("random_", random_of_same_norm(adversarial.cpu(), generator).to(x))):
             deviation = deviation_from_linearity(features, x, z)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from .carlini_wagner import carlini_wagner
 from .deepfool import deepfool
 from .frozen import Model, frozen, in_blocks
 from .objective import LOSSES, margin, misclassified
-from .perturbation import size, unit_ball
+from .perturbation import drawn_unit_ball, size, unit_ball
 from .pgd import fgsm, pgd
 
 __all__ = ["Attacked", "attack", "attack_curve", "autoattack", "carlini_wagner", "deepfool", "fgsm", "margin",
@@ -136,11 +135,9 @@ def _restarts(threat: Threat, net: Model, x: Tensor, y: Tensor, epsilon: Tensor,
     given = _given(threat)
     restarts, loss = given.pop("restarts"), LOSSES[given["loss"]]
     adversarial, highest = x.clone(), torch.full_like(y, -torch.inf, dtype=x.dtype)
-    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same starts on every device
-    draw = {"generator": generator, "dtype": x.dtype}
-    shape = (distinct, *x.shape[1:])
+    generator = torch.Generator().manual_seed(seed)
     for _ in range(restarts):
-        starts = unit_ball(shape, threat.norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw))
+        starts = drawn_unit_ball((distinct, *x.shape[1:]), threat.norm, generator, x.dtype)
         left = [rows[:0]]
         for some in _batches(rows, batch_size):
             start = starts[some.cpu() % distinct].to(x)

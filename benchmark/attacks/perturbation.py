@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,3 +78,9 @@ def unit_ball(shape: Sequence[int], norm: Norm, *, rand: Callable[..., Tensor], 
     n = math.prod(shape[1:])
     normal = randn((shape[0], n + 2))
     return (normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True))[:, :n].reshape(tuple(shape))
+
+
+def drawn_unit_ball(shape: Sequence[int], norm: Norm, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """`unit_ball` from a generator of the CPU, on the CPU: the same points on every device."""
+    draw: dict[str, Any] = {"generator": generator, "dtype": dtype}
+    return unit_ball(shape, norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw))

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from registry.spec import Threat
 
-from ..attacks import fgsm, misclassified, pgd, unit_ball
+from ..attacks import fgsm, misclassified, pgd
+from ..attacks.perturbation import drawn_unit_ball
 
 STARTS = 2**28  # numbers of random starts held at once
 
@@ -44,7 +44,10 @@ def attack_stacked(threats: Sequence[Threat], models: Sequence[nn.Module], x: Te
     first, base = threats[0], models[0]
     parameters, buffers = stack_module_state(list(models))
     parameters = {name: parameter.detach() for name, parameter in parameters.items()}
-    starts = torch.stack([_starts(first, x, seed) for seed in seeds]) if first.attack == "pgd" else None
+    starts = None
+    if first.attack == "pgd":  # each model's, drawn as `attack` does for the whole set
+        starts = torch.stack([drawn_unit_ball(x.shape, first.norm, torch.Generator().manual_seed(seed), x.dtype)
+                              for seed in seeds]).to(x.device)
     given = first.model_dump(include={"steps", "step_size", "loss"}, exclude_none=True)
 
     def fallen(parameters: dict[str, Tensor], buffers: dict[str, Tensor], start: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
@@ -66,9 +69,3 @@ def attack_stacked(threats: Sequence[Threat], models: Sequence[nn.Module], x: Te
         found = [over_models(parameters, buffers, None if starts is None else starts[:, some], x[some], y[some])
                  for some in torch.arange(len(x), device=x.device).split(batch_size)]
     return list(torch.cat(found, 2).unbind(1))
-
-
-def _starts(threat: Threat, x: Tensor, seed: int) -> Tensor:
-    """One model's, drawn as `attack` does for the whole set on the CPU."""
-    draw = {"generator": torch.Generator().manual_seed(seed), "dtype": x.dtype}
-    return unit_ball(tuple(x.shape), threat.norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw)).to(x)
