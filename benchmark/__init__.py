@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .interactive import evaluate, try_regularizer
+    from .notebook import evaluate, try_regularizer
 
 __all__ = ["evaluate", "try_regularizer"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from . import interactive
+        from . import notebook as interactive
 
         return getattr(interactive, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ import typer
 
 from registry.spec import InputError
 
-from .commands import app, registered, results, run, standings, submission  # noqa: F401  (importing registers them)
+from .commands import app, rank, results, run, show, submit  # noqa: F401  (importing registers them)
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, which some releases of typer bring under a name of their own
 

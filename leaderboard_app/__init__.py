@@ -1,1 +1,1 @@
-"""The leaderboard as a Streamlit app. It reads through benchmark.store only and loads no torch."""
+"""The leaderboard as a Streamlit app. It reads through benchmark.records.store only and loads no torch."""

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from benchmark.equivalence import two_one_sided_tests
-from benchmark.rank import half_width
+from benchmark.ranking.equivalence import two_one_sided_tests
+from benchmark.ranking.standings import half_width
 
 LIPSCHITZ, CROSS_LIPSCHITZ = "jacobian", "cross_lipschitz"
 
@@ -30,7 +30,7 @@ def matched(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
     """Test scores with their λ on the common axis.
 
     Args:
-        rows: as `benchmark.rank.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
     Returns:
         Columns method, matched, lambda, seed, column, value: `column` is "clean" or a threat's id, as in the standings;
         value an accuracy in [0, 1], or a mean ‖r‖/‖x‖. Only finite values of trials that finished.

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from benchmark.rank import half_width
+from benchmark.ranking.standings import half_width
 
 from .labels import hover, lines
 from .palette import CONTROL, Style, ordered
@@ -118,7 +118,7 @@ def pareto(standings: pd.DataFrame, column: str, styles: Mapping[str, Style], ti
     """Each method at its selected λ: clean accuracy against the headline, in percent; the area grows with training cost.
 
     Args:
-        standings: as `benchmark.rank.standings` gives them, of one architecture.
+        standings: as `benchmark.ranking.standings.standings` gives them, of one architecture.
     """
     found = figure(title, "Clean accuracy (%)", y, height=430)
     rows = standings[standings["clean"].notna() & standings[column].notna()]
@@ -185,7 +185,7 @@ def gap_curves(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """"accuracy" and "gap" (test less train loss, nats) over λ, each as `against_lambda` takes it.
 
     Args:
-        rows: as `benchmark.rank.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
     """
     clean = rows[(rows["status"] == "finished") & (rows["threat"] == "clean") & np.isfinite(rows["value"].astype(float))]
     index = ["regularizer", "lambda", "seed"]

@@ -7,9 +7,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from benchmark import check, rank, rerun, runner
-from benchmark.board import board
-from benchmark.store import Store
+from benchmark.execution import runner
+from benchmark.ranking import standings as rank
+from benchmark.ranking.board import board
+from benchmark.records import reports
+from benchmark.records.home import home
+from benchmark.records.registered import open_store
+from benchmark.records.store import Store
 from registry.load import HERE, Registry
 from registry.spec import InputError, Track, Trial
 
@@ -30,22 +34,22 @@ def _state(paths: Iterable[Path]) -> Version:
 
 def store() -> Store:
     """What the pages read: the local database, and the registered results where it lacks rows or is not there."""
-    return runner.store(patience=PATIENCE)
+    return open_store(patience=PATIENCE)
 
 
 def version() -> Version:
     """Changes whenever what is read does; empty where there is nothing."""
-    return _state([*store().files, runner.home() / rerun.REPORT])
+    return _state([*store().files, home() / reports.RERUN])
 
 
-def last_rerun() -> rerun.Report | None:
+def last_rerun() -> reports.RerunReport | None:
     """What `regbench rerun` last said. Raises InputError where its file is damaged."""
-    return rerun.last_report(runner.home())
+    return reports.last_rerun(home())
 
 
-def last_checks() -> list[check.Report]:
+def last_checks() -> list[reports.CheckReport]:
     """What `regbench check` last said of each submission. Raises InputError where a file is damaged."""
-    return check.last_reports(runner.home())
+    return reports.last_checks(home())
 
 
 def registry() -> Registry:
@@ -105,7 +109,7 @@ def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame
 
 
 def rows(track: Track) -> pd.DataFrame:
-    """One row a score and entry, under the entry's names: `benchmark.rank.labelled`."""
+    """One row a score and entry, under the entry's names: `benchmark.ranking.standings.labelled`."""
     return _rows(version(), registry_version(), track.name)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from benchmark.rank import half_width
+from benchmark.ranking.standings import half_width
 
 TRIAL = ["key", "method", "lambda", "seed"]
 
@@ -17,7 +17,7 @@ def models(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
     """The trials that finished: columns key, method, lambda, seed.
 
     Args:
-        rows: as `benchmark.rank.labelled` gives them.
+        rows: as `benchmark.ranking.standings.labelled` gives them.
     """
     mine = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
     return mine.rename(columns={"regularizer": "method"})[TRIAL].drop_duplicates().reset_index(drop=True)
@@ -64,7 +64,7 @@ def loss_variation(rows: pd.DataFrame) -> pd.DataFrame:
     """Columns lambda, radius (of 255, a string), mean over seeds, half_width and seeds.
 
     Args:
-        rows: as `benchmark.rank.labelled` gives them, of one architecture and method.
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture and method.
     """
     mine = rows[(rows["status"] == "finished") & (rows["threat"] == "loss_variation")]
     found = [re.fullmatch(r"loss_variation_[0-9.]+", metric) is not None for metric in mine["metric"]]
@@ -83,7 +83,7 @@ def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
     radius (ℓ2, input units), mean over seeds, half_width and seeds.
 
     Args:
-        rows: as `benchmark.rank.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
     """
     mine = rows[(rows["status"] == "finished") & (rows["threat"] == "perturbed") & (rows["split"] == "test")]
     found = [re.fullmatch(r"(random_)?([a-z_]+?)_([0-9.]+)", metric) for metric in mine["metric"]]

@@ -5,13 +5,15 @@ import typer
 
 from registry.load import Registry
 
-from . import CORES, Device, Json, Seeds, Selectors, Workers, app, check_device, print_json
+from . import app
+from .console import print_json
+from .options import CORES, Device, Json, Seeds, Selectors, Workers, check_device
 
 
 @app.command(epilog="Example: regbench export quickstart")
 def export(selectors: Selectors, as_json: Json = False) -> None:
     """Write the outcomes of runs here to registry/results/, a file a track: the rows that a pull request adds."""
-    from ..export import export_selection
+    from ..records.export import export_selection
 
     found = export_selection(Registry().select(selectors))
     if as_json:
@@ -25,19 +27,20 @@ def export(selectors: Selectors, as_json: Json = False) -> None:
 def rerun(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, device: Device = "auto",
           as_json: Json = False) -> None:
     """Run registered rows afresh and compare: exact, within tolerance, or drifted. Ends with 1 where one drifted."""
-    from .. import rerun as again
-    from .. import runner
+    from ..execution import rerun as again
+    from ..records import home
+    from ..records.reports import Compared, Verdict
 
     check_device(device)
-    words: dict[again.Verdict, str] = {"exact": "reproduced exactly", "tolerated": "within tolerance", "drifted": "DRIFTED"}
+    words: dict[Verdict, str] = {"exact": "reproduced exactly", "tolerated": "within tolerance", "drifted": "DRIFTED"}
 
-    def tell(row: again.Compared) -> None:
+    def tell(row: Compared) -> None:
         if not as_json:
             print(f"{row.entry} seed {row.seed}: {words[row.verdict]}{': ' if row.why else ''}{row.why}", flush=True)
 
-    report = again.rerun(Registry().select(selectors, seeds), runner.home(), workers=workers, device=device, on_row=tell)
+    report = again.rerun(Registry().select(selectors, seeds), home(), workers=workers, device=device, on_row=tell)
     if as_json:
-        print_json(again.as_json(report))
+        print_json(report.as_json())
     else:
         print(f"{len(report.rows)} rows: " + ", ".join(f"{report.count(verdict)} {text}" for verdict, text in words.items()))
     if report.count("drifted"):

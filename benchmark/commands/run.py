@@ -12,16 +12,19 @@ from registry.load import Registry
 from registry.read import nearest
 from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
 
-from . import CORES, Device, Json, Seeds, Selectors, Trust, Workers, app, check_device, duration, print_json
+from . import app
+from .console import duration, print_json
+from .options import CORES, Device, Json, Seeds, Selectors, Trust, Workers, check_device
 
 
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
 def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False) -> None:
     """Say what a run would do: how many trials, how many of them are done, and how long the rest will take."""
-    from .. import runner
-    from ..pricing import price
+    from ..execution import runner
+    from ..execution.cost import price
+    from ..records import open_store
 
-    chosen = runner.plan((trial for _, trial in Registry().select(selectors, seeds)), runner.store())
+    chosen = runner.plan((trial for _, trial in Registry().select(selectors, seeds)), open_store())
     counts = {"trials": len(chosen.trials), "done": chosen.done, "to_run": len(chosen.to_run)}
     if as_json:
         print_json(counts)
@@ -29,7 +32,7 @@ def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as
     print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
     if not chosen.to_run:
         return
-    prices = price(chosen.to_run, runner.store())
+    prices = price(chosen.to_run, open_store())
     for device, found in prices.items():
         at_once = f"{workers} workers" if device == "cpu" else "one GPU"
         seconds = found.seconds / (workers if device == "cpu" else 1)
@@ -56,9 +59,13 @@ def run(selectors: Selectors, seeds: Seeds = None,
         trust: Trust = False,
         as_json: Json = False) -> None:
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
-    from .. import progress, runner, sandbox
-    from ..executors import Execute
-    from ..executors.local import run_local
+    from .. import sandbox
+    from ..execution import progress, runner
+    from ..execution.local import run_local
+    from ..execution.schedule import Execute
+    from ..records import home as home_folder
+    from ..records import open_store
+    from ..records.home import sole_runner
 
     check_device(device)
     if tier not in ("quick", *TIER_ATTACKS):
@@ -72,10 +79,10 @@ def run(selectors: Selectors, seeds: Seeds = None,
     tracks = [registry.track(name) for name in selectors] if tier != "quick" else []  # a λ is selected within a track
     for track in tracks:
         track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
-    home, store = runner.home(), runner.store()
+    home, store = home_folder(), open_store()
     execute: Execute = partial(run_local, workers=workers, device=device, limit=time_limit)
     if executor == "ray":
-        from ..executors.ray_cluster import run_ray
+        from ..execution.ray_cluster import run_ray
 
         execute = partial(run_ray, address=address, device=device, limit=time_limit)
 
@@ -95,10 +102,10 @@ def run(selectors: Selectors, seeds: Seeds = None,
             chosen = runner.plan(trials, store)
         return progress.follow(chosen, harvested, home, store, execute, as_json=as_json)
 
-    with runner.sole_runner(home):
+    with sole_runner(home):
         failed = follow(trials)
         if tracks and not failed:
-            from .. import rank
+            from ..ranking import standings as rank
 
             higher = []
             for track in tracks:
@@ -115,18 +122,20 @@ def run(selectors: Selectors, seeds: Seeds = None,
 @app.command(epilog="Example: regbench collect")
 def collect() -> None:
     """Build the database anew, or complete it, from the outcomes that runs left behind and the registered results."""
-    from .. import runner
+    from ..records import home as home_folder
+    from ..records import open_store, registered
+    from ..records.home import DATABASE, sole_runner
 
-    home = runner.home()
-    with runner.sole_runner(home):
-        count = runner.collect(home, runner.store())
-    print(f"{count} outcomes are in {home / runner.DATABASE}")
+    home = home_folder()
+    with sole_runner(home):
+        count = registered.collect(home, open_store())
+    print(f"{count} outcomes are in {home / DATABASE}")
 
 
 @app.command(epilog="Example: regbench doctor")
 def doctor(as_json: Json = False) -> None:
     """Check this machine: versions, device, data, database. Ends with 1 where something is missing that a run needs."""
-    from ..doctor import examine
+    from .doctor import examine
 
     findings = examine()
     if as_json:

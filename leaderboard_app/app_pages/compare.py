@@ -3,7 +3,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from benchmark.rank import headline_metric
 from leaderboard_app import density_plots, frame, pair_plots, pairs, queries
 from leaderboard_app.labels import columns_of, distances_of, percent, place, plain
 from registry.spec import Track
@@ -120,7 +119,7 @@ else:
 
 st.subheader("Per image")
 values = values_of[ranking]
-if values.shape[2] > 1 and headline_metric(track) == "robust_accuracy":
+if values.shape[2] > 1 and track.headline_metric == "robust_accuracy":
     for where, (label, value) in zip(st.columns(4), pairs.outcomes(values).items()):
         said = {pairs.FIRST: f"only {names[0]}", pairs.SECOND: f"only {names[1]}"}.get(label, label)
         where.metric(plain(f"Right under {columns[ranking]}: {said}"), percent(value))

@@ -2,7 +2,7 @@
 import pandas as pd
 import streamlit as st
 
-from benchmark.equivalence import LEVEL
+from benchmark.ranking.equivalence import LEVEL
 from leaderboard_app import comparison, density_plots, frame, lipschitz, plots, queries, samples
 from leaderboard_app.comparison import CROSS_LIPSCHITZ, LIPSCHITZ
 from leaderboard_app.labels import axis_title, columns_of, distances_of, percent, plain, quantity

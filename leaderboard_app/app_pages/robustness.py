@@ -2,7 +2,7 @@
 import pandas as pd
 import streamlit as st
 
-from benchmark.rank import sweep
+from benchmark.ranking.standings import sweep
 from leaderboard_app import density_plots, frame, queries, samples
 from leaderboard_app.labels import ATTACK_NAMES, NORM_SIGNS, percent
 from registry.spec import Track

@@ -26,7 +26,7 @@ Tier = Literal["quick", "standard", "verified"]
 TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "verified": "autoattack"}
 
 
-# What a track may measure beside what every track does; `benchmark.further_measures` says what each is.
+# What a track may measure beside what every track does; `benchmark.evaluation.columns` says what each is.
 Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
 
 

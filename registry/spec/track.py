@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from .base import Count, InputError, Name, NonNegative, Number, Share, Spec, named_lambda
 from .recipe import Recipe
 from .threat import HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
+from .trial import Trial
 
 
 class Result(Spec):
@@ -120,6 +121,11 @@ class Track(Spec):
     def headline_threat(self) -> Threat:
         return next(threat for threat in self.threats if threat.id == self.headline)
 
+    @property
+    def headline_metric(self) -> str:
+        """What ranks: robust accuracy, or for an attack without ε the mean relative distance."""
+        return "robust_accuracy" if self.headline_threat.epsilon is not None else "relative_distance"
+
     def within_headline(self, part: Part) -> bool:
         """Whether a part attacks within the headline's norm and ε: ranks and worst cases rest on such."""
         headline = self.headline_threat
@@ -138,3 +144,9 @@ class Track(Spec):
                              f"{headline.id} has not")
         threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
         return Part(name=threat.id, split="test", examples=test_size, threat=threat)
+
+    def with_tiers(self, trial: Trial) -> Trial:
+        """The trial with what the higher tiers add to its evaluation, where the headline has an ε."""
+        if self.headline_threat.epsilon is None:
+            return trial
+        return trial.also(self.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)

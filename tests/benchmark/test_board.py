@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.board import difference, told_better, with_rank_intervals
-from benchmark.rank import standings
+from benchmark.ranking.board import difference, told_better, with_rank_intervals
+from benchmark.ranking.standings import standings
 from registry.load import Registry
 
 TRACK = Registry().track("quickstart")

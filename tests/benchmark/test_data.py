@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import registry
-from benchmark.data import Data, Split, load
+from benchmark.data.splits import Data, Split, load
 from registry.spec import Dataset, InputError
 
 DATASETS = sorted((Path(registry.__file__).parent / "datasets").glob("*.toml"))

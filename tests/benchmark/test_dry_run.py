@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import data, further_measures, model_checks, models
-from benchmark.evaluation import evaluate
+from benchmark import data
+from benchmark.evaluation import columns as further_measures
+from benchmark.evaluation import honesty as model_checks
+from benchmark.evaluation.evaluate import evaluate
 from benchmark.regularizer import load_regularizer
-from benchmark.train import Phase, train
+from benchmark.training import networks
+from benchmark.training.loop import Phase, train
 from registry.load import Registry
 from registry.spec import Part
 
@@ -102,7 +105,7 @@ def test_every_method_takes_two_steps_on_every_architecture_and_kind_of_images(h
     name, strength = METHODS[dataset, architecture, regularizer]
     trial = trial_of(name, architecture, regularizer, strength)
     images = data.load(trial.dataset, home)
-    model = models.create(trial.architecture, trial.dataset, seed=0)
+    model = networks.create(trial.architecture, trial.dataset, seed=0)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     result = train(model, images.train, Phase.of(trial.recipe, "fine_tune", len(images.train.labels)), seed=0,
                    regularizer=load_regularizer(trial.regularizer, trial.params), strength=trial.entry.strength)
@@ -126,7 +129,7 @@ def test_every_attack_and_measure_of_every_track_gives_rows(home, name, architec
     track = REGISTRY.track(name)
     dataset = dataset_of(track, architecture)
     images = data.load(dataset, home)
-    model = models.create(REGISTRY.architecture(architecture), dataset, seed=0).eval()
+    model = networks.create(REGISTRY.architecture(architecture), dataset, seed=0).eval()
     asked = [shrunk(part) for part in track.evaluation]
     found = dict(evaluate(model, images, asked, seed=0))
     assert found.keys() == set(asked)

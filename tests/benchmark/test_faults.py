@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmark import runner
-from benchmark.store import Store
+from benchmark.records.home import DATABASE
+from benchmark.records.store import Store
 
 KILLS = int(os.environ.get("REGBENCH_KILLS", "6"))  # a run of 30 takes some minutes
 
@@ -31,8 +31,8 @@ def trials():
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    store = runner.store(home)
-    with runner.sole_runner(home):
+    store = open_store(home)
+    with sole_runner(home):
         chosen = runner.plan(trials(), store)
         if runner.harvest(chosen.to_run, home, store):
             chosen = runner.plan(chosen.trials, store)
@@ -54,7 +54,7 @@ def workers(process):
 
 
 def rows(home):
-    table = Store(home / runner.DATABASE).query("SELECT * FROM score")
+    table = Store(home / DATABASE).query("SELECT * FROM score")
     return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
 
 
@@ -83,7 +83,7 @@ def test_runners_and_workers_killed_at_any_moment_lose_and_double_nothing(tmp_pa
     output = process.communicate()[0]
     assert process.returncode == 0, output
     assert rows(home) == rows(undisturbed)
-    trials = Store(home / runner.DATABASE).query("SELECT key FROM trial")["key"]
+    trials = Store(home / DATABASE).query("SELECT key FROM trial")["key"]
     assert len(trials) == len(set(trials)) == len(list(undisturbed.glob("*/outcome.json")))
 
 

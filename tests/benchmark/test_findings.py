@@ -3,11 +3,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import findings as module
-from benchmark import registered
-from benchmark.findings import CLAIMS, Interval, Rows, equivalent, findings, render
-from benchmark.outcome import Layer, Outcome, Score
-from benchmark.store import Store
+from benchmark.ranking import paper_claims as module
+from benchmark.ranking.paper_claims import CLAIMS, Interval, Rows, equivalent, findings, render
+from benchmark.records import registered
+from benchmark.records.outcome import Layer, Outcome, Score
+from benchmark.records.store import Store
 from registry.load import HERE, Registry
 
 CLAIM = {judge.__name__: claim for claim, _, judge in CLAIMS}
@@ -132,7 +132,7 @@ def test_every_number_on_the_page_is_that_of_the_registered_rows(tmp_path, monke
     monkeypatch.setenv("REGBENCH_RESULTS", str(HERE / "results"))
     database = registered.database(tmp_path)
     page = HERE / "results" / "README.md"
-    assert (database is not None) == page.exists(), "run `python -m benchmark.findings`"
+    assert (database is not None) == page.exists(), "run `python -m benchmark.ranking.paper_claims`"
     if database is not None:
         assert page.read_text() == render(findings(Store(database)))
 

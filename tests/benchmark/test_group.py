@@ -3,9 +3,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark import evaluation, group, trial
-from benchmark.executors.schedule import Schedule
-from benchmark.outcome import Outcome
+from benchmark.evaluation import evaluate as evaluation
+from benchmark.execution.schedule import Schedule
+from benchmark.records.outcome import Outcome
+from benchmark.trials import group
+from benchmark.trials import run as trial
 from registry.load import Registry
 from registry.spec import Part, Threat
 

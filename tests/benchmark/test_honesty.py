@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import data
-from benchmark.evaluation import evaluate
-from benchmark.honesty import CHECKS, check_scores, check_warnings, flags_of, optimality_gaps
-from benchmark.model_checks import below_linearised_distance, check_model
-from benchmark.models import create
+from benchmark.evaluation.evaluate import evaluate
+from benchmark.evaluation.honesty import below_linearised_distance, check_model
+from benchmark.records.flags import CHECKS, check_scores, check_warnings, flags_of, optimality_gaps
 from benchmark.regularizer import load_regularizer
-from benchmark.train import Phase, train
+from benchmark.training.loop import Phase, train
+from benchmark.training.networks import create
 from registry.load import Registry
 from registry.spec import Part, Threat
 

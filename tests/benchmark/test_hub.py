@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from benchmark.data import load
+from benchmark.data.splits import load
 from registry.spec import Dataset
 
 from .image_files import ROOT, made, spec, write_parquet

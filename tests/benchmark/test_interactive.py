@@ -8,7 +8,7 @@ from torch import nn
 
 import benchmark
 from benchmark.regularizer import Regularizer, regularizer
-from benchmark.trial import run_trial
+from benchmark.trials.run import run_trial
 from registry.load import Registry
 from registry.spec import InputError
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.further_measures import RADII, further_measures
+from benchmark.evaluation.columns import RADII, further_measures
 from benchmark.measures.curvature import margin_curvature
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.testing import assert_close
 
-from benchmark import models
+from benchmark.training import networks
 from registry.load import Registry
 from registry.spec import Architecture, Dataset, InputError
 
@@ -35,10 +35,10 @@ def same(a, b):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_seed_decides_the_weights(name):
     architecture = REGISTRY.architecture(name)
-    first = models.create(architecture, dataset(), seed=3)
+    first = networks.create(architecture, dataset(), seed=3)
     torch.rand(5)
-    assert same(first, models.create(architecture, dataset(), seed=3))
-    assert not same(first, models.create(architecture, dataset(), seed=4))
+    assert same(first, networks.create(architecture, dataset(), seed=3))
+    assert not same(first, networks.create(architecture, dataset(), seed=4))
 
 
 @pytest.mark.parametrize("architecture", [REGISTRY.architecture("lenet_5"), timms("test_resnet")], ids=lambda a: a.name)
@@ -46,19 +46,19 @@ def test_creating_leaves_the_global_random_state_alone(architecture):
     torch.manual_seed(5)
     random.seed(5)
     before, python = torch.get_rng_state(), random.getstate()
-    models.create(architecture, dataset((3, 32, 32)), seed=9)
+    networks.create(architecture, dataset((3, 32, 32)), seed=9)
     assert torch.equal(torch.get_rng_state(), before)
     assert random.getstate() == python
 
 
 def test_the_model_normalises_its_images():
-    model = models.create(REGISTRY.architecture("lenet_5"), dataset((3, 28, 28)), seed=0)
+    model = networks.create(REGISTRY.architecture("lenet_5"), dataset((3, 28, 28)), seed=0)
     x = torch.rand(2, 3, 28, 28)
     assert_close(model(x), model.net((x - 0.25) / 0.5))
 
 
 def test_each_channel_has_its_own_mean_and_std():
-    normalize = models.Normalize((0.1, 0.2, 0.3), (0.5, 0.25, 2.0))
+    normalize = networks.Normalize((0.1, 0.2, 0.3), (0.5, 0.25, 2.0))
     x = torch.full((1, 3, 1, 1), 0.6)
     assert_close(normalize(x).flatten(), torch.tensor([1.0, 1.6, 0.15]))
 
@@ -66,10 +66,10 @@ def test_each_channel_has_its_own_mean_and_std():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_saved_model_comes_back_bit_by_bit(name, tmp_path):
     architecture = REGISTRY.architecture(name)
-    model = models.create(architecture, dataset(), seed=1)
+    model = networks.create(architecture, dataset(), seed=1)
     model(torch.rand(4, 1, 8, 8))  # moves running statistics
-    models.save(model, tmp_path / "weights.safetensors", {"key": "abc"})
-    loaded = models.load(architecture, dataset(), tmp_path / "weights.safetensors")
+    networks.save(model, tmp_path / "weights.safetensors", {"key": "abc"})
+    loaded = networks.load(architecture, dataset(), tmp_path / "weights.safetensors")
     assert same(model, loaded)
     assert all(a.dtype == b.dtype for a, b in zip(model.parameters(), loaded.parameters()))
     x = torch.rand(4, 1, 8, 8)
@@ -78,9 +78,9 @@ def test_a_saved_model_comes_back_bit_by_bit(name, tmp_path):
 
 def test_metadata_is_kept_and_no_temporary_file_stays(tmp_path):
     path = tmp_path / "weights.safetensors"
-    model = models.create(REGISTRY.architecture("lenet_5"), dataset(), seed=0)
-    models.save(model, path, {"key": "0123"})
-    models.save(model, path, {"key": "4567"})
+    model = networks.create(REGISTRY.architecture("lenet_5"), dataset(), seed=0)
+    networks.save(model, path, {"key": "0123"})
+    networks.save(model, path, {"key": "4567"})
     with safetensors.safe_open(path, "pt") as file:
         assert file.metadata() == {"key": "4567"}
     assert os.listdir(tmp_path) == ["weights.safetensors"]
@@ -89,51 +89,51 @@ def test_metadata_is_kept_and_no_temporary_file_stays(tmp_path):
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, monkeypatch):
     path = tmp_path / "weights.safetensors"
     architecture = REGISTRY.architecture("lenet_5")
-    old = models.create(architecture, dataset(), seed=0)
-    models.save(old, path, {})
+    old = networks.create(architecture, dataset(), seed=0)
+    networks.save(old, path, {})
 
     def full_disk(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space"):
-        models.save(models.create(architecture, dataset(), seed=1), path, {})
-    assert same(old, models.load(architecture, dataset(), path))
+        networks.save(networks.create(architecture, dataset(), seed=1), path, {})
+    assert same(old, networks.load(architecture, dataset(), path))
     assert os.listdir(tmp_path) == ["weights.safetensors"]
 
 
 def test_weights_in_channels_last_order_are_saved(tmp_path):
     architecture = REGISTRY.architecture("lenet_5")
-    model = models.create(architecture, dataset((3, 32, 32)), seed=0).to(memory_format=torch.channels_last)
-    models.save(model, tmp_path / "w", {})
-    assert same(model, models.load(architecture, dataset((3, 32, 32)), tmp_path / "w"))
+    model = networks.create(architecture, dataset((3, 32, 32)), seed=0).to(memory_format=torch.channels_last)
+    networks.save(model, tmp_path / "w", {})
+    assert same(model, networks.load(architecture, dataset((3, 32, 32)), tmp_path / "w"))
 
 
 def test_a_model_keeps_the_mean_and_std_it_was_trained_with(tmp_path):
     architecture = REGISTRY.architecture("lenet_5")
-    models.save(models.create(architecture, dataset(mean=0.25), seed=0), tmp_path / "w", {})
-    assert models.load(architecture, dataset(mean=0.75), tmp_path / "w").normalize.mean.item() == 0.25
+    networks.save(networks.create(architecture, dataset(mean=0.25), seed=0), tmp_path / "w", {})
+    assert networks.load(architecture, dataset(mean=0.75), tmp_path / "w").normalize.mean.item() == 0.25
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, -1])
 def test_a_file_cut_short_is_refused_by_name(tmp_path, length):
     path = tmp_path / "weights.safetensors"
     architecture = REGISTRY.architecture("lenet_5")
-    models.save(models.create(architecture, dataset(), seed=0), path, {})
+    networks.save(networks.create(architecture, dataset(), seed=0), path, {})
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(InputError, match=r"weights\.safetensors: is no whole safetensors file .* delete it"):
-        models.load(architecture, dataset(), path)
+        networks.load(architecture, dataset(), path)
 
 
 def test_a_corrupt_header_is_refused(tmp_path):
     (tmp_path / "w").write_bytes(b"\x10" + bytes(7) + b"not json at all!" + bytes(50))
     with pytest.raises(InputError, match="w: is no whole safetensors file"):
-        models.load(REGISTRY.architecture("lenet_5"), dataset(), tmp_path / "w")
+        networks.load(REGISTRY.architecture("lenet_5"), dataset(), tmp_path / "w")
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"absent\.safetensors: cannot be read: .*run the trial again"):
-        models.load(REGISTRY.architecture("lenet_5"), dataset(), tmp_path / "absent.safetensors")
+        networks.load(REGISTRY.architecture("lenet_5"), dataset(), tmp_path / "absent.safetensors")
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -144,17 +144,17 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
 def test_other_tensors_than_the_networks_are_refused(tmp_path, change, message):
     path = tmp_path / "w"
     architecture = REGISTRY.architecture("lenet_5")
-    models.save(models.create(architecture, dataset(), seed=0), path, {})
+    networks.save(networks.create(architecture, dataset(), seed=0), path, {})
     save_file(change(load_file(path)), path)
     with pytest.raises(InputError, match=message):
-        models.load(architecture, dataset(), path)
+        networks.load(architecture, dataset(), path)
 
 
 def test_weights_for_another_number_of_classes_are_refused(tmp_path):
     architecture = REGISTRY.architecture("lenet_5")
-    models.save(models.create(architecture, dataset(K=10), seed=0), tmp_path / "w", {})
+    networks.save(networks.create(architecture, dataset(K=10), seed=0), tmp_path / "w", {})
     with pytest.raises(InputError, match="'lenet_5' on dataset 'some'"):
-        models.load(architecture, dataset(K=2), tmp_path / "w")
+        networks.load(architecture, dataset(K=2), tmp_path / "w")
 
 
 @pytest.mark.parametrize(("field", "message"), [
@@ -162,20 +162,20 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path):
 ])
 def test_a_table_that_names_what_is_not_there_is_refused(field, message):
     with pytest.raises(InputError, match=r"registry/architectures/" + message):
-        models.create(REGISTRY.architecture("lenet_5").model_copy(update=field), dataset(), seed=0)
+        networks.create(REGISTRY.architecture("lenet_5").model_copy(update=field), dataset(), seed=0)
 
 
 # --- networks of timm's -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("name", "shape"), [("resnet18", (1, 28, 28)), ("resnet18", (3, 32, 32)), ("test_vit", (1, 32, 32))])
 def test_timms_networks_take_small_images(name, shape):
-    model = models.create(timms(name), dataset(shape, K=3), seed=0)
+    model = networks.create(timms(name), dataset(shape, K=3), seed=0)
     assert model.training
     assert model(torch.rand(2, *shape)).shape == (2, 3)
 
 
 def test_timms_networks_do_not_overwrite_what_enters_an_activation():
-    model = models.create(timms("test_resnet"), dataset((3, 32, 32)), seed=0).eval()
+    model = networks.create(timms("test_resnet"), dataset((3, 32, 32)), seed=0).eval()
     seen = []
     for module in model.modules():
         if isinstance(module, nn.ReLU):
@@ -186,40 +186,40 @@ def test_timms_networks_do_not_overwrite_what_enters_an_activation():
 
 def test_an_unknown_network_is_refused_with_the_nearest_names():
     with pytest.raises(InputError, match=r"timm has no network 'resnet18x'; did you mean .*\bresnet18\b"):
-        models.create(timms("resnet18x"), dataset(), seed=0)
+        networks.create(timms("resnet18x"), dataset(), seed=0)
 
 
 @pytest.mark.parametrize("name", ["resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k", "local-dir:/nowhere"])
 def test_names_of_pretrained_weights_are_refused(name):
     with pytest.raises(InputError, match="timm has no network"):
-        models.create(timms(name), dataset(), seed=0)
+        networks.create(timms(name), dataset(), seed=0)
 
 
 def test_kwargs_cannot_ask_for_pretrained_weights():
     with pytest.raises(InputError, match="pretrained"):
-        models.create(timms("resnet18", pretrained=True), dataset((3, 32, 32)), seed=0)
+        networks.create(timms("resnet18", pretrained=True), dataset((3, 32, 32)), seed=0)
 
 
 def test_our_networks_are_not_timms_whatever_was_loaded_before():
-    models.create(REGISTRY.architecture("lenet_5"), dataset(), seed=0)
+    networks.create(REGISTRY.architecture("lenet_5"), dataset(), seed=0)
     with pytest.raises(InputError, match="timm has no network 'lenet_5'"):
-        models.create(timms("lenet_5"), dataset(), seed=0)
+        networks.create(timms("lenet_5"), dataset(), seed=0)
 
 
 @pytest.mark.parametrize("name", ["vgg11", "test_vit"])
 def test_a_network_that_cannot_take_the_size_is_refused(name):
     with pytest.raises(InputError, match=r"cannot take the 1×8×8 images of dataset 'some' \(.+\); choose"):
-        models.create(timms(name), dataset((1, 8, 8)), seed=0)
+        networks.create(timms(name), dataset((1, 8, 8)), seed=0)
 
 
 def test_images_too_small_for_one_of_ours_are_refused():
     with pytest.raises(InputError, match=r"cannot take the 1×2×2 images .*too small"):
-        models.create(REGISTRY.architecture("lenet_5_caffe"), dataset((1, 2, 2)), seed=0)
+        networks.create(REGISTRY.architecture("lenet_5_caffe"), dataset((1, 2, 2)), seed=0)
 
 
 def test_unknown_kwargs_are_refused():
     with pytest.raises(InputError, match="wings"):
-        models.create(timms("resnet18", wings=2), dataset((3, 32, 32)), seed=0)
+        networks.create(timms("resnet18", wings=2), dataset((3, 32, 32)), seed=0)
 
 
 # --- coupling of examples ---------------------------------------------------------------------------------------------
@@ -242,9 +242,9 @@ def moves_with_the_batch(model):
     timms("test_convnext"), timms("test_convnext", drop_path_rate=0.5), timms("test_vit", patch_drop_rate=0.5),
 ], ids=lambda a: f"{a.name}-{a.kwargs}" if a.kwargs else a.name)
 def test_coupling_is_told_as_it_is_in_training_mode(architecture):
-    model = models.create(architecture, dataset((3, 32, 32)), seed=0)
+    model = networks.create(architecture, dataset((3, 32, 32)), seed=0)
     torch.manual_seed(0)
-    assert models.couples_examples(model) == moves_with_the_batch(model)
+    assert networks.couples_examples(model) == moves_with_the_batch(model)
 
 
 @pytest.mark.parametrize(("module", "couples"), [
@@ -252,4 +252,4 @@ def test_coupling_is_told_as_it_is_in_training_mode(architecture):
     (nn.GroupNorm(1, 3), False), (nn.LPPool2d(3, 2), False),
 ])
 def test_a_layer_is_known_by_its_kind_and_rate(module, couples):
-    assert models.couples_examples(nn.Sequential(nn.Identity(), module)) is couples
+    assert networks.couples_examples(nn.Sequential(nn.Identity(), module)) is couples

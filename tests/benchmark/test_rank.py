@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.rank import half_width, labelled, seeds_ranked, select_lambda, standings, sweep
+from benchmark.ranking.standings import half_width, labelled, seeds_ranked, select_lambda, standings, sweep
 from registry.load import Registry
 
 TRACK = Registry().track("quickstart")

@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 
-from benchmark import runner
-from benchmark.store import Store
+from benchmark.records.home import DATABASE
+from benchmark.records.store import Store
 
 SELECTION = ["digits/lenet_300_100/jacobian/0.1", "--seeds", "2"]
 
@@ -33,7 +33,7 @@ def environment(home):
 
 
 def rows(home):
-    table = Store(home / runner.DATABASE).query("SELECT * FROM score")
+    table = Store(home / DATABASE).query("SELECT * FROM score")
     return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
 
 
@@ -59,7 +59,7 @@ def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_
     assert len({event["key"] for event in outcomes}) == len(outcomes) == 4
     assert {event["status"] for event in outcomes} == {"finished"}
     assert rows(there) == rows(here)
-    provenance = Store(there / runner.DATABASE).query("SELECT provenance->>'executor' AS executor FROM trial")
+    provenance = Store(there / DATABASE).query("SELECT provenance->>'executor' AS executor FROM trial")
     assert set(provenance["executor"]) == {"ray"}
     for folder in here.glob("*/weights.safetensors"):
         assert (there / folder.parent.name / folder.name).read_bytes() == folder.read_bytes()

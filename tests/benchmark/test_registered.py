@@ -7,11 +7,14 @@ import threading
 
 import pytest
 
-from benchmark import registered, runner
-from benchmark.commands.standings import rank
-from benchmark.export import check_protocol, export, export_selection, protocol
-from benchmark.outcome import Outcome
-from benchmark.store import Store
+from benchmark.commands.rank import rank
+from benchmark.execution import runner
+from benchmark.records import registered
+from benchmark.records.export import check_protocol, export, export_selection, protocol
+from benchmark.records.home import DATABASE
+from benchmark.records.outcome import Outcome
+from benchmark.records.registered import open_store
+from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import InputError
 
@@ -60,7 +63,7 @@ def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
     rows = ranking(tmp_path, results)
     assert {row["source"] for row in rows if row["rank"]} == {"registered"}
     assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(home, tmp_path / "none")
-    assert not (tmp_path / runner.DATABASE).exists()
+    assert not (tmp_path / DATABASE).exists()
 
 
 def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tmp_path):
@@ -70,27 +73,27 @@ def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tm
 
 
 def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_rows, tmp_path):
-    store = runner.store()
+    store = open_store()
     everything = table(store, "score")
     mine = next(o for o in registered.outcomes(registered_rows / "quickstart.jsonl") if o.regularizer == "jacobian")
     clean = mine.scores[0].model_copy(update={"value": 0.25})
     store.record([mine.model_copy(update={"scores": (clean,), "train_seconds": 77.0})])
-    completed = table(runner.store(), "score")
+    completed = table(open_store(), "score")
     assert len(completed) == len(everything)
     assert len(set(completed) ^ set(everything)) == 2  # the one value that is another here
-    seconds = runner.store().query("SELECT key, train_seconds FROM trial").set_index("key")["train_seconds"]
+    seconds = open_store().query("SELECT key, train_seconds FROM trial").set_index("key")["train_seconds"]
     assert seconds[mine.key] == 77.0
     assert len(seconds) == 3
 
 
 def test_a_database_that_a_killed_writer_left_empty_hides_no_registered_row(registered_rows):
-    store = runner.store()
+    store = open_store()
     before = table(store, "score")
     store.record([])
     with store._open(read_only=False) as connection:
         for name in ("trial", "attempt", "score", "example", "layer", "epoch"):
             connection.execute(f"DROP TABLE {name}")
-    assert table(runner.store(), "score") == before
+    assert table(open_store(), "score") == before
 
 
 def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(registered_rows, tmp_path):
@@ -100,7 +103,7 @@ def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(reg
     def read():
         try:
             while not done.is_set():
-                counts.append(len(runner.store().query("SELECT key FROM trial")))
+                counts.append(len(open_store().query("SELECT key FROM trial")))
         except Exception as error:
             errors.append(error)
 
@@ -117,11 +120,11 @@ def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(reg
 
 
 def test_the_import_is_kept_until_a_file_changes(registered_rows):
-    first = runner.store().registered
-    assert runner.store().registered == first
+    first = open_store().registered
+    assert open_store().registered == first
     path = registered_rows / "quickstart.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
-    second = runner.store()
+    second = open_store()
     assert second.registered != first
     assert not first.exists()
     assert len(second.query("SELECT key FROM trial")) == 2
@@ -135,10 +138,10 @@ def test_what_is_registered_is_not_run(ran, tmp_path):
 
 def test_a_fine_tune_that_lacks_a_part_brings_its_reference_back_for_the_weights(registered_rows):
     chosen = [trial for _, trial in Registry().select([SELECTION[1]], 1)]
-    assert not runner.plan(chosen, runner.store()).to_run
+    assert not runner.plan(chosen, open_store()).to_run
     track = Registry().track("quickstart")
     more = [chosen[0].model_copy(update={"evaluation": (*chosen[0].evaluation, track.tier_part("standard", 360))})]
-    assert [trial.key for trial in runner.plan(more, runner.store()).to_run] == [more[0].reference.key, more[0].key]
+    assert [trial.key for trial in runner.plan(more, open_store()).to_run] == [more[0].reference.key, more[0].key]
 
 
 def test_rows_are_ordered_whole_and_a_second_export_changes_nothing(ran, tmp_path, monkeypatch):
@@ -186,7 +189,7 @@ def test_a_line_that_is_no_outcome_is_named(registered_rows):
     path = registered_rows / "quickstart.jsonl"
     path.write_text(path.read_text().splitlines()[0] + '\n{"key": "half\n')
     with pytest.raises(InputError, match=r"quickstart.jsonl: line 2: is no outcome"):
-        runner.store()
+        open_store()
 
 
 def test_nothing_that_ran_is_nothing_to_export(tmp_path):
@@ -196,7 +199,7 @@ def test_nothing_that_ran_is_nothing_to_export(tmp_path):
 
 
 def test_the_files_that_answers_rest_on_are_those_to_watch(registered_rows, tmp_path):
-    store = runner.store()
+    store = open_store()
     assert store.files == [store.registered]
     store.record([next(registered.outcomes(registered_rows / "quickstart.jsonl"))])
     assert Store(store.path, registered=store.registered).files == [store.path, store.registered]

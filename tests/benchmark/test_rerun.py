@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from benchmark import rerun as again
-from benchmark.outcome import Outcome, Score
-from benchmark.rerun import compare, last_report
+from benchmark.execution import rerun as again
+from benchmark.execution.rerun import compare
+from benchmark.records.outcome import Outcome, Score
+from benchmark.records.reports import last_rerun
 
 from .command import regbench
 
@@ -29,7 +30,7 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(ran, tmp_path):
     report = json.loads(result.stdout)
     assert [(row["entry"], row["verdict"]) for row in report["rows"]] == [(SELECTION, "exact")]
     assert (report["exact"], report["tolerated"], report["drifted"]) == (1, 0, 0)
-    assert last_report(tmp_path).rows[0].verdict == "exact"
+    assert last_rerun(tmp_path).rows[0].verdict == "exact"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", again.REPORT]  # the scratch home is gone
 
 

@@ -10,10 +10,11 @@ from functools import partial
 
 import pytest
 
-from benchmark import runner
-from benchmark.executors.local import run_local
-from benchmark.outcome import Outcome
-from benchmark.store import Store
+from benchmark.execution import runner
+from benchmark.execution.local import run_local
+from benchmark.records.home import DATABASE, sole_runner
+from benchmark.records.outcome import Outcome
+from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import InputError
 
@@ -35,7 +36,7 @@ def finished(tmp_path_factory):
 
 
 def rows(home, table):
-    table = Store(home / runner.DATABASE).query(f"SELECT * FROM {table}")
+    table = Store(home / DATABASE).query(f"SELECT * FROM {table}")
     return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
 
 
@@ -65,7 +66,7 @@ def test_the_deleted_database_is_collected_to_the_identical_ranking(finished, tm
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
     before = ranking(copy)
-    (copy / runner.DATABASE).unlink()
+    (copy / DATABASE).unlink()
     assert regbench("collect", home=copy).returncode == 0
     assert ranking(copy) == before
     assert rows(copy, "score") == rows(finished, "score")
@@ -95,7 +96,7 @@ def test_a_killed_run_goes_on_and_ends_with_every_trial_once(finished, tmp_path,
 def test_a_truncated_outcome_is_set_aside_and_run_again(finished, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
-    (copy / runner.DATABASE).unlink()
+    (copy / DATABASE).unlink()
     victim = next(copy.glob("*/outcome.json"))
     victim.write_bytes(victim.read_bytes()[:1000])
     result = regbench("run", *SELECTION, "--seeds", "1", home=copy)
@@ -105,14 +106,14 @@ def test_a_truncated_outcome_is_set_aside_and_run_again(finished, tmp_path):
 
 
 def test_a_second_runner_on_the_same_home_is_told_who_runs(home):
-    with runner.sole_runner(home):
+    with sole_runner(home):
         result = regbench("run", "quickstart", home=home)
     assert result.returncode == 2
     assert f"process {os.getpid()} is running trials there" in result.stderr
 
 
 def test_a_database_held_by_another_process_is_waited_for_then_named(finished):
-    path = finished / runner.DATABASE
+    path = finished / DATABASE
     code = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
@@ -127,7 +128,7 @@ def test_a_database_held_by_another_process_is_waited_for_then_named(finished):
 
 
 def test_a_corrupt_database_says_how_to_build_it_anew(tmp_path):
-    (tmp_path / runner.DATABASE).write_bytes(b"no database at all" * 1000)
+    (tmp_path / DATABASE).write_bytes(b"no database at all" * 1000)
     result = regbench("rank", "quickstart", home=tmp_path)
     assert result.returncode == 2
     assert "regbench collect" in result.stderr
@@ -136,7 +137,7 @@ def test_a_corrupt_database_says_how_to_build_it_anew(tmp_path):
 
 def test_a_failed_trial_is_recorded_as_an_attempt_and_tried_again(tmp_path):
     trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
-    store = Store(tmp_path / runner.DATABASE)
+    store = Store(tmp_path / DATABASE)
     store.record([Outcome.of(trial, status="failed", error="the reason", started="2026-01-01T00:00:00+00:00")])
     assert store.query("SELECT status, error FROM attempt").values.tolist() == [["failed", "the reason"]]
     assert trial.key in {t.key for t in runner.plan([trial], store).to_run}
@@ -144,13 +145,13 @@ def test_a_failed_trial_is_recorded_as_an_attempt_and_tried_again(tmp_path):
 
 def test_a_diverged_trial_is_a_result_and_not_run_again(tmp_path):
     trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
-    store = Store(tmp_path / runner.DATABASE)
+    store = Store(tmp_path / DATABASE)
     store.record([Outcome.of(trial, status="diverged", started="2026-01-01T00:00:00+00:00")])
     assert trial.key not in {t.key for t in runner.plan([trial], store).to_run}
 
 
 def test_recording_the_same_outcome_twice_changes_nothing(finished, tmp_path):
-    store = Store(tmp_path / runner.DATABASE)
+    store = Store(tmp_path / DATABASE)
     outcome = Outcome.read(next(finished.glob("*/outcome.json")))
     store.record([outcome])
     store.record([outcome, outcome])
@@ -177,7 +178,7 @@ def spoilt_registry(folder, code):
 def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(tmp_path, code, limit, reason):
     registry = spoilt_registry(tmp_path, code)
     chosen = registry.select(["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/none/0"], seeds=1)
-    home, store = tmp_path / "home", Store(tmp_path / "home" / runner.DATABASE)
+    home, store = tmp_path / "home", Store(tmp_path / "home" / DATABASE)
     home.mkdir()
     plan = runner.plan((trial for _, trial in chosen), store)
     outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1, limit=limit)))

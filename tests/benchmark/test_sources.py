@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmark.data import load
+from benchmark.data.splits import load
 from registry.spec import InputError
 
 from .image_files import made, png, spec, write_idx, write_parquet

@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.data import Split
-from benchmark.engines.stacked import train_stacked
+from benchmark.data.splits import Split
 from benchmark.regularizer import load_regularizer
-from benchmark.train import Phase, train
+from benchmark.training.loop import Phase, train
+from benchmark.training.stacked import train_stacked
 from registry.load import Registry
 from registry.spec import Recipe
 

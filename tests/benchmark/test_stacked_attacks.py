@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import evaluation
 from benchmark.attacks import attack, attack_curve, pgd
-from benchmark.data import Data
-from benchmark.engines import stacked_attacks
-from benchmark.engines.stacked_attacks import attack_stacked, fusable
+from benchmark.attacks import stacked as stacked_attacks
+from benchmark.attacks.stacked import attack_stacked, fusable
+from benchmark.data.splits import Data
+from benchmark.evaluation import evaluate as evaluation
 from registry.spec import Part, Threat
 
 from .test_stacked import images

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from benchmark import claims, sandbox
-from benchmark.check import card_gaps
-from benchmark.outcome import Outcome
+from benchmark import sandbox
+from benchmark.records.outcome import Outcome
+from benchmark.review import claims
+from benchmark.review.check import card_gaps
 from registry.load import HERE, Registry
 from registry.spec import InputError
 
@@ -208,7 +209,7 @@ def test_a_repetition_that_differs_is_listed(clone):
     (lambda text: text + 'architecture = "lenet_5"\n', "architecture 'lenet_5' is not in the track"),
 ])
 def test_entries_that_do_not_fit_are_refused(clone, tmp_path, change, expected):
-    from benchmark.check import _entries
+    from benchmark.review.check import _entries
 
     registry = spoilt(clone, tmp_path, change, "entries.toml")
     with pytest.raises(InputError, match=re.escape(expected)):

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.data import Split
+from benchmark.data.splits import Split
 from benchmark.regularizer import Regularizer
-from benchmark.train import Phase, batches, crop_and_flip, seeded, train
+from benchmark.training.loop import Phase, batches, crop_and_flip, seeded, train
 from registry.spec import Recipe
 
 

@@ -4,8 +4,8 @@ import re
 import pytest
 import torch
 
-from benchmark.check import examine
-from benchmark.sandbox import MIB, Limits
+from benchmark.review.check import examine
+from benchmark.sandbox.process import MIB, Limits
 
 CASES = {
     "replaces the model's forward": ("vars(step.model)['forward'] = lambda x: x.flatten(1)[:, :4]", "leaves the model changed"),

@@ -4,12 +4,16 @@ from functools import partial
 import pytest
 import torch
 
-from benchmark import data, models, runner, untrusted
-from benchmark.executors.local import run_local
+from benchmark import data
+from benchmark.execution import runner
+from benchmark.execution.local import run_local
+from benchmark.records.home import DATABASE
+from benchmark.records.store import Store
 from benchmark.regularizer import load_regularizer
-from benchmark.sandbox import Limits, SandboxError
-from benchmark.store import Store
-from benchmark.train import Phase, train
+from benchmark.sandbox import training as untrusted
+from benchmark.sandbox.process import Limits, SandboxError
+from benchmark.training import networks
+from benchmark.training.loop import Phase, train
 from registry.load import HERE, Registry
 from registry.spec import Entry, InputError, Recipe
 
@@ -34,7 +38,7 @@ def trial_of(folder, strength=0.2):
 
 def trained(trial, home, **options):
     images = data.load(trial.dataset, home)
-    model = models.placed(models.create(trial.architecture, trial.dataset, seed=0), "cpu")
+    model = networks.placed(networks.create(trial.architecture, trial.dataset, seed=0), "cpu")
     phase = Phase.of(trial.recipe, "fine_tune", len(images.train))
     return model, images, phase, untrusted.train(trial, model, images.train, phase, **options)
 
@@ -50,7 +54,7 @@ def test_honest_code_trains_in_the_sandbox_to_the_same_bits_and_its_time_is_the_
     folder = submission(in_penalty="import time\ntime.process_time = lambda: 0.0")
     trial = trial_of(folder)
     inside, images, phase, training = trained(trial, home)
-    outside = models.placed(models.create(trial.architecture, trial.dataset, seed=0), "cpu")
+    outside = networks.placed(networks.create(trial.architecture, trial.dataset, seed=0), "cpu")
     (folder / "regularizer.py").write_text((HERE.parent / "submissions/_template/regularizer.py").read_text())
     train(outside, images.train, phase, seed=0, regularizer=load_regularizer(folder, {}), strength=0.2)
     assert all(torch.equal(value, outside.state_dict()[name]) for name, value in inside.state_dict().items())
@@ -63,7 +67,7 @@ def test_a_run_goes_on_when_a_submission_fails(submission, home):
     registry = Registry(HERE, folder.parent, folder.name)
     home.mkdir()
     chosen = registry.select(["digits/lenet_300_100/hostile/0.05", "digits/lenet_300_100/none/0"], seeds=1)
-    store = Store(home / runner.DATABASE)
+    store = Store(home / DATABASE)
     plan = runner.plan((trial for _, trial in chosen), store)
     outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1)))
     assert [(o.regularizer, o.error) for o in outcomes if o.status == "failed"] == [

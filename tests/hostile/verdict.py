@@ -1,5 +1,5 @@
 """What `regbench check` says of a submission that means harm."""
-from benchmark.check import LIMITS, examine
+from benchmark.review.check import LIMITS, examine
 
 
 def verdict_of(folder, limits=LIMITS):

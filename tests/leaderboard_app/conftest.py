@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from benchmark.outcome import Examples, Layer, Outcome, Score
-from benchmark.runner import DATABASE
-from benchmark.store import Store
+from benchmark.records.home import DATABASE
+from benchmark.records.outcome import Examples, Layer, Outcome, Score
+from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import Part, Trial
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
 
-from benchmark.rank import labelled
+from benchmark.ranking.standings import labelled
 from leaderboard_app import density_plots, plots, samples, theory
 from leaderboard_app.palette import styles
 

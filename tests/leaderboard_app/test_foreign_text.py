@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from benchmark.runner import DATABASE
+from benchmark.records.home import DATABASE
 from leaderboard_app import queries
 from registry.load import Registry
 

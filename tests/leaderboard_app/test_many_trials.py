@@ -1,9 +1,9 @@
 """The pages on a database in which most rows belong to other tracks (tests/speed/app.py times the full 100,000 trials)."""
 import pytest
 
-from benchmark.board import board
-from benchmark.runner import DATABASE
-from benchmark.store import Store
+from benchmark.ranking.board import board
+from benchmark.records.home import DATABASE
+from benchmark.records.store import Store
 from registry.load import Registry
 
 from ..speed.app import fill as fill_by_sql

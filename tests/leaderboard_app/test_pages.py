@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.runner import DATABASE
+from benchmark.records.home import DATABASE
 from registry.load import Registry
 
 from .pages import APP, PAGES, every_page, opened, tables, texts

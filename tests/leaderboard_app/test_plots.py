@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.rank import labelled, standings
+from benchmark.ranking.standings import labelled, standings
 from leaderboard_app import comparison, plots
 from leaderboard_app.labels import hover, plain
 from leaderboard_app.palette import styles

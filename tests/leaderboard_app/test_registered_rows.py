@@ -1,7 +1,5 @@
 """Without a database the pages show the registered results; whose word a row is, and whether it came out again."""
-from benchmark.check import Finding, Report
-from benchmark.rerun import Compared
-from benchmark.rerun import Report as Rerun
+from benchmark.records.reports import CheckReport, Compared, Finding, RerunReport
 from registry.load import Registry
 
 from .conftest import outcome_of
@@ -45,7 +43,7 @@ def test_the_last_rerun_is_told_where_the_track_is(fill, home):
     rows = (Compared(key=first.key, entry="a", seed=0, verdict="exact"),
             Compared(key=second.key, entry="b <b>", seed=1, verdict="drifted", why="accuracy 0.1 instead of 0.9", drift=7.0),
             Compared(key="0" * 16, entry="another track", seed=0, verdict="drifted"))
-    Rerun(finished="2026-01-02T03:04:05+00:00", rows=rows).write(home)
+    RerunReport(finished="2026-01-02T03:04:05+00:00", rows=rows).write(home)
     app = opened(track="quickstart")
     assert "of 2 registered rows 1 came out the same to the last bit, 1 drifted" in texts(app)
     [drifted] = [frame.value for frame in app.dataframe if "What" in frame.value]
@@ -57,7 +55,7 @@ def test_the_last_rerun_is_told_where_the_track_is(fill, home):
 def test_what_the_checks_last_said_is_told(home):
     page = "app_pages/submit.py"
     assert "Nothing has been checked yet" in texts(opened(page))
-    Report("my_method", [Finding("it learns", True, "90 %"), Finding("it <i>fails</i>", False, "NaN")]).write(home)
+    CheckReport("my_method", [Finding("it learns", True, "90 %"), Finding("it <i>fails</i>", False, "NaN")]).write(home)
     app = opened(page)
     [table] = [frame.value for frame in app.dataframe]
     assert table["Result"].tolist() == ["ok", "FAIL"]

@@ -11,7 +11,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from benchmark import models
+from benchmark.training import networks
 from registry.load import Registry
 from registry.spec import Dataset
 
@@ -28,7 +28,7 @@ def dataset(shape, K=10):
 
 
 def create(name, shape=(3, 8, 8), K=10, seed=0, **update):
-    return models.create(REGISTERED[name].model_copy(update=update), dataset(shape, K), seed=seed).eval()
+    return networks.create(REGISTERED[name].model_copy(update=update), dataset(shape, K), seed=seed).eval()
 
 
 def images(shape, count=2, dtype=torch.float32):
@@ -52,14 +52,14 @@ def test_reading_the_architectures_loads_no_torch():
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_architecture_cites_its_paper_and_has_a_documented_builder(name):
-    models._register(REGISTERED[name])
+    networks._register(REGISTERED[name])
     assert REGISTERED[name].paper
     assert timm.model_entrypoint(REGISTERED[name].timm).__doc__
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_pretrained_weights_are_refused(name):
-    models._register(REGISTERED[name])
+    networks._register(REGISTERED[name])
     with pytest.raises(ValueError, match="no pretrained weights"):
         timm.create_model(REGISTERED[name].timm, pretrained=True)
 
@@ -138,7 +138,7 @@ def expected_size(name, shape, K):
 
 
 def size(name, shape, K):
-    models._register(REGISTERED[name])
+    networks._register(REGISTERED[name])
     kwargs = {"img_size": shape[1:]} if name in FLAT_SIDE or name in ("lenet_300_100", "linear") else {}
     with torch.device("meta"):
         net = timm.create_model(REGISTERED[name].timm, num_classes=K, in_chans=shape[0], **kwargs)
@@ -328,6 +328,6 @@ def test_nets_for_second_derivatives_have_curvature():
 
 def test_a_registered_architecture_is_made_by_timm():
     lenet = REGISTERED["lenet_5"]
-    models._register(lenet)
+    networks._register(lenet)
     net = timm.create_model(lenet.timm, num_classes=3, in_chans=3, img_size=(32, 32), activation="gelu")
     assert net(images((3, 32, 32))).shape == (2, 3)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from benchmark.conformance import DEMANDS, DEMANDS_OF_THE_CARD
 from benchmark.regularizer import Step
-from benchmark.subject import Subject, batch, parts, plain, variants
+from benchmark.review.demands import DEMANDS, DEMANDS_OF_THE_CARD
+from benchmark.review.specimen import Subject, batch, parts, plain, variants
 from registry.load import Registry
 
 REGISTRY = Registry()

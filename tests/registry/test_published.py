@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from benchmark.export import PROTOCOLS, protocol, protocols
+from benchmark.records.export import PROTOCOLS, protocol, protocols
 from registry.load import HERE, Registry
 
 RESULTS = HERE / "results"

@@ -27,7 +27,7 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     import duckdb
     import pandas as pd
 
-    from benchmark.store import SCHEMA
+    from benchmark.records.store import SCHEMA
     from registry.load import Registry
 
     registry = Registry()
@@ -67,7 +67,7 @@ def main() -> int:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     import duckdb
 
-    from benchmark.runner import DATABASE
+    from benchmark.records.home import DATABASE
     from registry.load import Registry
 
     with tempfile.TemporaryDirectory() as home:

@@ -11,8 +11,8 @@ from statistics import median
 
 import pandas  # noqa: F401  what a plan imports is not timed
 
-from benchmark import runner
-from benchmark.store import Store
+from benchmark.execution import runner
+from benchmark.records.store import Store
 from registry import load
 
 METHODS = ("input_gradient", "jacobian", "cross_lipschitz", "curvature", "elle", "trades", "llr", "grad_align", "convex_mix",

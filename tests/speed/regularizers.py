@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark import models
 from benchmark.regularizer import Regularizer, Step, load_regularizer
-from benchmark.train import couples_examples
+from benchmark.training import networks
+from benchmark.training.loop import couples_examples
 from registry.load import Registry
 
 REGISTRY = Registry()
@@ -110,7 +110,7 @@ def measure(network: str, dataset: str, rounds: int, batch_size: int, with_pairs
     contestants |= {"plain double backward (Hoffman et al.)": PlainDoubleBackward()}
     if with_pairs:
         contestants |= {"loop over pairs (cross_lipschitz)": PairLoop()}
-    steps = {name: training_step(models.placed(models.create(REGISTRY.architecture(network), source, seed=0), "cpu"), x, y,
+    steps = {name: training_step(networks.placed(networks.create(REGISTRY.architecture(network), source, seed=0), "cpu"), x, y,
                                  regularizer)
              for name, regularizer in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import torch
 
-from benchmark import runner
-from benchmark.evaluation import evaluate
-from benchmark.executors.local import run_local
-from benchmark.executors.ray_cluster import run_ray
-from benchmark.group import configure
-from benchmark.train import train
-from benchmark.trial import prepare
+from benchmark.evaluation.evaluate import evaluate
+from benchmark.execution import runner
+from benchmark.execution.local import run_local
+from benchmark.execution.ray_cluster import run_ray
+from benchmark.records.registered import collect, open_store
+from benchmark.training.loop import train
+from benchmark.trials.group import configure
+from benchmark.trials.run import prepare
 from registry.load import Registry
 from registry.spec import Trial
 
@@ -50,7 +51,7 @@ def plain_loop(trials: list[Trial]) -> float:
 
 def through_runner(trials: list[Trial], workers: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        store = runner.store(Path(folder))
+        store = open_store(Path(folder))
         run = runner.run(runner.plan(trials, store), Path(folder), store, partial(run_local, workers=workers, device="cpu"))
         ends = [time.perf_counter() for _ in run]
         ends[-1] = time.perf_counter()  # the last is also written
@@ -61,13 +62,13 @@ def ray_task_seconds(trials: list[Trial]) -> tuple[float, float]:
     """Seconds that a task takes beyond its work, and seconds of the driver for each task's results."""
     with tempfile.TemporaryDirectory() as folder:
         home, starts, ends, work = Path(folder), [], [], []
-        store = runner.store(home)
+        store = open_store(home)
         for outcome in runner.run(runner.plan(trials, store), home, store, partial(run_ray, device="cpu"),
                                   on_start=lambda trial: starts.append(time.perf_counter())):
             ends.append(time.perf_counter())
             work.append(outcome.train_seconds + outcome.evaluate_seconds)
         again = time.perf_counter()
-        outcomes = runner.collect(home, runner.store(home / "again"))
+        outcomes = collect(home, open_store(home / "again"))
         driver = (time.perf_counter() - again) / outcomes
     latency = statistics.median(end - start - spent for start, end, spent in zip(starts[2:], ends[2:], work[2:]))
     return latency, driver

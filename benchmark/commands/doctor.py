@@ -1,0 +1,54 @@
+"""`regbench doctor`: is this machine ready to run, and if not, what is missing."""
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from registry.load import Registry
+from registry.spec import InputError
+
+from .. import sandbox
+from ..records import home, open_store
+
+
+def examine() -> list[dict[str, Any]]:
+    """One finding a line: name, ok, detail, and whether a run does without it."""
+    findings: list[dict[str, Any]] = []
+
+    def found(name: str, ok: bool, detail: str, optional: bool = False) -> None:
+        findings.append({"name": name, "ok": ok, "detail": detail, "optional": optional})
+
+    found("python", sys.version_info >= (3, 11), f"{platform.python_version()} (3.11 or newer is needed)")
+    for package in ("torch", "timm", "pyautoattack", "datasets", "duckdb", "streamlit"):
+        try:
+            found(package, True, version(package))
+        except PackageNotFoundError:
+            found(package, False, "not installed; run `make setup`")
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    found("device", True, ", ".join(gpus) if gpus else f"no GPU; {os.cpu_count()} CPU cores")
+    folder = home()
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 2**30
+    found("home", os.access(folder, os.W_OK), f"{folder}, {free:.0f} GiB free (set REGBENCH_HOME for another)")
+    try:
+        count = len(open_store().query("SELECT key FROM trial"))
+        found("database", True, f"{count} trials in {open_store().path.name}")
+    except InputError as error:
+        found("database", False, str(error))
+    reason = sandbox.refusal()
+    found("sandbox", reason is None, f"{reason}; submitted code is refused without" if reason else "bubblewrap", optional=True)
+    registry = Registry()
+    for kind, names, read in (("tracks", registry.track_names, registry.track),
+                              ("regularizers", list(registry.regularizer_folders), registry.regularizer),
+                              ("datasets", registry.dataset_names, registry.dataset)):
+        try:
+            found(kind, True, f"{len([read(name) for name in names])} registered")
+        except InputError as error:
+            found(kind, False, str(error))
+    return findings

@@ -1,0 +1,164 @@
+"""A pool of local processes. Workers live on across trials: importing torch costs seconds, once."""
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from registry.spec import InputError, Trial
+
+from ..records.outcome import Outcome
+from .schedule import STACK, Schedule
+
+STARTS = 3  # workers in a row that may die before they are ready
+LOOK_EVERY = 1.0  # seconds between looks at how long the trials have taken
+
+
+@dataclass
+class _Worker:
+    number: int
+    process: BaseProcess
+    pipe: Connection
+    size: int | None = None  # trials that it takes at once; None until torch is imported, 0 where it has no device
+    group: dict[str, Trial] = field(default_factory=dict)  # what it is running
+    since: float = 0.0  # of its last sign of life
+
+    def late(self, limit: float) -> bool:
+        """A group trains together before its first outcome comes: its trials' time is one."""
+        return bool(self.group) and time.monotonic() - self.since > limit * len(self.group)
+
+
+def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "cpu", limit: float = math.inf,
+              on_start: Callable[[Trial], None] = lambda trial: None,
+              stopping: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+    """Runs every trial, each after its reference where that is among them, and yields outcomes as they come.
+
+    On CPUs a worker has one thread and runs trials one by one; each GPU has one worker, which runs trials of a kind as
+    groups. A worker that dies, or is killed as it takes longer than `limit` seconds a trial, is replaced; its trial gets a
+    "failed" outcome, those of a group run again one by one. Leaving the iterator early ends the workers; when this
+    process itself is killed they end themselves.
+
+    Args:
+        device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is none.
+        stopping: once it is true nothing more is begun, and the iterator ends with what is running.
+    """
+    schedule = Schedule(trials)
+    pool = [_start(home, device, number) for number in range(min(workers, len(schedule)))]
+    stillborn = 0
+    try:
+        while schedule:
+            yield from schedule.orphans()
+            for worker in [] if stopping() else pool:
+                if worker.size and not worker.group and not worker.process.is_alive():
+                    pool[pool.index(worker)] = worker = _start(home, device, worker.number)
+                if worker.size and not worker.group:
+                    worker.group = {trial.key: trial for trial in schedule.take(worker.size)}
+                    if worker.group:
+                        worker.since = time.monotonic()
+                        worker.pipe.send(list(worker.group.values()))
+                        for trial in worker.group.values():
+                            on_start(trial)
+            awaited = [worker for worker in pool if worker.group or (worker.size is None and not stopping())]
+            if not awaited:
+                break
+            for worker in _heard_of(awaited, limit):
+                late = worker.late(limit)
+                try:
+                    message = worker.pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    worker.process.join()
+                    death = f"it took longer than the limit of {limit:g} s" if late else _death(worker.process.exitcode)
+                    if worker.size is None:
+                        stillborn += 1
+                    if stillborn == STARTS:
+                        raise InputError(f"worker processes cannot start: {death}; `regbench doctor` may say why") from None
+                    pool[pool.index(worker)] = _start(home, device, worker.number)
+                    if len(worker.group) != 1:
+                        schedule.put_back(worker.group.values())
+                        continue
+                    message = Outcome.of(*worker.group.values(), status="failed", error=death)
+                if isinstance(message, Outcome):
+                    del worker.group[message.key]
+                    worker.since = time.monotonic()
+                    schedule.settle(message)
+                    yield message
+                else:
+                    worker.size, stillborn = message, 0
+            if all(worker.size == 0 for worker in pool):
+                raise InputError("--device: there is no such GPU; `regbench doctor` lists what there is")
+    finally:
+        for worker in pool:
+            worker.process.terminate()
+        for worker in pool:
+            worker.process.join()
+
+
+def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
+    """Waits for workers that have sent something or ended; one that is over its limit is ended."""
+    ready = wait([worker.pipe for worker in workers] + [worker.process.sentinel for worker in workers],
+                 timeout=None if limit == math.inf else LOOK_EVERY)
+    for worker in workers:
+        if worker.pipe not in ready and worker.late(limit):
+            worker.process.kill()
+            worker.process.join()
+            ready.append(worker.process.sentinel)
+    return [worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready]
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        hint = "; out of memory? try fewer --workers" if code == -9 else ""
+        return f"its worker process was ended by signal {-code}{hint}"
+    return f"its worker process ended with exit code {code}"
+
+
+def _start(home: Path, device: str, number: int) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, home, device, number), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(number, process, ours)
+
+
+def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; when to stop is for the parent to say
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    from ..trials.group import configure, run_group
+
+    configure()
+    place = _place(device, number, torch.cuda.device_count())
+    try:
+        pipe.send(0 if place is None else 1 if place == "cpu" else STACK)
+        while place is not None:
+            for outcome in run_group(pipe.recv(), home, place):
+                pipe.send(outcome)
+    except (EOFError, BrokenPipeError):
+        return
+
+
+def _place(device: str, number: int, gpus: int) -> str | None:
+    """The device of the worker of this number; None where there is none for it."""
+    if device == "cpu" or (device == "auto" and not gpus):
+        return "cpu"
+    if device in ("auto", "cuda"):
+        return f"cuda:{number}" if number < gpus else None
+    return device if number == 0 and int(device.removeprefix("cuda:")) < gpus else None
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,174 @@
+"""Groups as tasks of a Ray cluster, which need not share a file system: files travel with tasks, the driver alone writes."""
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.spec import InputError, Trial
+
+from ..records.home import write_whole
+from ..records.outcome import Outcome
+from ..trials.provenance import commit
+from .schedule import STACK, Schedule
+
+RETRIES = 3  # of a task whose node or process was lost
+LOOK_EVERY = 1.0  # seconds between looks at how long the tasks have taken
+OUTCOME = "outcome.json"
+
+Files = dict[str, bytes]  # path under a home → content
+
+
+@dataclass(frozen=True)
+class _Task:
+    group: list[Trial]
+    since: float
+
+
+def run_ray(trials: Iterable[Trial], home: Path, address: str | None = None, device: str = "auto", limit: float = math.inf,
+            on_start: Callable[[Trial], None] = lambda trial: None,
+            stopping: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+    """Runs every trial on a Ray cluster and yields outcomes as they come; see `run_local`.
+
+    A task takes one GPU, or one CPU core where the cluster has no GPU. Ray runs it again where its node is lost; a task
+    that is lost for good, or takes longer than `limit` seconds a trial, gives a "failed" outcome, or, if it was a group,
+    runs again trial by trial.
+
+    Args:
+        address: of a running cluster, "auto" for the one this machine belongs to; None starts one on this machine.
+    Raises:
+        InputError: Ray is not installed, or no cluster answers at the address.
+    """
+    ray = _connected(address)
+    gpus = "cpu" if device == "cpu" else "cuda" if ray.cluster_resources().get("GPU") else "cpu"
+    if gpus == "cpu" and device not in ("cpu", "auto"):
+        raise InputError("--device: the Ray cluster has no GPU; take cpu or auto")
+    task = ray.remote(max_retries=RETRIES, **({"num_gpus": 1} if gpus == "cuda" else {"num_cpus": 1}))(_run)
+    schedule, running, late = Schedule(trials), {}, set()
+    stdout, sys.stdout = sys.stdout, sys.stderr  # Ray prints what happens to nodes; only results go to stdout
+    try:
+        while schedule:
+            yield from schedule.orphans()
+            slots = int(ray.cluster_resources().get("GPU" if gpus == "cuda" else "CPU", 1))
+            while not stopping() and len(running) < slots and (group := schedule.take(STACK if gpus == "cuda" else 1)):
+                reference = task.remote(group, _files_for(group, home), gpus)
+                running[reference] = _Task(group, time.monotonic())
+                for trial in group:
+                    on_start(trial)
+            if not running:
+                break
+            done, _ = ray.wait(list(running), timeout=LOOK_EVERY)
+            for reference, begun in running.items():
+                if reference not in done and time.monotonic() - begun.since > limit * len(begun.group):
+                    ray.cancel(reference, force=True)
+                    late.add(reference)
+            for reference in done:
+                group = running.pop(reference).group
+                try:
+                    results = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    if len(group) > 1:
+                        schedule.put_back(group)
+                        continue
+                    too_long = f"it took longer than the limit of {limit:g} s"
+                    reason = too_long if reference in late else str(error).splitlines()[0]
+                    results = [(Outcome.of(group[0], status="failed", error=reason), {})]
+                for outcome, files in results:
+                    # Only here is the checkout known.
+                    outcome = outcome.model_copy(update={"provenance": outcome.provenance | {"commit": commit(),
+                                                                                             "executor": "ray"}})
+                    _write(files, home)
+                    if outcome.status != "failed":
+                        outcome.write(home / outcome.key / OUTCOME)
+                    schedule.settle(outcome)
+                    yield outcome
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+        ray.shutdown()
+        sys.stdout = stdout
+
+
+def _connected(address: str | None) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--executor ray: Ray is not installed; pip install 'regbench[ray]', or in a clone "
+                         "pip install -e '.[ray]'") from None
+    _check_answers(address)
+    code = [str(Path(__file__).resolve().parents[2] / package) for package in ("benchmark", "registry")]
+    try:
+        # The driver's own code runs everywhere: nodes need the dependencies only.
+        ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False,
+                 logging_level=logging.ERROR, runtime_env={"py_modules": code, "excludes": ["__pycache__", "results"]})
+    except ConnectionError as error:
+        raise InputError(f"--address: no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); "
+                         "`ray start --head` starts one") from None
+    return ray
+
+
+def _check_answers(address: str | None) -> None:
+    """Ray itself tries an address for minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():
+        return  # "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(f"--address: no Ray cluster answers at {address!r} ({error.strerror or error}); "
+                         "`ray start --head` starts one") from None
+
+
+def _files_for(group: list[Trial], home: Path) -> Files:
+    """What a node needs: the code of the method, the references' weights, and what earlier runs of the trials left."""
+    files: Files = {}
+    for trial in group:
+        if trial.regularizer is not None:
+            for path in Path(trial.regularizer).glob("*.[pt]*"):
+                files[f"plugins/{path.parent.name}/{path.name}"] = path.read_bytes()
+        folders = [home / trial.key] + ([home / trial.reference.key] if trial.reference else [])
+        for folder in folders:
+            for path in folder.rglob("*"):
+                if path.is_file() and not path.name.startswith("."):
+                    files[str(path.relative_to(home))] = path.read_bytes()
+    return files
+
+
+def _write(files: Files, home: Path) -> None:
+    """Weights before what makes them believed."""
+    for name in sorted(files, key=lambda name: (name.endswith(".json"), name)):
+        write_whole(home / name, files[name])
+
+
+def _run(group: list[Trial], files: Files, device: str) -> list[tuple[Outcome, Files]]:
+    """On a node: runs a group in a folder of its own; datasets are decoded once for all tasks of the node."""
+    from ..trials.group import configure, run_group
+
+    configure()
+    node = Path(tempfile.gettempdir()) / f"regbench-{os.getuid()}"
+    (node / "cache").mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(dir=node))
+    try:
+        (home / "cache").symlink_to(node / "cache")
+        _write(files, home)
+        here = [trial if trial.regularizer is None else trial.model_copy(
+            update={"regularizer": str(home / "plugins" / Path(trial.regularizer).name)}) for trial in group]
+        return [(outcome, _left(home, outcome.key)) for outcome in run_group(here, home, device)]
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _left(home: Path, key: str) -> Files:
+    return {str(path.relative_to(home)): path.read_bytes() for path in (home / key).rglob("*")
+            if path.is_file() and path.name != OUTCOME}

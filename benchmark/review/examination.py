@@ -1,0 +1,107 @@
+"""What `regbench check` asks of a submission inside the sandbox, in order: the cheap and telling first."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from registry.spec import Card
+
+from ..records.reports import Finding
+from . import demands as conformance
+from . import tampering as patches
+from .demands import Unfit, finite_gradient, require
+from .specimen import Subject, batch, gradients, parts, plain, step_of, variants
+
+COSTLIEST = 100.0  # × the plain step
+STEPS = 10  # over which the cost is measured, twice
+
+Find = Callable[[], str]
+
+
+def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Iterator[Finding]:
+    """Yields one finding a check of a submission that can be imported."""
+    before, subject = patches.functions(), Subject(card, folder)
+
+    def found(check: str, find: Find) -> Finding:
+        say_doing(check)
+        try:
+            return Finding(check, True, find())
+        except Unfit as error:
+            return Finding(check, False, str(error))
+        except Exception as error:  # a submission's own, whatever it is
+            return Finding(check, False, f"{type(error).__name__}: {error}")
+
+    subjects = variants(card, folder)
+    for check, demand in conformance.DEMANDS.items():
+        yield found(check, lambda demand=demand: _asked(demand, subjects))
+    for check, demand in conformance.DEMANDS_OF_THE_CARD.items():
+        yield found(check, lambda demand=demand: _asked(demand, [subject]))
+    yield found("the penalty and its gradient are finite over the grid of λ", lambda: _sweep(subject))
+    yield found(f"a step costs at most {COSTLIEST:g} × a plain one", lambda: _cost(subject))
+    yield found("torch and the benchmark are left as they are", lambda: _unchanged(before))
+
+
+def _asked(demand: conformance.Demand, subjects: list[Subject]) -> str:
+    for subject in subjects:
+        try:
+            demand(subject)
+        except Unfit as error:
+            raise Unfit(f"{subject.id}: {error}" if subject.params else str(error)) from None
+    return "" if len(subjects) == 1 else f"{len(subjects)} variants"
+
+
+def _sweep(subject: Subject) -> str:
+    """At every λ of the card the objective's gradient, on a net at its start and on one that is far too sure of itself."""
+    x, y = batch(32, dtype=torch.float32)
+    for scale in (1.0, 30.0):
+        model = plain(subject, dtype=torch.float32)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.mul_(scale)
+        for strength in subject.card.grid:
+            where = f"at λ = {strength:g}" + (f" on weights {scale:g} × as large" if scale > 1 else "")
+            finite_gradient(subject, model, x, y, where)
+            losses, penalty = parts(subject.load(), step_of(subject, model, x, y, strength=strength))
+            found = gradients(losses.mean() + strength * penalty.mean(), model)
+            require(all(bool(g.isfinite().all()) for g in found), f"the gradient is not finite {where}")
+    return f"{len(subject.card.grid)} values"
+
+
+def _cost(subject: Subject) -> str:
+    """The objective's gradient against the plain loss's, on a batch of 64."""
+    x, y = batch(64, dtype=torch.float32)
+    activation = nn.SiLU if subject.card.smooth_activation else nn.ReLU
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 300), activation(), nn.Linear(300, 100), activation(), nn.Linear(100, 4))
+    regularizer = subject.load()
+
+    def penalised() -> None:
+        losses, penalty = parts(regularizer, step_of(subject, model, x, y))
+        gradients(losses.mean() + penalty.mean(), model)
+
+    def alone() -> None:
+        gradients(F.cross_entropy(model(x), y), model)
+
+    cost = _seconds(penalised) / _seconds(alone)
+    require(cost <= COSTLIEST, f"a step costs {cost:.0f} × a plain one")
+    return f"{cost:.1f} ×"
+
+
+def _seconds(step: Callable[[], None]) -> float:
+    """The least of several: other processes may be using the machine, and processor time is too coarse for one step."""
+    times = []
+    for _ in range(2 * STEPS):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return min(times[STEPS:])
+
+
+def _unchanged(before: patches.Functions) -> str:
+    changed = patches.replaced(before)
+    require(not changed, f"it replaces {', '.join(changed[:3])}")
+    return ""

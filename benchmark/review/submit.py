@@ -1,0 +1,85 @@
+"""What `submit` and `verify` run: a submission's own trials, the control's, and the references of both."""
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from registry.load import Registry
+from registry.read import shown
+from registry.spec import Entry, InputError, Track, Trial
+
+from ..execution import progress, runner
+from ..execution.local import run_local
+from ..records.home import DATABASE, home, sole_runner
+from ..records.outcome import Outcome
+from ..records.registered import open_store
+from ..records.store import Store
+from . import claims
+
+
+def run(registry: Registry, name: str, seeds: int | None, workers: int, trusted: bool) -> list[Outcome]:
+    """Runs the submission's entries, and the control beside them, in the usual home; returns the submission's outcomes,
+    failed ones too. What is done is not run again."""
+    controls = [registry.trial(entry, track, seed) for track in _tracks(registry, name) for entry in _controls(registry, track)
+                for seed in range(seeds or track.seeds)]
+    return _run(claims.trials_of(registry, name, seeds), controls, home(), workers, trusted)
+
+
+def repeat(registry: Registry, name: str, claimed: Iterable[Outcome], workers: int, trusted: bool) -> list[Outcome]:
+    """Runs the trials of a results file afresh, in a folder of their own that knows nothing of earlier runs."""
+    trials, keys = claims.trials_of(registry, name), {outcome.key for outcome in claimed}
+    with tempfile.TemporaryDirectory(prefix="regbench-verify-") as folder:
+        return _run({key: trial for key, trial in trials.items() if key in keys}, [], Path(folder), workers, trusted)
+
+
+def _run(trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool) -> list[Outcome]:
+    if trusted:
+        trials = {key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()}
+    store = Store(home / DATABASE)  # what ran here: results that others claim are no substitute
+    with sole_runner(home):
+        plan = runner.plan([*trials.values(), *others], store)
+        harvested = runner.harvest(plan.to_run, home, store)
+        if harvested:
+            plan = runner.plan([*trials.values(), *others], store)
+        failed: dict[str, Outcome] = {}
+
+        def execute(*given: Any, **options: Any) -> Iterator[Outcome]:
+            for outcome in run_local(*given, **options, workers=workers, device="cpu"):
+                if outcome.status == "failed":
+                    failed[outcome.key] = outcome
+                yield outcome
+
+        progress.follow(plan, harvested, home, store, execute, as_json=False)
+    paths = {key: home / key / "outcome.json" for key in trials}
+    if not all(key in failed or path.exists() for key, path in paths.items()):
+        raise InputError(f"{shown(home)}: not every trial has run; the same command goes on from there")
+    return [failed.get(key) or Outcome.read(path) for key, path in paths.items()]
+
+
+def standings(registry: Registry, name: str, seeds: int | None) -> list[str]:
+    """A line for each track and network: where the submission stands among the methods that have results."""
+    from ..ranking.placement import placements
+    from ..ranking.standings import standings
+
+    store, lines = open_store(), []
+    for track in _tracks(registry, name):
+        trials = [trial for _, trial in registry.select([track.name], seeds)]
+        scores = store.scores({trial.key for trial in trials})
+        lines += placements(track, trials, standings(track, trials, scores), scores, {name})
+    return lines
+
+
+def _tracks(registry: Registry, name: str) -> list[Track]:
+    return [registry.track(track) for track in registry.submitted_entries(name)]
+
+
+def _controls(registry: Registry, track: Track) -> list[Entry]:
+    return [entry for entry in registry.entries(track.name) if entry.strength == 0]
+
+
+def with_hashes(outcomes: Iterable[Outcome], folder: Path) -> list[Outcome]:
+    """The outcomes with the hashes of the submission's files as provenance."""
+    found = claims.hashes(folder)
+    return [outcome.model_copy(update={"provenance": outcome.provenance | {"files": found}}) for outcome in outcomes]
