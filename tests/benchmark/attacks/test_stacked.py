@@ -10,7 +10,7 @@ from benchmark.data.splits import Data
 from benchmark.evaluation import evaluate as evaluation
 from registry.spec import Part, Threat
 
-from .test_stacked import images
+from ..training.test_stacked import images
 
 SEEDS = [0, 5, 5, 9]
 

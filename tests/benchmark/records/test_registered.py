@@ -18,7 +18,7 @@ from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import InputError
 
-from .command import regbench
+from ..command import regbench
 
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 

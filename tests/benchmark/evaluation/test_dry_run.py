@@ -20,7 +20,7 @@ from benchmark.training.loop import Phase, train
 from registry.load import Registry
 from registry.spec import Part
 
-from .image_files import write_parquet
+from ..data.image_files import write_parquet
 
 REGISTRY = Registry()
 GIANT = {"wrn_28_10", "wrn_50_2_bottleneck"}

@@ -94,7 +94,7 @@ def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_
     steps = (f"head -c 11500000 /dev/zero > {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/full 2>&1; echo $?; "
              f"rm {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/free 2>&1; echo $?")
     disk = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "12000000", "--tmpfs", str(home)]
-    found = subprocess.run([*disk, "sh", "-c", steps], cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True,
+    found = subprocess.run([*disk, "sh", "-c", steps], cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True,
                            check=False)
     full = (tmp_path / "full").read_text()
     assert found.stdout.split() == ["1", "0"], found.stderr + full + (tmp_path / "free").read_text()

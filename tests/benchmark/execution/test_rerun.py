@@ -8,7 +8,7 @@ from benchmark.execution.rerun import compare
 from benchmark.records.outcome import Outcome, Score
 from benchmark.records.reports import last_rerun
 
-from .command import regbench
+from ..command import regbench
 
 SELECTION = "digits/lenet_300_100/jacobian/0.1"
 
