@@ -1,7 +1,9 @@
 """RegBench: a benchmark of regularizers against adversarial examples.
 
-In Python: `benchmark.evaluate(model, track)` and `benchmark.try_regularizer(method)`; importing this loads no torch.
+In Python: `benchmark.evaluate(model, track)` and `benchmark.try_regularizer(method)`; importing
+this loads no torch.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,5 @@
 """The entry point of `regbench`: how a command ends."""
+
 from __future__ import annotations
 
 import gc
@@ -12,14 +13,18 @@ from registry.spec import InputError
 
 from .commands import app, rank, results, run, show, submit  # noqa: F401  (importing registers them)
 
-USAGE_ERROR: Any = typer.BadParameter.__base__  # click's, which some releases of typer bring under a name of their own
+USAGE_ERROR: Any = (
+    typer.BadParameter.__base__
+)  # click's, which some releases of typer bring under a name of their own
 
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Runs the command. Bad input: one line on stderr and exit code 2. A thing that failed: 1."""
-    gc.set_threshold(200_000)  # a plan of 100,000 trials has no cycles to be looked for after every 700 objects
+    gc.set_threshold(
+        200_000
+    )  # a plan of 100,000 trials has no cycles to be looked for after every 700 objects
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into it
@@ -33,7 +38,10 @@ def main() -> None:
         print(f"regbench: {error.format_message()} (see `{command} --help`)", file=sys.stderr)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
-        print("regbench: stopped; finished trials are kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "regbench: stopped; finished trials are kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

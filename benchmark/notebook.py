@@ -1,4 +1,7 @@
-"""For notebooks: a model's scores under a track's threats, and a first look at a regularizer, without files or database."""
+"""For notebooks: a model's scores under a track's threats, and a first look at a regularizer,
+without files or database.
+"""
+
 from __future__ import annotations
 
 import inspect
@@ -22,28 +25,38 @@ from .training.loop import Phase, train
 Method = Regularizer | type[Regularizer] | Callable[[Step], Tensor]
 
 
-def evaluate(model: nn.Module | str | Path, track: str, *, architecture: str | None = None, seed: int = 0) -> pd.DataFrame:
-    """Scores of a model under everything that a track measures: the same code that makes the leaderboard's rows.
+def evaluate(
+    model: nn.Module | str | Path, track: str, *, architecture: str | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of a model under everything that a track measures: the same code that makes the
+    leaderboard's rows.
 
     Args:
-        model: images [B, C, H, W] in [0, 1] → logits [B, K], on any device; or the path of a safetensors file as
-            `regbench run` writes it.
+        model: images [B, C, H, W] in [0, 1] → logits [B, K], on any device; or the path of a
+            safetensors file as `regbench run` writes it.
         track: its name.
         architecture: of the file; the track's first where it is left out.
         seed: of the attacks' random starts.
     Returns:
         One row a score: threat, split, metric, value, n, flags.
     Raises:
-        InputError: the track is unknown, the file does not fit, or the model does not give K finite logits.
+        InputError: the track is unknown, the file does not fit, or the model does not give K finite
+            logits.
     """
     registry = Registry()
     chosen = registry.track(track)
     dataset = registry.dataset(chosen.dataset)
     if not isinstance(model, nn.Module):
-        model = networks.load(registry.architecture(architecture or chosen.architectures[0]), dataset, Path(model))
+        model = networks.load(
+            registry.architecture(architecture or chosen.architectures[0]), dataset, Path(model)
+        )
     weights = next(model.parameters(), None)
-    images = data.load(dataset, home(), train_size=chosen.recipe.train_size,
-                       device="cpu" if weights is None else weights.device)
+    images = data.load(
+        dataset,
+        home(),
+        train_size=chosen.recipe.train_size,
+        device="cpu" if weights is None else weights.device,
+    )
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()
@@ -59,40 +72,67 @@ def _check_fits(model: nn.Module, dataset: Dataset, x: Tensor) -> None:
         logits = model(x)
     if not isinstance(logits, Tensor) or logits.shape != (len(x), dataset.num_classes):
         what = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"evaluate: the model gives {what} for {len(x)} images of {dataset.id}, not "
-                         f"[{len(x)}, {dataset.num_classes}] logits")
+        raise InputError(
+            f"evaluate: the model gives {what} for {len(x)} images of {dataset.id}, not "
+            f"[{len(x)}, {dataset.num_classes}] logits"
+        )
 
 
 def _table(parts: Iterable[tuple[Part, evaluation.Evaluated]]) -> pd.DataFrame:
-    rows = [score.model_dump(include={"threat", "split", "metric", "value", "n", "flags"})
-            for _, found in parts for score in found.scores]
+    rows = [
+        score.model_dump(include={"threat", "split", "metric", "value", "n", "flags"})
+        for _, found in parts
+        for score in found.scores
+    ]
     return pd.DataFrame(rows)
 
 
-def try_regularizer(method: Method, strengths: Sequence[float] = (0.01, 0.1, 1.0), *, track: str = "quickstart",
-                    architecture: str | None = None, seeds: int = 1) -> pd.DataFrame:
-    """Trains a method at some λ under a track's recipe, in this process, and measures it beside the control.
+def try_regularizer(
+    method: Method,
+    strengths: Sequence[float] = (0.01, 0.1, 1.0),
+    *,
+    track: str = "quickstart",
+    architecture: str | None = None,
+    seeds: int = 1,
+) -> pd.DataFrame:
+    """Trains a method at some λ under a track's recipe, in this process, and measures it beside the
+    control.
 
     Args:
-        method: a Regularizer, a class of one, or a function from a Step to its penalty, [B] or a scalar.
+        method: a Regularizer, a class of one, or a function from a Step to its penalty, [B] or a
+            scalar.
         strengths: values of λ; 0, the control, is added.
     Returns:
-        One row for each λ: diverged (how many seeds), clean accuracy and every threat's score on test images (accuracy, or
-        mean ‖r‖/‖x‖ for an attack without ε), means over the seeds that did not diverge.
+        One row for each λ: diverged (how many seeds), clean accuracy and every threat's score on
+        test images (accuracy, or mean ‖r‖/‖x‖ for an attack without ε), means over the seeds that
+        did not diverge.
     Raises:
         InputError: the track or the architecture is unknown, or the method is none.
     """
     registry = Registry()
     chosen = registry.track(track)
     if architecture is not None and architecture not in chosen.architectures:
-        raise InputError(f"try_regularizer: architecture {architecture!r} is none of {', '.join(chosen.architectures)}")
+        raise InputError(
+            f"try_regularizer: architecture {architecture!r} is none of {', '.join(chosen.architectures)}"
+        )
     network = registry.architecture(architecture or chosen.architectures[0])
     plugin = _plugin(method)
-    rows = [_trained(plugin, float(strength), chosen, network, registry.dataset(chosen.dataset), seed)
-            for strength in dict.fromkeys((0.0, *strengths)) for seed in range(seeds)]
-    return pd.DataFrame(rows).groupby("lambda", sort=False).agg(
-        {"diverged": "sum"} | dict.fromkeys([name for name in rows[0] if name not in ("lambda", "diverged")], "mean")
-    ).reset_index()
+    rows = [
+        _trained(plugin, float(strength), chosen, network, registry.dataset(chosen.dataset), seed)
+        for strength in dict.fromkeys((0.0, *strengths))
+        for seed in range(seeds)
+    ]
+    return (
+        pd.DataFrame(rows)
+        .groupby("lambda", sort=False)
+        .agg(
+            {"diverged": "sum"}
+            | dict.fromkeys(
+                [name for name in rows[0] if name not in ("lambda", "diverged")], "mean"
+            )
+        )
+        .reset_index()
+    )
 
 
 def _plugin(method: Method) -> Regularizer:
@@ -105,18 +145,32 @@ def _plugin(method: Method) -> Regularizer:
     raise InputError(f"try_regularizer: {method!r} is no Regularizer and no function of a step")
 
 
-def _trained(plugin: Regularizer, strength: float, track: Track, network: Architecture, dataset: Dataset, seed: int
-             ) -> dict[str, float]:
+def _trained(
+    plugin: Regularizer,
+    strength: float,
+    track: Track,
+    network: Architecture,
+    dataset: Dataset,
+    seed: int,
+) -> dict[str, float]:
     recipe = track.recipes[network.name]
     images = data.load(dataset, home(), train_size=recipe.train_size)
     model = networks.placed(networks.create(network, dataset, seed=seed), "cpu")
     names = [name for name in ("reference", "fine_tune") if getattr(recipe, f"has_{name}")]
     for name in names[:-1]:
         train(model, images.train, Phase.of(recipe, name, len(images.train)), seed=seed)
-    training = train(model, images.train, Phase.of(recipe, names[-1], len(images.train)), seed=seed, regularizer=plugin,
-                     strength=strength)
+    training = train(
+        model,
+        images.train,
+        Phase.of(recipe, names[-1], len(images.train)),
+        seed=seed,
+        regularizer=plugin,
+        strength=strength,
+    )
     wanted = ["clean", *(threat.id for threat in track.threats)]
-    row = {"lambda": strength, "diverged": float(training.status == "diverged")} | dict.fromkeys(wanted, float("nan"))
+    row = {"lambda": strength, "diverged": float(training.status == "diverged")} | dict.fromkeys(
+        wanted, float("nan")
+    )
     if training.status == "finished":
         parts = [part for part in track.evaluation if part.split == "test" and part.name in wanted]
         scores = _table(evaluation.evaluate(model, images, parts, seed=seed))

@@ -1,8 +1,10 @@
 """The plugin protocol: what a regularizer gets (a Step) and what it returns (a penalty).
 
-A regularizer is one class in one file, `registry/regularizers/<name>/regularizer.py`, beside its `card.toml`. The trainer
-minimises `mean(losses) + λ · mean(penalty)`; λ is multiplied there and nowhere else.
+A regularizer is one class in one file, `registry/regularizers/<name>/regularizer.py`, beside its
+`card.toml`. The trainer minimises `mean(losses) + λ · mean(penalty)`; λ is multiplied there and
+nowhere else.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -28,27 +30,40 @@ COTANGENTS_AT_ONCE = 100  # bounds the memory of a Jacobian; more at once is no 
 
 
 class Step:
-    """One training step as a regularizer sees it. Derivatives are computed once, on first use, and shared with the loss.
+    """One training step as a regularizer sees it. Derivatives are computed once, on first use, and
+    shared with the loss.
 
     Attributes:
-        model: images [B, C, H, W] in [0, 1] → logits [B, K]; pure. BatchNorm uses running statistics, so that an
-            example's derivatives are its own.
+        model: images [B, C, H, W] in [0, 1] → logits [B, K]; pure. BatchNorm uses running
+            statistics, so that an example's derivatives are its own.
         parameters: name → parameter of the model.
         x, y: images [B, C, H, W] and class indices [B].
-        strength: the λ of this step, a number or a scalar tensor, for methods whose strength is no weight. Never multiply
-            a penalty by it.
+        strength: the λ of this step, a number or a scalar tensor, for methods whose strength is no
+            weight. Never multiply a penalty by it.
         progress: from 0 at the first step to 1 at the last.
-        state: tensors kept from step to step and saved with the trial, for warm starts. Assign new tensors, never write
-            into one: an engine may hand in a step's state and take the next one out.
-        clean: the step at the images as the data gave them; itself, unless `training_input` replaced them.
+        state: tensors kept from step to step and saved with the trial, for warm starts. Assign new
+            tensors, never write into one: an engine may hand in a step's state and take the next
+            one out.
+        clean: the step at the images as the data gave them; itself, unless `training_input`
+            replaced them.
 
-    What is computed once and shared keeps the graph of whoever made the step: a step made under `torch.no_grad()` (by
-    `at`, in an attack) records nothing, while the training step stays differentiable wherever it is first looked at.
+    What is computed once and shared keeps the graph of whoever made the step: a step made under
+    `torch.no_grad()` (by `at`, in an attack) records nothing, while the training step stays
+    differentiable wherever it is first looked at.
     """
 
-    def __init__(self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, *,
-                 parameters: Mapping[str, Tensor] | None = None, strength: float | Tensor = 1.0, progress: float = 1.0,
-                 generator: Any = None, state: MutableMapping[str, Tensor] | None = None):
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x: Tensor,
+        y: Tensor,
+        *,
+        parameters: Mapping[str, Tensor] | None = None,
+        strength: float | Tensor = 1.0,
+        progress: float = 1.0,
+        generator: Any = None,
+        state: MutableMapping[str, Tensor] | None = None,
+    ):
         if parameters is None:
             parameters = dict(model.named_parameters()) if isinstance(model, nn.Module) else {}
         self.model, self.parameters = model, parameters
@@ -62,25 +77,40 @@ class Step:
 
     def at(self, x: Tensor) -> Step:
         """The same step at other images, one for each of `y`."""
-        step = type(self)(self.model, x, self.y, parameters=self.parameters, strength=self.strength, progress=self.progress,
-                          generator=self._generator, state=self.state)
+        step = type(self)(
+            self.model,
+            x,
+            self.y,
+            parameters=self.parameters,
+            strength=self.strength,
+            progress=self.progress,
+            generator=self._generator,
+            state=self.state,
+        )
         step.clean = self.clean
         return step
 
     @cached_property
     def _primal(self) -> tuple[Tensor, Callable[..., Tensor]]:
-        if peek_interpreter_stack() is not None:  # mapped by the stacked engine, or by the method itself
+        if (
+            peek_interpreter_stack() is not None
+        ):  # mapped by the stacked engine, or by the method itself
             with torch.set_grad_enabled(self._recorded):
                 logits, pullback, *_ = torch.func.vjp(self.model, self.x)
-            return logits, lambda u, batched=False: (torch.func.vmap(pullback) if batched else pullback)(u)[0]
-        # Plain autograd gives the same bits and, on small nets, takes up to a fifth less time than torch.func.
+            return logits, lambda u, batched=False: (
+                torch.func.vmap(pullback) if batched else pullback
+            )(u)[0]
+        # Plain autograd gives the same bits and, on small nets, takes up to a fifth less time than
+        # torch.func.
         with torch.enable_grad():
             x = self.x if self.x.requires_grad else self.x.detach().requires_grad_()
             logits = self.model(x)
 
         def pull(u: Tensor, batched: bool = False) -> Tensor:
             recorded = self._recorded and torch.is_grad_enabled()
-            return torch.autograd.grad(logits, x, u, create_graph=recorded, retain_graph=True, is_grads_batched=batched)[0]
+            return torch.autograd.grad(
+                logits, x, u, create_graph=recorded, retain_graph=True, is_grads_batched=batched
+            )[0]
 
         return logits if self._recorded else logits.detach(), pull
 
@@ -97,36 +127,47 @@ class Step:
 
     @cached_property
     def input_gradient(self) -> Tensor:
-        """[B, C, H, W], each example's ∇_x of its cross-entropy, `V(p − e_y)`: one vector-Jacobian product."""
+        """[B, C, H, W], each example's ∇_x of its cross-entropy, `V(p − e_y)`: one vector-Jacobian
+        product.
+        """
         with torch.set_grad_enabled(self._recorded):
             is_y = self.y[:, None] == torch.arange(self.logits.shape[1], device=self.y.device)
             others = self.logits.softmax(1).masked_fill(is_y, 0)
-            # 1 − p_y as the sum of the other classes' p: the difference is 0 in float32 once p_y > 1 − 6e-8
+            # 1 − p_y as the sum of the other classes' p: the difference is 0 in float32 once p_y >
+            # 1 − 6e-8
             return self.vjp(others - is_y * others.sum(1, keepdim=True))
 
     def vjp(self, u: Tensor) -> Tensor:
-        """Products of logit-space vectors with the Jacobian: u [B, K] → [B, C, H, W], or [m, B, K] → [m, B, C, H, W]."""
+        """Products of logit-space vectors with the Jacobian: u [B, K] → [B, C, H, W], or [m, B, K]
+        → [m, B, C, H, W].
+        """
         pull = self._primal[1]
         if u.ndim == 2:
             return pull(u)
         if len(u) == 1:
             return pull(u[0])[None]
-        # On a CPU a convolution's mapped backward pass is slower than its loop (1.7 ×); a linear layer's is faster.
-        if self.x.device.type == "cpu" and any(weight.ndim == 4 for weight in self.parameters.values()):
+        # On a CPU a convolution's mapped backward pass is slower than its loop (1.7 ×); a linear
+        # layer's is faster.
+        if self.x.device.type == "cpu" and any(
+            weight.ndim == 4 for weight in self.parameters.values()
+        ):
             return torch.stack([pull(direction) for direction in u])
         return torch.cat([pull(chunk, batched=True) for chunk in u.split(COTANGENTS_AT_ONCE)])
 
     def jvp(self, d: Tensor) -> Tensor:
         """Directional derivatives of the logits: d [B, C, H, W] → [B, K]."""
-        with warnings.catch_warnings():  # torch's own forward mode compiles its rules with torch.jit.script on first use
+        with (
+            warnings.catch_warnings()
+        ):  # torch's own forward mode compiles its rules with torch.jit.script on first use
             warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
             return torch.func.jvp(self.model, (self.x,), (d,))[1]
 
     def hvp(self, u: Tensor, d: Tensor) -> Tensor:
-        """Products of the input Hessians of ⟨u, logits⟩ with d: u [m, B, K], d [m, B, C, H, W] → [m, B, C, H, W].
+        """Products of the input Hessians of ⟨u, logits⟩ with d: u [m, B, K], d [m, B, C, H, W] →
+        [m, B, C, H, W].
 
-        All m products go through the model as one batch of m·B images, reverse over reverse: the backward passes of
-        the smooth activations have no forward-mode derivative.
+        All m products go through the model as one batch of m·B images, reverse over reverse: the
+        backward passes of the smooth activations have no forward-mode derivative.
         """
         cotangents = u.flatten(0, 1)
 
@@ -137,12 +178,14 @@ class Step:
         return pullback(d.flatten(0, 1))[0].view_as(d)
 
     def jacobian(self, detached: bool = False, relative: bool = False) -> Tensor:
-        """[B, K, C·H·W], row k the input gradient of logit k (`Vᵀ` of the theory): K vector-Jacobian products.
+        """[B, K, C·H·W], row k the input gradient of logit k (`Vᵀ` of the theory): K
+        vector-Jacobian products.
 
         Args:
-            detached: as a constant, two to four times cheaper, for methods that need no derivative of it.
-            relative: less the last row from every row, for methods that ignore a vector added to all: one product fewer,
-                half of them for two classes.
+            detached: as a constant, two to four times cheaper, for methods that need no derivative
+                of it.
+            relative: less the last row from every row, for methods that ignore a vector added to
+                all: one product fewer, half of them for two classes.
         """
         if (False, relative) in self._jacobians:
             jacobian = self._jacobians[False, relative]
@@ -167,12 +210,18 @@ class Step:
         return V @ V.transpose(1, 2)
 
     def randn(self, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers: with `rand` the only source of chance that a regularizer may use."""
-        return torch.randn(shape, generator=self._generator, dtype=self.x.dtype, device=self.x.device)
+        """Standard normal numbers: with `rand` the only source of chance that a regularizer may
+        use.
+        """
+        return torch.randn(
+            shape, generator=self._generator, dtype=self.x.dtype, device=self.x.device
+        )
 
     def rand(self, shape: tuple[int, ...]) -> Tensor:
         """Uniform numbers in [0, 1)."""
-        return torch.rand(shape, generator=self._generator, dtype=self.x.dtype, device=self.x.device)
+        return torch.rand(
+            shape, generator=self._generator, dtype=self.x.dtype, device=self.x.device
+        )
 
 
 @dataclass(frozen=True)
@@ -192,7 +241,9 @@ class Regularizer:
 
 
 def sphere(noise: Tensor, orthogonal_to_ones: bool = False) -> Tensor:
-    """Gaussian noise [..., K] → directions uniform on the unit sphere, or on its part orthogonal to the all-ones vector."""
+    """Gaussian noise [..., K] → directions uniform on the unit sphere, or on its part orthogonal to
+    the all-ones vector.
+    """
     if orthogonal_to_ones:
         noise = noise - noise.mean(-1, keepdim=True)
     return noise / noise.norm(dim=-1, keepdim=True)
@@ -200,16 +251,19 @@ def sphere(noise: Tensor, orthogonal_to_ones: bool = False) -> Tensor:
 
 @torch.no_grad()
 def leading_eigenvector(A: Tensor) -> Tensor:
-    """[B, K]: of symmetric matrices A [B, K, K] the unit eigenvectors of the largest eigenvalues, as constants.
+    """[B, K]: of symmetric matrices A [B, K, K] the unit eigenvectors of the largest eigenvalues,
+    as constants.
 
-    A model that diverges brings NaN, which the decomposition would refuse with an error, for a whole stack of models
-    too; it then gets some vector, and its penalty, which is NaN without it, tells.
+    A model that diverges brings NaN, which the decomposition would refuse with an error, for a
+    whole stack of models too; it then gets some vector, and its penalty, which is NaN without it,
+    tells.
     """
     return torch.linalg.eigh(A.nan_to_num(0, 0, 0)).eigenvectors[..., -1]
 
 
 def regularizer(penalty: Callable[[Step], Tensor]) -> type[Regularizer]:
-    """Decorator: a function `step → penalty` as a Regularizer without params, in a notebook or in a plugin's file.
+    """Decorator: a function `step → penalty` as a Regularizer without params, in a notebook or in a
+    plugin's file.
 
     >>> @regularizer
     ... def gradient_norm(step):
@@ -217,18 +271,23 @@ def regularizer(penalty: Callable[[Step], Tensor]) -> type[Regularizer]:
     >>> gradient_norm.__name__, issubclass(gradient_norm, Regularizer)
     ('gradient_norm', True)
     """
+
     def method(self: Regularizer, step: Step) -> Tensor:
         return penalty(step)
 
-    return type(penalty.__name__, (Regularizer,), {"penalty": method, "__doc__": penalty.__doc__,
-                                                   "__module__": penalty.__module__})
+    return type(
+        penalty.__name__,
+        (Regularizer,),
+        {"penalty": method, "__doc__": penalty.__doc__, "__module__": penalty.__module__},
+    )
 
 
 def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
     """The plugin in `folder`, with its params set.
 
     Raises:
-        InputError: where the file cannot be imported, defines no or several regularizers, or refuses the params.
+        InputError: where the file cannot be imported, defines no or several regularizers, or
+            refuses the params.
     """
     path = Path(folder) / "regularizer.py"
     module_name = f"regbench_plugin_{path.parent.name}"
@@ -239,13 +298,24 @@ def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{shown(path)}: cannot be imported: {type(error).__name__}: {error}") from error
-    found = [value for value in vars(module).values()
-             if isinstance(value, type) and issubclass(value, Regularizer) and value.__module__ == module_name]
+        raise InputError(
+            f"{shown(path)}: cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Regularizer)
+        and value.__module__ == module_name
+    ]
     if len(found) != 1:
         names = ", ".join(value.__name__ for value in found) or "none"
-        raise InputError(f"{shown(path)}: must define exactly one subclass of Regularizer, found {names}")
+        raise InputError(
+            f"{shown(path)}: must define exactly one subclass of Regularizer, found {names}"
+        )
     try:
         return found[0](**params)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{shown(path)}: {found[0].__name__} refuses its params {params}: {error}") from None
+        raise InputError(
+            f"{shown(path)}: {found[0].__name__} refuses its params {params}: {error}"
+        ) from None

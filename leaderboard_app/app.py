@@ -1,11 +1,14 @@
 """The leaderboard: `regbench app`, or `streamlit run leaderboard_app/app.py`."""
+
 import sys
 from pathlib import Path
 
 import streamlit as st
 
 HERE = Path(__file__).resolve().parent
-if str(HERE.parent) not in sys.path:  # a host that installs only the requirements has no `benchmark` package
+if (
+    str(HERE.parent) not in sys.path
+):  # a host that installs only the requirements has no `benchmark` package
     sys.path.insert(0, str(HERE.parent))
 
 from leaderboard_app import frame, queries  # noqa: E402
@@ -25,7 +28,9 @@ PAGES = [
 seen = queries.version()
 page = st.navigation(PAGES, position="top")
 # Pages have no icons of their own: the browser's tab would fetch them from the network.
-st.set_page_config(page_title=f"{page.title} · RegBench", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.set_page_config(
+    page_title=f"{page.title} · RegBench", page_icon=str(HERE / "icon.svg"), layout="wide"
+)
 page.run()
 frame.foot(seen)
 frame.follow(seen)

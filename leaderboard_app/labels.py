@@ -1,4 +1,5 @@
 """How threats, numbers and foreign text are written on every page."""
+
 from __future__ import annotations
 
 import html
@@ -8,8 +9,14 @@ import textwrap
 
 from registry.spec import Threat, Track
 
-ATTACK_NAMES = {"fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "carlini_wagner": "C&W", "apgd": "APGD",
-                "autoattack": "AutoAttack"}
+ATTACK_NAMES = {
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "deepfool": "DeepFool",
+    "carlini_wagner": "C&W",
+    "apgd": "APGD",
+    "autoattack": "AutoAttack",
+}
 AXIS_LINE = 44  # characters
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
 
@@ -26,7 +33,10 @@ def threat_label(threat: Threat) -> str:
     parts = [ATTACK_NAMES[threat.attack], NORM_SIGNS[threat.norm]]
     if threat.epsilon is not None:
         parts.append(f"ε={radius(threat.epsilon)}")
-    parts += [f"{field}={radius(value) if isinstance(value, float) else value}" for field, value in threat.unusual.items()]
+    parts += [
+        f"{field}={radius(value) if isinstance(value, float) else value}"
+        for field, value in threat.unusual.items()
+    ]
     return " ".join(parts)
 
 
@@ -54,7 +64,9 @@ def axis_title(track: Track, column: str) -> str:
 
 
 def place(first: int | None, last: int | None) -> str:
-    """A rank interval: `1–3`, or `2` where nothing is left open; nothing for a method that is not ranked."""
+    """A rank interval: `1–3`, or `2` where nothing is left open; nothing for a method that is not
+    ranked.
+    """
     if first is None or last is None:
         return ""
     return f"{first}" if first == last else f"{first}–{last}"

@@ -1,4 +1,7 @@
-"""What the pages know: the registry and the database, read anew when their files change and never held open."""
+"""What the pages know: the registry and the database, read anew when their files change and never
+held open.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -33,7 +36,9 @@ def _state(paths: Iterable[Path]) -> Version:
 
 
 def store() -> Store:
-    """What the pages read: the local database, and the registered results where it lacks rows or is not there."""
+    """What the pages read: the local database, and the registered results where it lacks rows or is
+    not there.
+    """
     return open_store(patience=PATIENCE)
 
 
@@ -48,7 +53,9 @@ def last_rerun() -> reports.RerunReport | None:
 
 
 def last_checks() -> list[reports.CheckReport]:
-    """What `regbench check` last said of each submission. Raises InputError where a file is damaged."""
+    """What `regbench check` last said of each submission. Raises InputError where a file is
+    damaged.
+    """
     return reports.last_checks(home())
 
 
@@ -88,7 +95,9 @@ def _trials(registered: Version, name: str) -> list[Trial]:
 
 
 def scores(track: Track) -> pd.DataFrame:
-    """As Store.scores gives them, for all of the track's trials. Raises InputError where the database cannot be read."""
+    """As Store.scores gives them, for all of the track's trials. Raises InputError where the
+    database cannot be read.
+    """
     return _scores(version(), tuple(sorted({trial.key for trial in trials(track)})))
 
 
@@ -119,14 +128,18 @@ def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     return rank.labelled(trials(track), scores(track))
 
 
-def examples(keys: Iterable[str], metric: str, split: str = "test", threat: str | None = None) -> pd.DataFrame:
+def examples(
+    keys: Iterable[str], metric: str, split: str = "test", threat: str | None = None
+) -> pd.DataFrame:
     """Per-example values: columns key, threat, values; of several samples of one model the largest."""
     found = _examples(version(), tuple(sorted(set(keys))), metric, split)
     if found.empty:
         return pd.DataFrame(columns=["key", "threat", "values"])
     if threat is not None:
         found = found[found["threat"] == threat]
-    return found.sort_values("examples").drop_duplicates(["key", "threat"], keep="last")[["key", "threat", "values"]]
+    return found.sort_values("examples").drop_duplicates(["key", "threat"], keep="last")[
+        ["key", "threat", "values"]
+    ]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -136,19 +149,29 @@ def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) 
 
 def layers(keys: Iterable[str]) -> pd.DataFrame:
     """Per-layer singular values: columns key, layer, kind, metric, value."""
-    return _table(version(), "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
-                             "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric", tuple(sorted(set(keys))))
+    return _table(
+        version(),
+        "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
+        "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric",
+        tuple(sorted(set(keys))),
+    )
 
 
 def trial_rows(keys: Iterable[str]) -> pd.DataFrame:
     """What is known of each trial, provenance and all."""
-    return _table(version(), "SELECT * FROM trial WHERE list_contains($keys, key)", tuple(sorted(set(keys))))
+    return _table(
+        version(), "SELECT * FROM trial WHERE list_contains($keys, key)", tuple(sorted(set(keys)))
+    )
 
 
 def attempts(keys: Iterable[str]) -> pd.DataFrame:
     """Every run of the trials, the latest first, also those that failed."""
-    return _table(version(), "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
-                             "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key", tuple(sorted(set(keys))))
+    return _table(
+        version(),
+        "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
+        "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
+        tuple(sorted(set(keys))),
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -157,5 +180,7 @@ def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
 
 
 def plan(track: Track) -> runner.Plan:
-    """What `regbench plan` counts: the track's trials and their references, and those that are still to run."""
+    """What `regbench plan` counts: the track's trials and their references, and those that are
+    still to run.
+    """
     return runner.plan(trials(track), store())

@@ -1,11 +1,15 @@
-"""The curves of Guo et al.'s Figures 1 and 3 for two classes, as functions of p_y and ν = ‖v_+ − v_−‖₂."""
+"""The curves of Guo et al.'s Figures 1 and 3 for two classes, as functions of p_y and ν = ‖v_+ −
+v_−‖₂.
+"""
+
 from __future__ import annotations
 
 import numpy as np
 
 
 def quadratic_distance(p: np.ndarray, nu: float) -> np.ndarray:
-    """‖r*‖₂ of the loss's quadratic model (Guo et al. 2020, Prop. 3.1), input units: no robustness guarantee.
+    """‖r*‖₂ of the loss's quadratic model (Guo et al. 2020, Prop. 3.1), input units: no robustness
+    guarantee.
 
     Args:
         p: p_y in (0.5, 1).
@@ -20,5 +24,11 @@ def exact_distance(p: np.ndarray, nu: float) -> np.ndarray:
 
 
 def penalty_weights(p: np.ndarray) -> dict[str, np.ndarray]:
-    """What multiplies ν² in each penalty at confidence p_y: Figure 3 (Jacobian and cross-Lipschitz do not see p)."""
-    return {"cross_lipschitz": np.full_like(p, 0.5), "input_gradient": (1 - p) ** 2, "curvature": p * (1 - p)}
+    """What multiplies ν² in each penalty at confidence p_y: Figure 3 (Jacobian and cross-Lipschitz
+    do not see p).
+    """
+    return {
+        "cross_lipschitz": np.full_like(p, 0.5),
+        "input_gradient": (1 - p) ** 2,
+        "curvature": p * (1 - p),
+    }

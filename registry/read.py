@@ -1,4 +1,7 @@
-"""TOML → specs, ids → names and options. An error is one line that names file, field, value and the nearest valid name."""
+"""TOML → specs, ids → names and options. An error is one line that names file, field, value and the
+nearest valid name.
+"""
+
 from __future__ import annotations
 
 import difflib
@@ -19,7 +22,9 @@ def nearest(name: str, known: Iterable[str], what: str = "registered") -> str:
     """The end of an error line: that `name` is unknown, and what was probably meant."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    hint = (
+        f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    )
     return f"{name!r} is not {what}; {hint}"
 
 
@@ -38,7 +43,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        raise InputError(
+            f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
     if not data:
@@ -57,9 +64,14 @@ def parse(kind: type[S], data: dict[str, Any], source: str) -> S:
 def _first_line(error: ValidationError, kind: type[Spec]) -> str:
     first = error.errors()[0]
     loc = [step for step in first["loc"] if not (isinstance(step, str) and "[" in step)]
-    words = [f"{word} {step + 1}" if isinstance(step, int) else str(step) for word, step in zip(["", *loc], loc)]
+    words = [
+        f"{word} {step + 1}" if isinstance(step, int) else str(step)
+        for word, step in zip(["", *loc], loc)
+    ]
     # "entry", "entry 3" read as one: the number stands for its list
-    where = ": ".join(w for i, w in enumerate(words) if not (i + 1 < len(loc) and isinstance(loc[i + 1], int)))
+    where = ": ".join(
+        w for i, w in enumerate(words) if not (i + 1 < len(loc) and isinstance(loc[i + 1], int))
+    )
     if first["type"] == "extra_forbidden":
         fields = _fields_at(kind, loc[:-1])
         parent = where.rpartition(": ")[0]
@@ -67,7 +79,11 @@ def _first_line(error: ValidationError, kind: type[Spec]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     value = first.get("input")
-    given = f" (given: {value!r})" if isinstance(value, str | int | float) and repr(value) not in message else ""
+    given = (
+        f" (given: {value!r})"
+        if isinstance(value, str | int | float) and repr(value) not in message
+        else ""
+    )
     return f"{where + ': ' if where else ''}{message}{given}"
 
 
@@ -106,8 +122,13 @@ def parse_options(text: str) -> dict[str, str]:
 
 
 def with_options(name: str, options: dict[str, Any]) -> str:
-    """The inverse of `split_options` and `parse_options`: {"projections": 1} → `jacobian:projections=1`."""
-    texts = [f"{option}={str(value).lower() if isinstance(value, bool) else value}" for option, value in options.items()]
+    """The inverse of `split_options` and `parse_options`: {"projections": 1} →
+    `jacobian:projections=1`.
+    """
+    texts = [
+        f"{option}={str(value).lower() if isinstance(value, bool) else value}"
+        for option, value in options.items()
+    ]
     return ":".join([name, *filter(None, [",".join(texts)])])
 
 
@@ -116,13 +137,19 @@ def source_hash(folder: Path) -> str:
     try:
         code = (folder / "regularizer.py").read_bytes()
     except OSError:
-        raise InputError(f"{shown(folder)}: has no regularizer.py; submissions/_template shows one") from None
+        raise InputError(
+            f"{shown(folder)}: has no regularizer.py; submissions/_template shows one"
+        ) from None
     return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def tables(path: Path, key: str) -> list[dict[str, Any]]:
     data = read_toml(path)
     tables = data.get(key)
-    if set(data) != {key} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+    if (
+        set(data) != {key}
+        or not isinstance(tables, list)
+        or not all(isinstance(table, dict) for table in tables)
+    ):
         raise InputError(f"{shown(path)}: must hold [[{key}]] tables and nothing else")
     return tables

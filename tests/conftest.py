@@ -1,4 +1,5 @@
 """What several test files need."""
+
 import os
 import shutil
 from pathlib import Path
@@ -7,9 +8,11 @@ import pytest
 
 
 def pytest_configure():
-    # Two test processes on few cores hinder each other; one thread also makes CPU results repeat bit by bit.
+    # Two test processes on few cores hinder each other; one thread also makes CPU results repeat
+    # bit by bit.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # What the repository registers must decide no test; one that is about registered results names a folder of its own.
+    # What the repository registers must decide no test; one that is about registered results names
+    # a folder of its own.
     os.environ["REGBENCH_RESULTS"] = str(Path(__file__).parent / "no-results")
 
 

@@ -1,7 +1,10 @@
-"""Attacks on any classifier of images, for any number of classes: `attack` runs a registered threat on a test set.
+"""Attacks on any classifier of images, for any number of classes: `attack` runs a registered threat
+on a test set.
 
-The kernels are pure functions that training may use as well: `fgsm`, `pgd`, `deepfool`, `carlini_wagner`.
+The kernels are pure functions that training may use as well: `fgsm`, `pgd`, `deepfool`,
+`carlini_wagner`.
 """
+
 from .autoattack import autoattack, square
 from .carlini_wagner import carlini_wagner
 from .deepfool import deepfool
@@ -10,5 +13,18 @@ from .perturbation import unit_ball
 from .pgd import fgsm, pgd
 from .run import Attacked, attack, attack_curve, without_epsilon
 
-__all__ = ["Attacked", "attack", "attack_curve", "autoattack", "carlini_wagner", "deepfool", "fgsm",
-           "margin", "misclassified", "pgd", "square", "unit_ball", "without_epsilon"]
+__all__ = [
+    "Attacked",
+    "attack",
+    "attack_curve",
+    "autoattack",
+    "carlini_wagner",
+    "deepfool",
+    "fgsm",
+    "margin",
+    "misclassified",
+    "pgd",
+    "square",
+    "unit_ball",
+    "without_epsilon",
+]

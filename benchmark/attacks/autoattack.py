@@ -1,4 +1,7 @@
-"""AutoAttack as the package `pyautoattack` runs it (Croce & Hein 2020): the one file that builds it."""
+"""AutoAttack as the package `pyautoattack` runs it (Croce & Hein 2020): the one file that builds
+it.
+"""
+
 from __future__ import annotations
 
 import json
@@ -36,41 +39,63 @@ WARNINGS = {
 WHITE_BOX = ("apgd-ce", "apgd-t")  # the members of the threat "apgd"
 
 
-def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int,
-               batch_size: int = 250, only: Collection[str] | None = None, checkpoint: Path | None = None
-               ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9, K−1) classes.
+def autoattack(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
+    norm: Norm = "inf",
+    *,
+    seed: int,
+    batch_size: int = 250,
+    only: Collection[str] | None = None,
+    checkpoint: Path | None = None,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9,
+    K−1) classes.
 
-    For K = 2 and 3, where the DLR loss or its targeted form isn't defined: APGD-CE, FAB and Square, with the package's
-    own five restarts. Each member runs on what those before it left, as in the package, so that the results are those of
-    one call of it. The package draws its random numbers for a batch as a whole: here, and only here, an example's
-    result depends on the examples beside it and on the batch size. The global random state is left as it was.
+    For K = 2 and 3, where the DLR loss or its targeted form isn't defined: APGD-CE, FAB and Square,
+    with the package's own five restarts. Each member runs on what those before it left, as in the
+    package, so that the results are those of one call of it. The package draws its random numbers
+    for a batch as a whole: here, and only here, an example's result depends on the examples beside
+    it and on the batch size. The global random state is left as it was.
 
     Args:
         model: images [N,C,H,W] → logits [N,K].
         x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
         y: [N] class indices.
         only: run just these of the members, e.g. WHITE_BOX.
-        checkpoint: a file that is rewritten after each member; an interrupted run of the same attack goes on from it.
+        checkpoint: a file that is rewritten after each member; an interrupted run of the same
+            attack goes on from it.
     Returns:
-        adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified [N], the package's
-        own verdict, True also where logits aren't finite; info: package, version, attacks, target classes,
-        seed, batch size, `robust`, the share that stood after each member of the examples with finite logits, and
-        `warnings`, the distinct messages of the package's log by kind (a key of WARNINGS).
+        adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified
+        [N], the package's own verdict, True also where logits aren't finite; info: package,
+        version, attacks, target classes, seed, batch size, `robust`, the share that stood after
+        each member of the examples with finite logits, and `warnings`, the distinct messages of the
+        package's log by kind (a key of WARNINGS).
     Raises:
         InputError: ℓ2 on images of fewer than 5 rows, for which Square has no start.
     """
     with torch.no_grad(), frozen(model):
         logits = torch.cat([model(part) for part in x.float().split(batch_size)])
-    # Logits that aren't finite would break the package's bookkeeping, and are wrong answers already.
+    # Logits that aren't finite would break the package's bookkeeping, and are wrong answers
+    # already.
     usable = logits.isfinite().all(1)
     attacker = assemble(model, logits.shape[1], epsilon, norm, seed, x.device)
     members = [member for member in attacker.attacks_to_run or () if only is None or member in only]
     if norm == "2" and x.shape[2] < 5 and "square" in members:
-        raise InputError(f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5")
+        raise InputError(
+            f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5"
+        )
     identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)}"
-    adversarial, misclassified, robust, before = _resumed(checkpoint, identity, x.device) or (x.clone(), ~usable, {}, [])
-    # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the package's own bits.
+    adversarial, misclassified, robust, before = _resumed(checkpoint, identity, x.device) or (
+        x.clone(),
+        ~usable,
+        {},
+        [],
+    )
+    # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
+    # package's own bits.
     with frozen(model), _log() as messages, _unchanged_process(x.device):
         messages += before
         for member in members:
@@ -79,7 +104,9 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
                 continue
             clean = x[left].float()
             attacker.attacks_to_run = [member]
-            found, predicted = attacker.run_standard_evaluation(clean, y[left], batch_size=batch_size)
+            found, predicted = attacker.run_standard_evaluation(
+                clean, y[left], batch_size=batch_size
+            )
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
             adversarial[left] = found.to(x.dtype).where(moved, x[left])
             misclassified[left] = predicted != y[left]
@@ -88,50 +115,84 @@ def autoattack(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = 
                 _save(checkpoint, identity, adversarial, misclassified, robust, messages)
         if len(robust) > 1:  # of a run of one member the package cannot tell
             check_square(robust, attacker.logger)
-    return adversarial, misclassified, {
-        "package": f"pyautoattack {version('pyautoattack')}",
-        "version": attacker.version,
-        "attacks": members,
-        "target_classes": attacker.apgd_targeted.n_target_classes if "apgd-t" in members else 0,
-        "seed": seed,
-        "batch_size": batch_size,
-        "robust": robust,
-        "warnings": by_kind(messages),
-    }
+    return (
+        adversarial,
+        misclassified,
+        {
+            "package": f"pyautoattack {version('pyautoattack')}",
+            "version": attacker.version,
+            "attacks": members,
+            "target_classes": attacker.apgd_targeted.n_target_classes if "apgd-t" in members else 0,
+            "seed": seed,
+            "batch_size": batch_size,
+            "robust": robust,
+            "warnings": by_kind(messages),
+        },
+    )
 
 
 def check_square(robust: dict[str, float], logger: logging.Logger) -> None:
-    """The package's own check: does the black-box member break more than 0.2 points of what the others left?"""
+    """The package's own check: does the black-box member break more than 0.2 points of what the
+    others left?
+    """
     from pyautoattack.checks import check_square_sr
 
     check_square_sr({"clean": 1.0} | robust, logger=logger)
 
 
-def _save(path: Path, identity: str, adversarial: Tensor, misclassified: Tensor, robust: dict[str, float],
-          messages: list[str]) -> None:
+def _save(
+    path: Path,
+    identity: str,
+    adversarial: Tensor,
+    misclassified: Tensor,
+    robust: dict[str, float],
+    messages: list[str],
+) -> None:
     state = {"identity": identity, "robust": json.dumps(robust), "messages": json.dumps(messages)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({"adversarial": adversarial.contiguous(), "misclassified": misclassified}, temporary, state)
+    save_file(
+        {"adversarial": adversarial.contiguous(), "misclassified": misclassified}, temporary, state
+    )
     temporary.replace(path)
 
 
-def _resumed(path: Path | None, identity: str, device: torch.device
-             ) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
-    """What a run of the same attack has saved; None where there is nothing, or it is another's or damaged."""
+def _resumed(
+    path: Path | None, identity: str, device: torch.device
+) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
+    """What a run of the same attack has saved; None where there is nothing, or it is another's or
+    damaged.
+    """
     if path is None or not path.exists():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             state = file.metadata()
-            tensors = file.get_tensor("adversarial").to(device), file.get_tensor("misclassified").to(device)
+            tensors = (
+                file.get_tensor("adversarial").to(device),
+                file.get_tensor("misclassified").to(device),
+            )
     except SafetensorError:
         return None
-    return (*tensors, json.loads(state["robust"]), json.loads(state["messages"])) if state["identity"] == identity else None
+    return (
+        (*tensors, json.loads(state["robust"]), json.loads(state["messages"]))
+        if state["identity"] == identity
+        else None
+    )
 
 
-def square(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf", *, seed: int, queries: int) -> Tensor:
-    """The black-box Square attack alone (Andriushchenko et al. 2020): what a search without any gradient finds.
+def square(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
+    norm: Norm = "inf",
+    *,
+    seed: int,
+    queries: int,
+) -> Tensor:
+    """The black-box Square attack alone (Andriushchenko et al. 2020): what a search without any
+    gradient finds.
 
     Args:
         model: images [N,C,H,W] → logits [N,K], all finite.
@@ -146,24 +207,36 @@ def square(model: Model, x: Tensor, y: Tensor, epsilon: float, norm: Norm = "inf
         return attacker.square.perturb(x, y)
 
 
-def assemble(model: Model, classes: int, epsilon: float, norm: Norm, seed: int, device: torch.device) -> AutoAttack:
+def assemble(
+    model: Model, classes: int, epsilon: float, norm: Norm, seed: int, device: torch.device
+) -> AutoAttack:
     """The package's attack on `classes` logits, not yet run."""
     from pyautoattack import AutoAttack
 
     # Square writes into the logits it is given: they must be nobody else's.
     network = _OwnLogits(model)
-    attacker = AutoAttack(network, norm="Linf" if norm == "inf" else "L2", eps=epsilon, seed=seed, device=device,
-                          version="standard" if classes >= 4 else "custom",
-                          attacks=None if classes >= 4 else ["apgd-ce", "fab", "square"])
+    attacker = AutoAttack(
+        network,
+        norm="Linf" if norm == "inf" else "L2",
+        eps=epsilon,
+        seed=seed,
+        device=device,
+        version="standard" if classes >= 4 else "custom",
+        attacks=None if classes >= 4 else ["apgd-ce", "fab", "square"],
+    )
     attacker.apgd_targeted.n_target_classes = attacker.fab.n_target_classes = min(9, classes - 1)
     return attacker
 
 
 def by_kind(messages: list[str]) -> dict[str, list[str]]:
-    """The log's distinct messages under the kind each belongs to; "other" for a sentence that is not in WARNINGS."""
+    """The log's distinct messages under the kind each belongs to; "other" for a sentence that is
+    not in WARNINGS.
+    """
     kinds: dict[str, list[str]] = {}
     for message in dict.fromkeys(message.split(" See ")[0] for message in messages):
-        kind = next((kind for kind, sentence in WARNINGS.items() if re.search(sentence, message)), "other")
+        kind = next(
+            (kind for kind, sentence in WARNINGS.items() if re.search(sentence, message)), "other"
+        )
         kinds.setdefault(kind, []).append(message)
     return kinds
 
@@ -173,7 +246,9 @@ class _OwnLogits(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.call = lambda x: model(x).clone()  # not a submodule: its mode and parameters stay with whoever froze it
+        self.call = lambda x: model(
+            x
+        ).clone()  # not a submodule: its mode and parameters stay with whoever froze it
 
     def forward(self, x: Tensor) -> Tensor:
         return self.call(x)
@@ -197,7 +272,9 @@ def _log() -> Iterator[list[str]]:
 
 @contextmanager
 def _unchanged_process(device: torch.device) -> Iterator[None]:
-    """Undoes what the package does to the process: it seeds torch, unhooks any tracer, and counts calls for ever."""
+    """Undoes what the package does to the process: it seeds torch, unhooks any tracer, and counts
+    calls for ever.
+    """
     from pyautoattack import checks
 
     for name in checks.funcs:  # else one dynamic model would make every later one seem so

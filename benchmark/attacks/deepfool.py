@@ -1,4 +1,7 @@
-"""DeepFool: the smallest ℓ2 perturbation, by crossing the nearest boundary of the linearised model again and again."""
+"""DeepFool: the smallest ℓ2 perturbation, by crossing the nearest boundary of the linearised model
+again and again.
+"""
+
 from __future__ import annotations
 
 import torch
@@ -12,12 +15,21 @@ CLASSES_AT_ONCE = 16  # input gradients held in memory together, for each exampl
 SHORTEST = 1e-5  # of a step, as a share of the box's side: an exact tie is crossed too
 
 
-def deepfool(model: Model, x: Tensor, y: Tensor, *, steps: int = 50, overshoot: float = 0.02,
-             bounds: Bounds = (0.0, 1.0)) -> Tensor:
-    """Each step adds the shortest way to the nearest of ALL other classes' boundaries, the model taken as linear.
+def deepfool(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int = 50,
+    overshoot: float = 0.02,
+    bounds: Bounds = (0.0, 1.0),
+) -> Tensor:
+    """Each step adds the shortest way to the nearest of ALL other classes' boundaries, the model
+    taken as linear.
 
-    The sum of the steps r is tried as x + (1 + overshoot)·r, clipped to the box: where the box does not bind, a linear
-    model's distance is met times 1 + overshoot (Moosavi-Dezfooli et al. 2016, algorithm 2).
+    The sum of the steps r is tried as x + (1 + overshoot)·r, clipped to the box: where the box does
+    not bind, a linear model's distance is met times 1 + overshoot (Moosavi-Dezfooli et al. 2016,
+    algorithm 2).
 
     Args:
         model: images [N,C,H,W] → logits [N,K].
@@ -25,12 +37,15 @@ def deepfool(model: Model, x: Tensor, y: Tensor, *, steps: int = 50, overshoot: 
         y: [N] class indices.
         steps: at most; most examples need two or three.
     Returns:
-        [N,C,H,W], without gradient: the first iterate that is misclassified; x itself where x is, or where none was.
+        [N,C,H,W], without gradient: the first iterate that is misclassified; x itself where x is,
+        or where none was.
     """
     shortest = SHORTEST * (bounds[1] - bounds[0])
     with torch.no_grad(), frozen(model) as net:
         found = x.clone()
-        rows = torch.arange(len(x), device=x.device)  # the examples still classified correctly: the others are done
+        rows = torch.arange(
+            len(x), device=x.device
+        )  # the examples still classified correctly: the others are done
         current, total = x, torch.zeros_like(x)
         for step in range(steps + 1):
             if not len(rows):
@@ -39,10 +54,18 @@ def deepfool(model: Model, x: Tensor, y: Tensor, *, steps: int = 50, overshoot: 
             wrong = misclassified(logits, y)
             found[rows[wrong]] = current[wrong]
             going = ~wrong
-            rows, x, y, total, current = rows[going], x[going], y[going], total[going], current[going]
+            rows, x, y, total, current = (
+                rows[going],
+                x[going],
+                y[going],
+                total[going],
+                current[going],
+            )
             if step < steps and len(rows):
                 distance, gradient = nearest_boundary(net, current, y)
-                length = distance.clamp(min=shortest).nan_to_num(posinf=0.0)  # a flat model gives no direction
+                length = distance.clamp(min=shortest).nan_to_num(
+                    posinf=0.0
+                )  # a flat model gives no direction
                 total = total + length.view(-1, *[1] * (x.dim() - 1)) * steepest(gradient, "2")
                 current = (x + (1 + overshoot) * total).clamp(*bounds)
         return found
@@ -54,13 +77,14 @@ def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     Args:
         x: [N,C,H,W], classified as y.
     Returns:
-        distance [N] in input units, inf where no logit moves against y's; direction [N,C,H,W], a positive multiple of
-        the gradient of z_j − z_y at that j.
+        distance [N] in input units, inf where no logit moves against y's; direction [N,C,H,W], a
+        positive multiple of the gradient of z_j − z_y at that j.
     """
     logits, pull = torch.func.vjp(model, x)[:2]
     classes = logits.shape[1]
     gaps = logits.gather(1, y[:, None]) - logits  # [N,K]
-    # A distance doesn't change with the logits' scale, but the squares of very large or small gradients would be lost.
+    # A distance doesn't change with the logits' scale, but the squares of very large or small
+    # gradients would be lost.
     scale = gaps.abs().amax(1, keepdim=True)
     scale = scale.where((scale > 0) & scale.isfinite(), 1)
     distance, gradient = x.new_full((len(x),), torch.inf), torch.zeros_like(x)

@@ -1,4 +1,7 @@
-"""What attacks raise: the losses, when an example counts as misclassified, and the loss's input gradient."""
+"""What attacks raise: the losses, when an example counts as misclassified, and the loss's input
+gradient.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -27,21 +30,27 @@ LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "
 
 
 def misclassified(logits: Tensor, y: Tensor) -> Tensor:
-    """[N] bool: another class than y has the largest logit, or a logit is not finite (no answer is a wrong one)."""
+    """[N] bool: another class than y has the largest logit, or a logit is not finite (no answer is
+    a wrong one).
+    """
     return (logits.argmax(1) != y) | ~logits.isfinite().all(1)
 
 
 def input_gradient(model: Model, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
-    """One forward and one backward pass to the images alone: no parameter is differentiated and no `.grad` written.
+    """One forward and one backward pass to the images alone: no parameter is differentiated and no
+    `.grad` written.
 
     Returns:
         gradient [N,C,H,W] of each example's own loss, losses [N], logits [N,K].
     """
+
     def objective(images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         logits = model(images)
         losses = LOSSES[loss](logits, y)
         return losses.sum(), (losses, logits)
 
-    with torch.no_grad():  # of the passes around this one; torch.func.grad differentiates inside it all the same
+    with (
+        torch.no_grad()
+    ):  # of the passes around this one; torch.func.grad differentiates inside it all the same
         gradient, (losses, logits) = torch.func.grad(objective, has_aux=True)(x)
     return gradient, losses, logits

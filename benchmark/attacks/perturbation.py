@@ -1,4 +1,5 @@
 """Perturbations in the ℓ∞ and ℓ2 norms: size, steepest direction, projection, uniform random start."""
+
 from __future__ import annotations
 
 import math
@@ -15,7 +16,8 @@ Bounds = tuple[float, float]
 
 
 def per_example(value: float | Tensor, x: Tensor) -> Tensor:
-    """A number, or a tensor [N] of numbers, as a tensor of x's dtype and device that broadcasts over images.
+    """A number, or a tensor [N] of numbers, as a tensor of x's dtype and device that broadcasts
+    over images.
 
     Returns:
         [N,1,1,1].
@@ -24,7 +26,9 @@ def per_example(value: float | Tensor, x: Tensor) -> Tensor:
     """
     values = torch.as_tensor(value, dtype=x.dtype, device=x.device)
     if values.dim() and values.shape != x.shape[:1]:
-        raise ValueError(f"needs one number or one for each of the {len(x)} images, not shape {tuple(values.shape)}")
+        raise ValueError(
+            f"needs one number or one for each of the {len(x)} images, not shape {tuple(values.shape)}"
+        )
     return values.expand(len(x)).view(-1, *[1] * (x.dim() - 1))
 
 
@@ -34,7 +38,8 @@ def size(delta: Tensor, norm: Norm) -> Tensor:
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """The perturbation of norm ≤ 1 along which a linear function with this gradient rises most; 0 where it is flat.
+    """The perturbation of norm ≤ 1 along which a linear function with this gradient rises most; 0
+    where it is flat.
 
     Args:
         gradient: [N,...]; NaN counts as 0.
@@ -50,7 +55,8 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
 
 
 def project(adversarial: Tensor, x: Tensor, epsilon: Tensor, norm: Norm, bounds: Bounds) -> Tensor:
-    """Back into the ball of radius epsilon around x, then into the box: inside both, as x lies in the box.
+    """Back into the ball of radius epsilon around x, then into the box: inside both, as x lies in
+    the box.
 
     Args:
         adversarial, x: [N,C,H,W].
@@ -60,16 +66,22 @@ def project(adversarial: Tensor, x: Tensor, epsilon: Tensor, norm: Norm, bounds:
     if norm == "inf":
         delta = delta.clamp(-epsilon, epsilon)
     else:
-        delta = delta * (epsilon / size(delta, "2").view_as(epsilon)).clamp(max=1).nan_to_num(nan=1.0)
+        delta = delta * (epsilon / size(delta, "2").view_as(epsilon)).clamp(max=1).nan_to_num(
+            nan=1.0
+        )
     return (x + delta).clamp(*bounds)
 
 
-def unit_ball(shape: Sequence[int], norm: Norm, *, rand: Callable[..., Tensor], randn: Callable[..., Tensor]) -> Tensor:
-    """Points uniform in the unit ball of R^n, n the product of shape[1:]: random starts in units of epsilon.
+def unit_ball(
+    shape: Sequence[int], norm: Norm, *, rand: Callable[..., Tensor], randn: Callable[..., Tensor]
+) -> Tensor:
+    """Points uniform in the unit ball of R^n, n the product of shape[1:]: random starts in units of
+    epsilon.
 
     Args:
         shape: (N,C,H,W).
-        rand, randn: shape → uniform on [0,1), standard normal; in training `step.rand` and `step.randn`.
+        rand, randn: shape → uniform on [0,1), standard normal; in training `step.rand` and
+            `step.randn`.
     Source:
         The ℓ2 ball is the shadow of the sphere two dimensions up (Voelker et al. 2017).
     """
@@ -77,10 +89,16 @@ def unit_ball(shape: Sequence[int], norm: Norm, *, rand: Callable[..., Tensor], 
         return 2 * rand(tuple(shape)) - 1
     n = math.prod(shape[1:])
     normal = randn((shape[0], n + 2))
-    return (normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True))[:, :n].reshape(tuple(shape))
+    return (normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True))[:, :n].reshape(
+        tuple(shape)
+    )
 
 
-def drawn_unit_ball(shape: Sequence[int], norm: Norm, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def drawn_unit_ball(
+    shape: Sequence[int], norm: Norm, generator: torch.Generator, dtype: torch.dtype
+) -> Tensor:
     """`unit_ball` from a generator of the CPU, on the CPU: the same points on every device."""
     draw: dict[str, Any] = {"generator": generator, "dtype": dtype}
-    return unit_ball(shape, norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw))
+    return unit_ball(
+        shape, norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw)
+    )

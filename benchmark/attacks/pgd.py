@@ -1,4 +1,5 @@
 """Attacks that stay within a ball: the fast gradient sign method and projected gradient descent."""
+
 from __future__ import annotations
 
 from typing import Literal
@@ -13,9 +14,17 @@ from .objective import LOSSES, Loss, input_gradient, misclassified
 from .perturbation import Bounds, per_example, project, steepest
 
 
-def fgsm(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm = "inf", *,
-         bounds: Bounds = (0.0, 1.0)) -> Tensor:
-    """One step of length epsilon up the cross-entropy, clipped to the box (Goodfellow et al. 2015, section 4).
+def fgsm(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float | Tensor,
+    norm: Norm = "inf",
+    *,
+    bounds: Bounds = (0.0, 1.0),
+) -> Tensor:
+    """One step of length epsilon up the cross-entropy, clipped to the box (Goodfellow et al. 2015,
+    section 4).
 
     Args:
         model: images [N,C,H,W] → logits [N,K].
@@ -32,10 +41,23 @@ def fgsm(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm
         return (x + radius * steepest(gradient, norm)).clamp(*bounds)
 
 
-def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm = "inf", *, steps: int,
-        step_size: float | Tensor | None = None, start: Tensor | None = None, loss: Loss = "ce",
-        bounds: Bounds = (0.0, 1.0), keep: Literal["worst", "last"] = "worst", mapped: bool = False) -> Tensor:
-    """Steps up the loss, each projected back into the ball and the box (Madry et al. 2018, section 2.1).
+def pgd(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float | Tensor,
+    norm: Norm = "inf",
+    *,
+    steps: int,
+    step_size: float | Tensor | None = None,
+    start: Tensor | None = None,
+    loss: Loss = "ce",
+    bounds: Bounds = (0.0, 1.0),
+    keep: Literal["worst", "last"] = "worst",
+    mapped: bool = False,
+) -> Tensor:
+    """Steps up the loss, each projected back into the ball and the box (Madry et al. 2018, section
+    2.1).
 
     Args:
         model: images [N,C,H,W] → logits [N,K].
@@ -43,12 +65,14 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
         y: [N] class indices.
         epsilon: radius in input units, one number or one per example [N].
         step_size: length of a step in the norm; 2.5·epsilon/steps where not given.
-        start: [N,C,H,W] points of the unit ball (`unit_ball`), from which x + epsilon·start begins; x itself where not
-            given. An example's result depends on its own start only.
+        start: [N,C,H,W] points of the unit ball (`unit_ball`), from which x + epsilon·start begins;
+            x itself where not given. An example's result depends on its own start only.
         loss: "ce", or "margin" for max_{j≠y} z_j − z_y.
-        keep: "worst", to evaluate: the first iterate that is misclassified, else the one of highest loss.
-            "last", to train on: the last iterate; no step then depends on data, so that it can be mapped over models.
-        mapped: carry examples that have fallen along to the end, so that "worst" can be mapped over models too.
+        keep: "worst", to evaluate: the first iterate that is misclassified, else the one of highest
+            loss. "last", to train on: the last iterate; no step then depends on data, so that it
+            can be mapped over models.
+        mapped: carry examples that have fallen along to the end, so that "worst" can be mapped over
+            models too.
     Returns:
         [N,C,H,W], without gradient.
     """
@@ -59,18 +83,24 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
         if keep == "last":
             for _ in range(steps):
                 gradient, _, _ = input_gradient(net, current, y, loss)
-                current = project(current + stride * steepest(gradient, norm), x, radius, norm, bounds)
+                current = project(
+                    current + stride * steepest(gradient, norm), x, radius, norm, bounds
+                )
             return current
 
         worst, fallen = current.clone(), torch.zeros_like(y, dtype=torch.bool)
-        rows = torch.arange(len(x), device=x.device)  # the examples still classified correctly: the others are done
+        rows = torch.arange(
+            len(x), device=x.device
+        )  # the examples still classified correctly: the others are done
         highest = x.new_full((len(x),), -torch.inf)
         for step in range(steps + 1):
             if not len(rows):
                 break
             if step < steps:
                 gradient, losses, logits = input_gradient(net, current, y, loss)
-                after = project(current + stride * steepest(gradient, norm), x, radius, norm, bounds)
+                after = project(
+                    current + stride * steepest(gradient, norm), x, radius, norm, bounds
+                )
             else:
                 logits, after = net(current), current
                 losses = LOSSES[loss](logits, y)
@@ -84,6 +114,12 @@ def pgd(model: Model, x: Tensor, y: Tensor, epsilon: float | Tensor, norm: Norm 
             current, highest = after, torch.maximum(highest, losses)
             if not mapped and wrong.any():
                 going = ~wrong
-                rows, x, y, radius, stride = rows[going], x[going], y[going], radius[going], stride[going]
+                rows, x, y, radius, stride = (
+                    rows[going],
+                    x[going],
+                    y[going],
+                    radius[going],
+                    stride[going],
+                )
                 current, highest = current[going], highest[going]
         return worst

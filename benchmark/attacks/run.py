@@ -1,4 +1,5 @@
 """A registered threat, run on every image of a set: what falls, and how far it had to be moved."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,47 +26,81 @@ MINIMAL = ("deepfool", "carlini_wagner")  # they search the smallest perturbatio
 @dataclass(frozen=True)
 class Attacked:
     """What a threat did to each example, on the images' device."""
+
     adversarial: Tensor  # [N,C,H,W]
-    success: Tensor  # [N] bool: the adversarial image is misclassified; True too where the clean one already is
-    distance: Tensor  # [N] norm of adversarial − x: 0 where clean is already wrong, inf where a minimal attack failed
-    info: dict[str, Any] = field(default_factory=dict)  # plain data, e.g. AutoAttack's members and warnings
+    # [N] bool: the adversarial image is misclassified; True too where the clean one already is
+    success: Tensor
+    # [N] norm of adversarial − x: 0 where clean is already wrong, inf where a minimal attack failed
+    distance: Tensor
+    info: dict[str, Any] = field(
+        default_factory=dict
+    )  # plain data, e.g. AutoAttack's members and warnings
 
 
-def attack(threat: Threat, model: Model, x: Tensor, y: Tensor, *, seed: int, batch_size: int = 512,
-           checkpoint: Path | None = None) -> Attacked:
-    """Runs a threat on every example; success is decided by a forward pass of its own, not by the attack.
+def attack(
+    threat: Threat,
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    *,
+    seed: int,
+    batch_size: int = 512,
+    checkpoint: Path | None = None,
+) -> Attacked:
+    """Runs a threat on every example; success is decided by a forward pass of its own, not by the
+    attack.
 
-    An example's result depends on its position, the seed and the model, never on the examples beside it (AutoAttack's
-    and APGD's do, see there).
+    An example's result depends on its position, the seed and the model, never on the examples
+    beside it (AutoAttack's and APGD's do, see there).
 
     Args:
-        model: images [N,C,H,W] in [0,1] → logits [N,K]. An nn.Module is evaluated in evaluation mode, and put back.
+        model: images [N,C,H,W] in [0,1] → logits [N,K]. An nn.Module is evaluated in evaluation
+            mode, and put back.
         x: [N,C,H,W] in [0,1].
         y: [N] class indices.
         seed: of the random starts, drawn for the whole set before it is cut into batches.
         batch_size: examples attacked at once.
-        checkpoint: the file in which `autoattack` and `apgd` keep their finished members; the others take no notice.
+        checkpoint: the file in which `autoattack` and `apgd` keep their finished members; the
+            others take no notice.
     Raises:
         InputError: images outside [0,1].
     """
     _check(threat, x)
     if threat.attack in ("apgd", "autoattack"):
         with torch.no_grad(), frozen(model):
-            # The model as it is: filled batches would change its last bits against a direct call of the package.
+            # The model as it is: filled batches would change its last bits against a direct call of
+            # the package.
             already = misclassified(_logits(model, x, batch_size), y)
             adversarial, success, info = autoattack(
-                model, x, y, _epsilon(threat), threat.norm, seed=seed, batch_size=batch_size, checkpoint=checkpoint,
-                only=WHITE_BOX if threat.attack == "apgd" else None)
+                model,
+                x,
+                y,
+                _epsilon(threat),
+                threat.norm,
+                seed=seed,
+                batch_size=batch_size,
+                checkpoint=checkpoint,
+                only=WHITE_BOX if threat.attack == "apgd" else None,
+            )
         return Attacked(adversarial, success | already, size(adversarial - x, threat.norm), info)
     epsilon = None if threat.attack in MINIMAL else x.new_full((len(x),), _epsilon(threat))
     return _attacked(threat, model, x, y, epsilon, len(x), seed, batch_size)
 
 
-def attack_curve(threats: Sequence[Threat], model: Model, x: Tensor, y: Tensor, *, seed: int, batch_size: int = 512
-                 ) -> list[Attacked]:
-    """What `attack` gives for each of `threats`, found in one pass over all: they differ in ε alone.
+def attack_curve(
+    threats: Sequence[Threat],
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    *,
+    seed: int,
+    batch_size: int = 512,
+) -> list[Attacked]:
+    """What `attack` gives for each of `threats`, found in one pass over all: they differ in ε
+    alone.
 
-    All ε of an example share its random start, so that the curve falls by the attack and not by chance.
+    All ε of an example share its random start, so that the curve falls by the attack and not by
+    chance.
 
     Args:
         threats: "fgsm" or "pgd". The rest as for `attack`.
@@ -73,14 +108,27 @@ def attack_curve(threats: Sequence[Threat], model: Model, x: Tensor, y: Tensor, 
         ValueError: threats that differ in more than ε, or of another attack.
     """
     first, *others = threats
-    if first.attack not in ("fgsm", "pgd") or any(without_epsilon(threat) != without_epsilon(first) for threat in others):
+    if first.attack not in ("fgsm", "pgd") or any(
+        without_epsilon(threat) != without_epsilon(first) for threat in others
+    ):
         raise ValueError("a curve needs FGSM or PGD threats that differ in epsilon alone")
     _check(first, x)
     n, copies = len(x), len(threats)
     epsilon = x.new_tensor([_epsilon(threat) for threat in threats]).repeat_interleave(n)
-    found = _attacked(first, model, x.repeat(copies, *[1] * (x.dim() - 1)), y.repeat(copies), epsilon, n, seed, batch_size)
-    return [Attacked(found.adversarial[rows], found.success[rows], found.distance[rows])
-            for rows in (slice(i * n, (i + 1) * n) for i in range(copies))]
+    found = _attacked(
+        first,
+        model,
+        x.repeat(copies, *[1] * (x.dim() - 1)),
+        y.repeat(copies),
+        epsilon,
+        n,
+        seed,
+        batch_size,
+    )
+    return [
+        Attacked(found.adversarial[rows], found.success[rows], found.distance[rows])
+        for rows in (slice(i * n, (i + 1) * n) for i in range(copies))
+    ]
 
 
 def without_epsilon(threat: Threat) -> Threat:
@@ -90,12 +138,22 @@ def without_epsilon(threat: Threat) -> Threat:
 
 def _check(threat: Threat, x: Tensor) -> None:
     if len(x) and not (x.min() >= 0 and x.max() <= 1):
-        raise InputError(f"threat {threat.id}: images must lie in [0, 1], not [{x.min():.3g}, {x.max():.3g}]; "
-                         "divide the pixels by the value that means white")
+        raise InputError(
+            f"threat {threat.id}: images must lie in [0, 1], not [{x.min():.3g}, {x.max():.3g}]; "
+            "divide the pixels by the value that means white"
+        )
 
 
-def _attacked(threat: Threat, model: Model, x: Tensor, y: Tensor, epsilon: Tensor | None, distinct: int, seed: int,
-              batch_size: int) -> Attacked:
+def _attacked(
+    threat: Threat,
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: Tensor | None,
+    distinct: int,
+    seed: int,
+    batch_size: int,
+) -> Attacked:
     """Our own attacks, each example under its own ε; x repeats its first `distinct` examples."""
     with torch.no_grad(), frozen(model) as net:
         net = net if isinstance(model, nn.Module) else in_blocks(net)
@@ -111,10 +169,16 @@ def _attacked(threat: Threat, model: Model, x: Tensor, y: Tensor, epsilon: Tenso
             adversarial = _restarts(threat, net, x, y, epsilon, rows, distinct, seed, batch_size)
         success = misclassified(_logits(net, adversarial, batch_size), y) | already
     distance = size(adversarial - x, threat.norm)
-    return Attacked(adversarial, success, distance if epsilon is not None else distance.where(success, torch.inf))
+    return Attacked(
+        adversarial,
+        success,
+        distance if epsilon is not None else distance.where(success, torch.inf),
+    )
 
 
-def _nearest(threat: Threat, net: Model, x: Tensor, y: Tensor, rows: Tensor, batch_size: int) -> Tensor:
+def _nearest(
+    threat: Threat, net: Model, x: Tensor, y: Tensor, rows: Tensor, batch_size: int
+) -> Tensor:
     """The adversarial images of a minimal attack; x itself beside `rows`."""
     kernel = deepfool if threat.attack == "deepfool" else carlini_wagner
     adversarial = x.clone()
@@ -123,9 +187,20 @@ def _nearest(threat: Threat, net: Model, x: Tensor, y: Tensor, rows: Tensor, bat
     return adversarial
 
 
-def _restarts(threat: Threat, net: Model, x: Tensor, y: Tensor, epsilon: Tensor, rows: Tensor, distinct: int, seed: int,
-              batch_size: int) -> Tensor:
-    """PGD from random starts, each restart on the examples that none has broken; the highest loss where all fail."""
+def _restarts(
+    threat: Threat,
+    net: Model,
+    x: Tensor,
+    y: Tensor,
+    epsilon: Tensor,
+    rows: Tensor,
+    distinct: int,
+    seed: int,
+    batch_size: int,
+) -> Tensor:
+    """PGD from random starts, each restart on the examples that none has broken; the highest loss
+    where all fail.
+    """
     given = _given(threat)
     restarts, loss = given.pop("restarts"), LOSSES[given["loss"]]
     adversarial, highest = x.clone(), torch.full_like(y, -torch.inf, dtype=x.dtype)

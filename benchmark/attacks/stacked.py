@@ -1,4 +1,7 @@
-"""FGSM and PGD against many models of one architecture at once: M·B images a pass, as B would leave the device idle."""
+"""FGSM and PGD against many models of one architecture at once: M·B images a pass, as B would leave
+the device idle.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,15 +20,25 @@ STARTS = 2**28  # numbers of random starts held at once
 
 
 def fusable(threat: Threat) -> bool:
-    """Whether no step of the attack depends on what another image does: a restart is on those that none has broken."""
+    """Whether no step of the attack depends on what another image does: a restart is on those that
+    none has broken.
+    """
     return threat.attack == "fgsm" or (threat.attack == "pgd" and threat.restarts == 1)
 
 
-def attack_stacked(threats: Sequence[Threat], models: Sequence[nn.Module], x: Tensor, y: Tensor, *, seeds: Sequence[int],
-                   batch_size: int) -> list[Tensor]:
+def attack_stacked(
+    threats: Sequence[Threat],
+    models: Sequence[nn.Module],
+    x: Tensor,
+    y: Tensor,
+    *,
+    seeds: Sequence[int],
+    batch_size: int,
+) -> list[Tensor]:
     """What `attack` or `attack_curve` finds for each model with its own seed, up to rounding.
 
-    Examples that have fallen are attacked to the end all the same: that is the price of one pass for all models.
+    Examples that have fallen are attacked to the end all the same: that is the price of one pass
+    for all models.
 
     Args:
         threats: fusable ones that differ in ε alone.
@@ -35,23 +48,43 @@ def attack_stacked(threats: Sequence[Threat], models: Sequence[nn.Module], x: Te
         seeds: [M], of the random starts.
         batch_size: images of each model attacked at once.
     Returns:
-        For each threat [M,N] bool: the model is wrong about the image, before the attack or after it.
+        For each threat [M,N] bool: the model is wrong about the image, before the attack or after
+        it.
     """
     fitting = max(1, STARTS // x.numel())
     if len(models) > fitting:
-        some = [attack_stacked(threats, models[at:at + fitting], x, y, seeds=seeds[at:at + fitting], batch_size=batch_size)
-                for at in range(0, len(models), fitting)]
+        some = [
+            attack_stacked(
+                threats,
+                models[at : at + fitting],
+                x,
+                y,
+                seeds=seeds[at : at + fitting],
+                batch_size=batch_size,
+            )
+            for at in range(0, len(models), fitting)
+        ]
         return [torch.cat(each) for each in zip(*some)]
     first, base = threats[0], models[0]
     parameters, buffers = stack_module_state(list(models))
     parameters = {name: parameter.detach() for name, parameter in parameters.items()}
     starts = None
     if first.attack == "pgd":  # each model's, drawn as `attack` does for the whole set
-        starts = torch.stack([drawn_unit_ball(x.shape, first.norm, torch.Generator().manual_seed(seed), x.dtype)
-                              for seed in seeds]).to(x.device)
+        starts = torch.stack(
+            [
+                drawn_unit_ball(x.shape, first.norm, torch.Generator().manual_seed(seed), x.dtype)
+                for seed in seeds
+            ]
+        ).to(x.device)
     given = first.model_dump(include={"steps", "step_size", "loss"}, exclude_none=True)
 
-    def fallen(parameters: dict[str, Tensor], buffers: dict[str, Tensor], start: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
+    def fallen(
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        start: Tensor | None,
+        x: Tensor,
+        y: Tensor,
+    ) -> Tensor:
         def model(images: Tensor) -> Tensor:
             return functional_call(base, (parameters, buffers), (images,))
 
@@ -61,12 +94,18 @@ def attack_stacked(threats: Sequence[Threat], models: Sequence[nn.Module], x: Te
             if start is None:
                 adversarial = fgsm(model, x, y, threat.epsilon, threat.norm)
             else:
-                adversarial = pgd(model, x, y, threat.epsilon, threat.norm, start=start, mapped=True, **given)
+                adversarial = pgd(
+                    model, x, y, threat.epsilon, threat.norm, start=start, mapped=True, **given
+                )
             found.append(already | misclassified(model(adversarial), y))
         return torch.stack(found)
 
     over_models = vmap(fallen, in_dims=(0, 0, None if starts is None else 0, None, None))
     with torch.no_grad():
-        found = [over_models(parameters, buffers, None if starts is None else starts[:, some], x[some], y[some])
-                 for some in torch.arange(len(x), device=x.device).split(batch_size)]
+        found = [
+            over_models(
+                parameters, buffers, None if starts is None else starts[:, some], x[some], y[some]
+            )
+            for some in torch.arange(len(x), device=x.device).split(batch_size)
+        ]
     return list(torch.cat(found, 2).unbind(1))

@@ -1,4 +1,5 @@
 """What commands print: tables, JSON, durations."""
+
 from __future__ import annotations
 
 import json
@@ -17,17 +18,23 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_table(columns: list[str], rows: list[list[str]], right: frozenset[str] = frozenset()) -> None:
+def print_table(
+    columns: list[str], rows: list[list[str]], right: frozenset[str] = frozenset()
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=not sys.stdout.isatty())
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=not sys.stdout.isatty()
+        )
     for row in rows:
         table.add_row(*row)
     # A pipe has no width: rows stay whole for grep.
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 10_000).print(
+        table
+    )
 
 
 def duration(seconds: float) -> str:

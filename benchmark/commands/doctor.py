@@ -1,4 +1,5 @@
 """`regbench doctor`: is this machine ready to run, and if not, what is missing."""
+
 from __future__ import annotations
 
 import os
@@ -22,7 +23,11 @@ def examine() -> list[dict[str, Any]]:
     def found(name: str, ok: bool, detail: str, optional: bool = False) -> None:
         findings.append({"name": name, "ok": ok, "detail": detail, "optional": optional})
 
-    found("python", sys.version_info >= (3, 11), f"{platform.python_version()} (3.11 or newer is needed)")
+    found(
+        "python",
+        sys.version_info >= (3, 11),
+        f"{platform.python_version()} (3.11 or newer is needed)",
+    )
     for package in ("torch", "timm", "pyautoattack", "datasets", "duckdb", "streamlit"):
         try:
             found(package, True, version(package))
@@ -35,18 +40,29 @@ def examine() -> list[dict[str, Any]]:
     folder = home()
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free / 2**30
-    found("home", os.access(folder, os.W_OK), f"{folder}, {free:.0f} GiB free (set REGBENCH_HOME for another)")
+    found(
+        "home",
+        os.access(folder, os.W_OK),
+        f"{folder}, {free:.0f} GiB free (set REGBENCH_HOME for another)",
+    )
     try:
         count = len(open_store().query("SELECT key FROM trial"))
         found("database", True, f"{count} trials in {open_store().path.name}")
     except InputError as error:
         found("database", False, str(error))
     reason = sandbox.refusal()
-    found("sandbox", reason is None, f"{reason}; submitted code is refused without" if reason else "bubblewrap", optional=True)
+    found(
+        "sandbox",
+        reason is None,
+        f"{reason}; submitted code is refused without" if reason else "bubblewrap",
+        optional=True,
+    )
     registry = Registry()
-    for kind, names, read in (("tracks", registry.track_names, registry.track),
-                              ("regularizers", list(registry.regularizer_folders), registry.regularizer),
-                              ("datasets", registry.dataset_names, registry.dataset)):
+    for kind, names, read in (
+        ("tracks", registry.track_names, registry.track),
+        ("regularizers", list(registry.regularizer_folders), registry.regularizer),
+        ("datasets", registry.dataset_names, registry.dataset),
+    ):
         try:
             found(kind, True, f"{len([read(name) for name in names])} registered")
         except InputError as error:

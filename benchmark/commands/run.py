@@ -1,4 +1,5 @@
 """plan, run, collect, doctor: what makes the rows."""
+
 from __future__ import annotations
 
 import math
@@ -18,8 +19,12 @@ from .options import CORES, Device, Json, Seeds, Selectors, Trust, Workers, chec
 
 
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
-def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False) -> None:
-    """Say what a run would do: how many trials, how many of them are done, and how long the rest will take."""
+def plan(
+    selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False
+) -> None:
+    """Say what a run would do: how many trials, how many of them are done, and how long the rest
+    will take.
+    """
     from ..execution import runner
     from ..execution.cost import price
     from ..records import open_store
@@ -29,36 +34,67 @@ def plan(selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as
     if as_json:
         print_json(counts)
         return
-    print(f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run")
+    print(
+        f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run"
+    )
     if not chosen.to_run:
         return
     prices = price(chosen.to_run, open_store())
     for device, found in prices.items():
         at_once = f"{workers} workers" if device == "cpu" else "one GPU"
         seconds = found.seconds / (workers if device == "cpu" else 1)
-        print(f"{device}: about {duration(seconds)} with {at_once}, as trials like these have taken" + (
-            f", without {', '.join(sorted(found.unknown))} (never run there)" if found.unknown else ""))
+        print(
+            f"{device}: about {duration(seconds)} with {at_once}, as trials like these have taken"
+            + (
+                f", without {', '.join(sorted(found.unknown))} (never run there)"
+                if found.unknown
+                else ""
+            )
+        )
     if not prices:
-        print("nothing like this has run here, so that its time is not known; --seeds 1 makes a start")
+        print(
+            "nothing like this has run here, so that its time is not known; --seeds 1 makes a start"
+        )
     alone = sum(not trial.stackable for trial in chosen.to_run)
     if alone:
         print(f"on a GPU {alone} of them train one by one: their methods cannot be stacked")
 
 
-@app.command(epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified")
-def run(selectors: Selectors, seeds: Seeds = None,
-        tier: Annotated[str, typer.Option(help="quick: the track's own threats. standard, verified: then also APGD or "
-                                          "AutoAttack on the whole test set, for each method's selected λ.")] = "quick",
-        workers: Workers = CORES, device: Device = "auto",
-        time_limit: Annotated[float, typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."
-                                                  )] = math.inf,
-        executor: Annotated[str, typer.Option(help="local: this machine. ray: a Ray cluster (needs the extra \"ray\")."
-                                              )] = "local",
-        address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; auto finds this machine's. Without it "
-                                                    "one is started here.")] = None,
-        trust: Trust = False,
-        as_json: Json = False) -> None:
-    """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a trial failed."""
+@app.command(
+    epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified"
+)
+def run(
+    selectors: Selectors,
+    seeds: Seeds = None,
+    tier: Annotated[
+        str,
+        typer.Option(
+            help="quick: the track's own threats. standard, verified: then also APGD or "
+            "AutoAttack on the whole test set, for each method's selected λ."
+        ),
+    ] = "quick",
+    workers: Workers = CORES,
+    device: Device = "auto",
+    time_limit: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."),
+    ] = math.inf,
+    executor: Annotated[
+        str, typer.Option(help='local: this machine. ray: a Ray cluster (needs the extra "ray").')
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a running Ray cluster; auto finds this machine's. Without it "
+            "one is started here."
+        ),
+    ] = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a
+    trial failed.
+    """
     from .. import sandbox
     from ..execution import progress, runner
     from ..execution.local import run_local
@@ -76,7 +112,9 @@ def run(selectors: Selectors, seeds: Seeds = None,
         raise InputError("--address: belongs to --executor ray")
     registry = Registry()
     trials = [trial for _, trial in registry.select(selectors, seeds)]
-    tracks = [registry.track(name) for name in selectors] if tier != "quick" else []  # a λ is selected within a track
+    tracks = (
+        [registry.track(name) for name in selectors] if tier != "quick" else []
+    )  # a λ is selected within a track
     for track in tracks:
         track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = home_folder(), open_store()
@@ -93,7 +131,10 @@ def run(selectors: Selectors, seeds: Seeds = None,
 
     def follow(trials: list[Trial]) -> int:
         if trust:
-            trials = [trial.model_copy(update={"sandboxed": False}) if trial.sandboxed else trial for trial in trials]
+            trials = [
+                trial.model_copy(update={"sandboxed": False}) if trial.sandboxed else trial
+                for trial in trials
+            ]
         elif why:
             trials = [trial for trial in trials if not trial.sandboxed]
         chosen = runner.plan(trials, store)
@@ -121,7 +162,9 @@ def run(selectors: Selectors, seeds: Seeds = None,
 
 @app.command(epilog="Example: regbench collect")
 def collect() -> None:
-    """Build the database anew, or complete it, from the outcomes that runs left behind and the registered results."""
+    """Build the database anew, or complete it, from the outcomes that runs left behind and the
+    registered results.
+    """
     from ..records import home as home_folder
     from ..records import open_store, registered
     from ..records.home import DATABASE, sole_runner
@@ -134,7 +177,9 @@ def collect() -> None:
 
 @app.command(epilog="Example: regbench doctor")
 def doctor(as_json: Json = False) -> None:
-    """Check this machine: versions, device, data, database. Ends with 1 where something is missing that a run needs."""
+    """Check this machine: versions, device, data, database. Ends with 1 where something is missing
+    that a run needs.
+    """
     from .doctor import examine
 
     findings = examine()

@@ -1,4 +1,5 @@
 """new, check, submit, verify: from an idea to a verified row."""
+
 from __future__ import annotations
 
 import shutil
@@ -20,33 +21,56 @@ if TYPE_CHECKING:
     from ..records.reports import CheckReport
 
 SUBMISSIONS = HERE.parent / "submissions"
-PathToOne = Annotated[Path, typer.Argument(metavar="PATH", help="The submission's folder, such as submissions/my_method.")]
+PathToOne = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="The submission's folder, such as submissions/my_method."),
+]
 
 
 @app.command(epilog="Example: regbench new my_method")
-def new(name: Annotated[str, typer.Argument(help="The method's name: lower-case letters, digits and underscores.")],
-        into: Annotated[Path, typer.Option(help="The folder in which to make it.")] = SUBMISSIONS) -> None:
+def new(
+    name: Annotated[
+        str, typer.Argument(help="The method's name: lower-case letters, digits and underscores.")
+    ],
+    into: Annotated[Path, typer.Option(help="The folder in which to make it.")] = SUBMISSIONS,
+) -> None:
     """Start a submission: a copy of submissions/_template, which works as it is."""
     folder = into / name
-    if not name.isascii() or not name.replace("_", "a").isalnum() or name != name.lower() or not name[:1].isalpha():
-        raise InputError(f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a letter")
+    if (
+        not name.isascii()
+        or not name.replace("_", "a").isalnum()
+        or name != name.lower()
+        or not name[:1].isalpha()
+    ):
+        raise InputError(
+            f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a letter"
+        )
     if folder.exists() or name in Registry().regularizer_folders:
         raise InputError(f"new: {name!r} is taken; choose another name")
     shutil.copytree(SUBMISSIONS / "_template", folder, ignore=shutil.ignore_patterns("__pycache__"))
     card = folder / "card.toml"
     card.write_text(card.read_text().replace('"NAME"', f'"{name}"'))
     place = shown(folder.resolve())
-    print(f"{place} is a method that works. Edit\n"
-          f"  {place}/regularizer.py   the penalty: ten lines, one value an example\n"
-          f"  {place}/card.toml        what it is: replace every TODO\n"
-          f"  {place}/entries.toml     the tracks that it joins, and its λ there\n"
-          f"Then: regbench check {place}")
+    print(
+        f"{place} is a method that works. Edit\n"
+        f"  {place}/regularizer.py   the penalty: ten lines, one value an example\n"
+        f"  {place}/card.toml        what it is: replace every TODO\n"
+        f"  {place}/entries.toml     the tracks that it joins, and its λ there\n"
+        f"Then: regbench check {place}"
+    )
 
 
 @app.command(epilog="Example: regbench check submissions/my_method")
-def check(paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Submissions' folders.")] = None,
-          everything: Annotated[bool, typer.Option("--all", help="Every submission in submissions/.")] = False,
-          trust: Trust = False, as_json: Json = False) -> None:
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Submissions' folders.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every submission in submissions/.")
+    ] = False,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
     """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if one is not."""
     from ..records import home
     from ..review import check as checking
@@ -68,21 +92,34 @@ def check(paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]..."
 
 def _print_report(report: CheckReport) -> None:
     for finding in report.findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}" + (f": {finding.detail}" if finding.detail else ""))
+        print(
+            f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check}"
+            + (f": {finding.detail}" if finding.detail else "")
+        )
     print(report.verdict, flush=True)
 
 
 @app.command(epilog="Example: regbench submit submissions/my_method --seeds 3")
-def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust: Trust = False) -> None:
-    """Check, run the quick tier of the method's tracks, say where it stands and write results.jsonl, as claimed."""
+def submit(
+    path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust: Trust = False
+) -> None:
+    """Check, run the quick tier of the method's tracks, say where it stands and write
+    results.jsonl, as claimed.
+    """
     from ..review import check as checking
     from ..review import claims
     from ..review import submit as submitting
 
     report = checking.examine(path, trusted=trust)
     _print_report(report)
-    stale = [finding for finding in report.findings if not finding.ok and finding.check.startswith("results.jsonl")]
-    if len(stale) < sum(not finding.ok for finding in report.findings):  # rows of older code are about to be replaced
+    stale = [
+        finding
+        for finding in report.findings
+        if not finding.ok and finding.check.startswith("results.jsonl")
+    ]
+    if len(stale) < sum(
+        not finding.ok for finding in report.findings
+    ):  # rows of older code are about to be replaced
         raise typer.Exit(1)
     registry, name = checking.registry_of(path), path.resolve().name
     outcomes = submitting.run(registry, name, seeds, workers, trust)
@@ -90,19 +127,27 @@ def submit(path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust
     file = claims.write(registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed")
     for line in submitting.standings(registry, name, seeds):
         print(line)
-    print(f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull request; a maintainer's "
-          f"`regbench verify` repeats them.")
+    print(
+        f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull request; a maintainer's "
+        f"`regbench verify` repeats them."
+    )
 
 
 @app.command(epilog="Example: regbench verify submissions/my_method")
 def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> None:
-    """Repeat a submission's results in the sandbox: mark them as verified, or list the differences and end with 1."""
+    """Repeat a submission's results in the sandbox: mark them as verified, or list the differences
+    and end with 1.
+    """
     from ..review import check as checking
     from ..review import claims
     from ..review import submit as submitting
 
     registry, name = checking.registry_of(path), path.resolve().name
-    file = claims.path_of(registry, name) if name in registry.regularizer_folders else path / "results.jsonl"
+    file = (
+        claims.path_of(registry, name)
+        if name in registry.regularizer_folders
+        else path / "results.jsonl"
+    )
     if not file.exists():
         raise InputError(f"{shown(file)}: is missing; `regbench submit` writes it")
     print(claims.sound(registry, name))
@@ -113,7 +158,9 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     for difference in differences:
         print(difference)
     if differences:
-        print(f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}; it stays claimed")
+        print(
+            f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}; it stays claimed"
+        )
         raise typer.Exit(1)
     claims.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
     print(f"{name}: verified: {len(found)} trials repeated, every mean within {claims.TOLERANCE:g}")

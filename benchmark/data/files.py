@@ -1,4 +1,7 @@
-"""Bytes → arrays: Parquet in the hub's layout, and IDX files. What cannot be used is refused, with its place."""
+"""Bytes → arrays: Parquet in the hub's layout, and IDX files. What cannot be used is refused, with
+its place.
+"""
+
 from __future__ import annotations
 
 import gzip
@@ -22,8 +25,10 @@ def shards(folder: Path, split: str) -> list[Path]:
     for path in paths:
         numbered = re.search(r"-\d+-of-(\d+)", path.name)
         if numbered and len(paths) != int(numbered[1]):
-            raise InputError(f"{path}: says {int(numbered[1])} files make up {split}, but {len(paths)} are there; "
-                             "complete them, or keep one set only")
+            raise InputError(
+                f"{path}: says {int(numbered[1])} files make up {split}, but {len(paths)} are there; "
+                "complete them, or keep one set only"
+            )
     return paths
 
 
@@ -37,18 +42,24 @@ def read_parquet(dataset: Dataset, path: Path) -> Arrays:
             check_columns(columns, file.schema_arrow.names, str(path))
             return decode(dataset, str(path), file.iter_batches(batch_size=512, columns=columns))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no readable Parquet file ({first_line(error)}); download it again") from error
+        raise InputError(
+            f"{path}: is no readable Parquet file ({first_line(error)}); download it again"
+        ) from error
 
 
 def check_columns(wanted: Iterable[str], present: Iterable[str], where: str) -> None:
     for column in wanted:
         if column not in present:
-            raise InputError(f"{where}: has no column '{column}', only {', '.join(present)}; rename the column in the "
-                             "file, or set image_column and label_column in the dataset's TOML")
+            raise InputError(
+                f"{where}: has no column '{column}', only {', '.join(present)}; rename the column in the "
+                "file, or set image_column and label_column in the dataset's TOML"
+            )
 
 
 def decode(dataset: Dataset, where: str, batches: Iterable[Any]) -> Arrays:
-    """Arrow batches with a struct column of encoded images and a column of integer labels, as arrays."""
+    """Arrow batches with a struct column of encoded images and a column of integer labels, as
+    arrays.
+    """
     import pyarrow as pa
 
     images, labels = [np.empty((0, *dataset.shape), np.uint8)], [np.empty(0, np.int64)]
@@ -56,18 +67,26 @@ def decode(dataset: Dataset, where: str, batches: Iterable[Any]) -> Arrays:
     for batch in batches:
         encoded, targets = batch.column(dataset.image_column), batch.column(dataset.label_column)
         if not pa.types.is_struct(encoded.type) or encoded.type.get_field_index("bytes") < 0:
-            raise InputError(f"{where}: column '{dataset.image_column}' is {encoded.type}; it needs to be a struct "
-                             "with the field 'bytes' that holds an encoded image")
+            raise InputError(
+                f"{where}: column '{dataset.image_column}' is {encoded.type}; it needs to be a struct "
+                "with the field 'bytes' that holds an encoded image"
+            )
         if not pa.types.is_integer(targets.type) or targets.null_count:
-            raise InputError(f"{where}: column '{dataset.label_column}' is {targets.type} with {targets.null_count} "
-                             "empty rows; it needs to hold an integer in every row")
+            raise InputError(
+                f"{where}: column '{dataset.label_column}' is {targets.type} with {targets.null_count} "
+                "empty rows; it needs to hold an integer in every row"
+            )
         labels.append(targets.to_numpy())
         decoded = np.empty((len(targets), *dataset.shape), np.uint8)
         for i, image in enumerate(encoded.to_pylist()):
-            decoded[i] = _decode_image(dataset, image, f"{where}: row {row + i}, column '{dataset.image_column}'")
+            decoded[i] = _decode_image(
+                dataset, image, f"{where}: row {row + i}, column '{dataset.image_column}'"
+            )
         images.append(decoded)
         row += len(targets)
-    labelled = check_labels(np.concatenate(labels), dataset, f"{where}: column '{dataset.label_column}'")
+    labelled = check_labels(
+        np.concatenate(labels), dataset, f"{where}: column '{dataset.label_column}'"
+    )
     return np.concatenate(images), labelled
 
 
@@ -80,13 +99,23 @@ def _decode_image(dataset: Dataset, image: dict[str, Any] | None, where: str) ->
     try:
         with Image.open(BytesIO(image["bytes"])) as picture:
             picture.load()
-    except Exception as error:  # Pillow's decoders share no base class for what they raise on broken bytes
-        raise InputError(f"{where}: is no readable image ({first_line(error)}); write the file again") from error
+    except (
+        Exception
+    ) as error:  # Pillow's decoders share no base class for what they raise on broken bytes
+        raise InputError(
+            f"{where}: is no readable image ({first_line(error)}); write the file again"
+        ) from error
     if channels == 3 and picture.mode == "L":  # some Tiny-ImageNet images are greyscale
         picture = picture.convert("RGB")
-    if (picture.mode, picture.height, picture.width) != ({1: "L", 3: "RGB"}.get(channels), height, width):
-        raise InputError(f"{where}: is an image of mode {picture.mode} and {picture.height}×{picture.width} pixels, "
-                         f"but {dataset.name} has {channels} channels of {height}×{width}; give images of that shape")
+    if (picture.mode, picture.height, picture.width) != (
+        {1: "L", 3: "RGB"}.get(channels),
+        height,
+        width,
+    ):
+        raise InputError(
+            f"{where}: is an image of mode {picture.mode} and {picture.height}×{picture.width} pixels, "
+            f"but {dataset.name} has {channels} channels of {height}×{width}; give images of that shape"
+        )
     return np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
 
 
@@ -94,8 +123,10 @@ def check_labels(labels: np.ndarray, dataset: Dataset, where: str) -> np.ndarray
     """int64 [N], all of them within the dataset's classes."""
     known = len(dataset.classes)
     for row in np.flatnonzero((labels < 0) | (labels >= known))[:1]:
-        raise InputError(f"{where}: row {row} has label {labels[row]}, but {dataset.name} has {known} classes; "
-                         f"labels must lie in 0 to {known - 1}")
+        raise InputError(
+            f"{where}: row {row} has label {labels[row]}, but {dataset.name} has {known} classes; "
+            f"labels must lie in 0 to {known - 1}"
+        )
     return labels.astype(np.int64, copy=False)
 
 
@@ -104,19 +135,27 @@ def idx_file(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """uint8 array of the file's shape: magic 0x0000 08 ⟨dimensions⟩, big-endian sizes, then the bytes (LeCun)."""
+    """uint8 array of the file's shape: magic 0x0000 08 ⟨dimensions⟩, big-endian sizes, then the
+    bytes (LeCun).
+    """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({first_line(error)}); download it again") from error
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error)}); download it again"
+        ) from error
     magic, header = 0x800 + dimensions, 4 + 4 * dimensions
     if len(raw) < header or int.from_bytes(raw[:4], "big") != magic:
-        raise InputError(f"{path}: begins with 0x{raw[:4].hex()}, not with the magic number 0x{magic:08x} of an IDX "
-                         f"file of {dimensions} dimensions; give the file of that name")
-    shape = tuple(int.from_bytes(raw[at:at + 4], "big") for at in range(4, header, 4))
+        raise InputError(
+            f"{path}: begins with 0x{raw[:4].hex()}, not with the magic number 0x{magic:08x} of an IDX "
+            f"file of {dimensions} dimensions; give the file of that name"
+        )
+    shape = tuple(int.from_bytes(raw[at : at + 4], "big") for at in range(4, header, 4))
     if len(raw) - header != math.prod(shape):
-        raise InputError(f"{path}: has {len(raw) - header} bytes after its header, but its sizes {shape} need "
-                         f"{math.prod(shape)}; download it again")
+        raise InputError(
+            f"{path}: has {len(raw) - header} bytes after its header, but its sizes {shape} need "
+            f"{math.prod(shape)}; download it again"
+        )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 

@@ -1,7 +1,9 @@
-"""Where images come from: the user's own folder, what an installed package brings, or the Hugging Face hub.
+"""Where images come from: the user's own folder, what an installed package brings, or the Hugging
+Face hub.
 
 A source decodes to uint8 arrays once; `splits` keeps them in a cache.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -17,7 +19,17 @@ import numpy as np
 
 from registry.spec import Dataset, InputError
 
-from .files import Arrays, check_columns, check_labels, decode, first_line, idx_file, read_idx, read_parquet, shards
+from .files import (
+    Arrays,
+    check_columns,
+    check_labels,
+    decode,
+    first_line,
+    idx_file,
+    read_idx,
+    read_parquet,
+    shards,
+)
 
 HUB_TIMEOUT = 10.0  # seconds for the one request that tells whether the hub can be reached
 LAYOUT = 1  # part of every fingerprint: raise it when decoding or the cache's files change
@@ -25,14 +37,18 @@ LAYOUT = 1  # part of every fingerprint: raise it when decoding or the cache's f
 
 @dataclass(frozen=True)
 class Source:
-    """Decoded only when `read` is called, with "train" or "test"; `fingerprint` changes when what it reads does."""
+    """Decoded only when `read` is called, with "train" or "test"; `fingerprint` changes when what
+    it reads does.
+    """
+
     title: str
     fingerprint: str
     read: Callable[[str], Arrays]
 
 
 def find(dataset: Dataset) -> Source:
-    """The first source that answers: `$REGBENCH_DATA/<name>/`, a package's data, the hub (asked only when read).
+    """The first source that answers: `$REGBENCH_DATA/<name>/`, a package's data, the hub (asked
+    only when read).
 
     Raises:
         InputError: where the user's folder is incomplete, or where no source is left.
@@ -52,22 +68,34 @@ def _nothing(dataset: Dataset, refusals: Iterable[str]) -> InputError:
     return InputError(
         f"dataset {dataset.name}: no source answers ({'; '.join(refusals)}); put train-*.parquet and "
         f"{dataset.test_split}-*.parquet, or the IDX files train-*-ubyte and t10k-*-ubyte, into a folder "
-        f"{dataset.name}/ and set REGBENCH_DATA to the folder that holds it")
+        f"{dataset.name}/ and set REGBENCH_DATA to the folder that holds it"
+    )
 
 
 def _fingerprint(dataset: Dataset, *parts: object) -> str:
     # Fields that decide how the same bytes decode are part of it.
-    decoding = (LAYOUT, dataset.shape, dataset.white, dataset.image_column, dataset.label_column, len(dataset.classes))
+    decoding = (
+        LAYOUT,
+        dataset.shape,
+        dataset.white,
+        dataset.image_column,
+        dataset.label_column,
+        len(dataset.classes),
+    )
     return hashlib.sha256(repr((decoding, parts)).encode()).hexdigest()[:16]
 
 
-def _of_files(dataset: Dataset, title: str, files: dict[str, list[Path]], read: Callable[[str], Arrays]) -> Source:
+def _of_files(
+    dataset: Dataset, title: str, files: dict[str, list[Path]], read: Callable[[str], Arrays]
+) -> Source:
     paths = [path.resolve() for split in files for path in files[split]]
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return Source(title, _fingerprint(dataset, *stamps), read)
 
 
-# --- the user's folder ------------------------------------------------------------------------------------------
+# --- the user's folder
+# ------------------------------------------------------------------------------------------
+
 
 def _own_folder(dataset: Dataset) -> Source | str:
     root = os.environ.get("REGBENCH_DATA")
@@ -76,13 +104,18 @@ def _own_folder(dataset: Dataset) -> Source | str:
     folder = Path(root).expanduser() / dataset.name
     if not folder.is_dir():
         return f"{folder} is no folder"
-    for place in (folder, *(folder / sub for sub in (dataset.config, "data") if sub)):  # as the hub lays it out
+    for place in (
+        folder,
+        *(folder / sub for sub in (dataset.config, "data") if sub),
+    ):  # as the hub lays it out
         if sorted(place.glob("train-*.parquet")):
             return _parquet(dataset, place)
     if idx_file(folder, "train-images-idx3-ubyte"):
         return _idx(dataset, folder)
-    raise InputError(f"{folder}: neither train-*.parquet nor train-images-idx3-ubyte[.gz] is in it; "
-                     "add them, or remove the folder")
+    raise InputError(
+        f"{folder}: neither train-*.parquet nor train-images-idx3-ubyte[.gz] is in it; "
+        "add them, or remove the folder"
+    )
 
 
 def _packaged(dataset: Dataset) -> Source | str:
@@ -94,21 +127,32 @@ def _packaged(dataset: Dataset) -> Source | str:
     return _idx(dataset, folder) if folder.is_dir() else f"{folder} is not installed"
 
 
-# --- Parquet ----------------------------------------------------------------------------------------------------
+# --- Parquet
+# ----------------------------------------------------------------------------------------------------
+
 
 def _parquet(dataset: Dataset, folder: Path) -> Source:
-    files = {"train": shards(folder, "train"), "test": shards(folder, dataset.test_split) or shards(folder, "test")}
+    files = {
+        "train": shards(folder, "train"),
+        "test": shards(folder, dataset.test_split) or shards(folder, "test"),
+    }
     if not files["test"]:
-        raise InputError(f"{folder}: {dataset.test_split}-*.parquet is missing beside train-*.parquet; add it")
+        raise InputError(
+            f"{folder}: {dataset.test_split}-*.parquet is missing beside train-*.parquet; add it"
+        )
 
     def read(split: str) -> Arrays:
         parts = [read_parquet(dataset, path) for path in files[split]]
-        return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
+        return np.concatenate([images for images, _ in parts]), np.concatenate(
+            [labels for _, labels in parts]
+        )
 
     return _of_files(dataset, f"Parquet files in {folder}", files, read)
 
 
-# --- IDX, the format of MNIST -----------------------------------------------------------------------------------
+# --- IDX, the format of MNIST
+# -----------------------------------------------------------------------------------
+
 
 def _idx(dataset: Dataset, folder: Path) -> Source:
     files: dict[str, list[Path]] = {}
@@ -124,32 +168,44 @@ def _idx(dataset: Dataset, folder: Path) -> Source:
         images_path, labels_path = files[split]
         images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if (1, *images.shape[1:]) != dataset.shape:
-            raise InputError(f"{images_path}: holds greyscale images of {images.shape[1]}×{images.shape[2]} pixels, "
-                             f"but {dataset.name} has shape {dataset.shape}; give images of that shape")
+            raise InputError(
+                f"{images_path}: holds greyscale images of {images.shape[1]}×{images.shape[2]} pixels, "
+                f"but {dataset.name} has shape {dataset.shape}; give images of that shape"
+            )
         if len(images) != len(labels):
-            raise InputError(f"{labels_path}: holds {len(labels)} labels for the {len(images)} images of "
-                             f"{images_path.name}; give the two files of one set")
+            raise InputError(
+                f"{labels_path}: holds {len(labels)} labels for the {len(images)} images of "
+                f"{images_path.name}; give the two files of one set"
+            )
         return images[:, None], check_labels(labels, dataset, str(labels_path))
 
     return _of_files(dataset, f"IDX files in {folder}", files, read)
 
 
-# --- scikit-learn -----------------------------------------------------------------------------------------------
+# --- scikit-learn
+# -----------------------------------------------------------------------------------------------
+
 
 def _sklearn(dataset: Dataset, function: str) -> Source | str:
-    """A loader of `sklearn.datasets` that returns greyscale `images` and `target`; the split is a fixed permutation."""
+    """A loader of `sklearn.datasets` that returns greyscale `images` and `target`; the split is a
+    fixed permutation.
+    """
     try:
-        version = importlib.metadata.version("scikit-learn")  # without importing it, which takes a second
+        version = importlib.metadata.version(
+            "scikit-learn"
+        )  # without importing it, which takes a second
     except importlib.metadata.PackageNotFoundError:
         return "scikit-learn is not installed"
 
     def read(split: str) -> Arrays:
         bunch = getattr(importlib.import_module("sklearn.datasets"), function)()
         if (total := dataset.train_size + dataset.test_size) != len(bunch.images):
-            raise InputError(f"dataset {dataset.name}: train_size + test_size is {total}, but {dataset.packaged} "
-                             f"brings {len(bunch.images)} images; correct the dataset's TOML")
+            raise InputError(
+                f"dataset {dataset.name}: train_size + test_size is {total}, but {dataset.packaged} "
+                f"brings {len(bunch.images)} images; correct the dataset's TOML"
+            )
         order = fixed_order(len(bunch.images))
-        chosen = order[:dataset.train_size] if split == "train" else order[dataset.train_size:]
+        chosen = order[: dataset.train_size] if split == "train" else order[dataset.train_size :]
         images = bunch.images[chosen].astype(np.uint8)[:, None]
         return images, check_labels(bunch.target[chosen], dataset, str(dataset.packaged))
 
@@ -158,11 +214,15 @@ def _sklearn(dataset: Dataset, function: str) -> Source | str:
 
 
 def fixed_order(n: int) -> np.ndarray:
-    """The same permutation of 0..n−1 on every machine: NumPy freezes the stream of RandomState, not of Generator."""
+    """The same permutation of 0..n−1 on every machine: NumPy freezes the stream of RandomState, not
+    of Generator.
+    """
     return np.random.RandomState(20170512).permutation(n)
 
 
-# --- the Hugging Face hub ---------------------------------------------------------------------------------------
+# --- the Hugging Face hub
+# ---------------------------------------------------------------------------------------
+
 
 def _hub(dataset: Dataset, refusals: list[str]) -> Source:
     title = f"{dataset.hub}@{dataset.revision}"
@@ -177,13 +237,16 @@ def _hub(dataset: Dataset, refusals: list[str]) -> Source:
 
 
 def _hub_split(dataset: Dataset, refusals: list[str], split: str) -> Any:
-    # Its client's errors have no common base class, nor the same ones over its versions: hence `except Exception`.
+    # Its client's errors have no common base class, nor the same ones over its versions: hence
+    # `except Exception`.
     from huggingface_hub import HfApi, constants
 
     assert dataset.hub is not None
     assert dataset.revision is not None
     title, offline = f"{dataset.hub}@{dataset.revision}", constants.HF_HUB_OFFLINE
-    if not offline:  # load_dataset retries for half a minute where nothing answers, so ask once before
+    if (
+        not offline
+    ):  # load_dataset retries for half a minute where nothing answers, so ask once before
         try:
             HfApi().dataset_info(dataset.hub, revision=dataset.revision, timeout=HUB_TIMEOUT)
         except Exception as error:
@@ -191,13 +254,16 @@ def _hub_split(dataset: Dataset, refusals: list[str], split: str) -> Any:
     import datasets
 
     try:
-        table = datasets.load_dataset(dataset.hub, dataset.config, revision=dataset.revision, split=split)
+        table = datasets.load_dataset(
+            dataset.hub, dataset.config, revision=dataset.revision, split=split
+        )
     except Exception as error:
         title += ", HF_HUB_OFFLINE is set" if offline else ""
         raise _nothing(dataset, [*refusals, f"hub {title}: {first_line(error)}"]) from error
-    # Offline it takes any revision that it finds in its own cache, whose folders are named by revision.
+    # Offline it takes any revision that it finds in its own cache, whose folders are named by
+    # revision.
     if offline and any(dataset.revision not in file["filename"] for file in table.cache_files):
-        raise _nothing(dataset, [*refusals, f"hub {title}, HF_HUB_OFFLINE is set: not in its cache"])
+        raise _nothing(
+            dataset, [*refusals, f"hub {title}, HF_HUB_OFFLINE is set: not in its cache"]
+        )
     return table
-
-

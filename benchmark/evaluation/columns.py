@@ -1,4 +1,7 @@
-"""Measures that only some tracks ask for, by name: what single papers look at beside the measures of every track."""
+"""Measures that only some tracks ask for, by name: what single papers look at beside the measures
+of every track.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -34,23 +37,34 @@ def further_measures(name: str, model: nn.Module, x: Tensor, y: Tensor, *, seed:
     """
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
     with torch.no_grad(), evaluation_mode(model):
-        parts = [MEASURES[name](model, *part, generator) for part in zip(x.split(CHUNK), y.split(CHUNK), strict=True)]
+        parts = [
+            MEASURES[name](model, *part, generator)
+            for part in zip(x.split(CHUNK), y.split(CHUNK), strict=True)
+        ]
     return {column: torch.cat([part[column] for part in parts]).float() for column in parts[0]}
 
 
 def _margins(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:
-    """Of the output alone, so that training images cost no more than a forward pass (Wen et al., fig. 4)."""
+    """Of the output alone, so that training images cost no more than a forward pass (Wen et al.,
+    fig. 4).
+    """
     logits = model(x).double()
-    return {"margin": margins.margin(logits, y), "probability": margins.probability(logits, y),
-            "probability_margin": margins.probability_margin(logits, y), "loss": margins.loss(logits, y)}
+    return {
+        "margin": margins.margin(logits, y),
+        "probability": margins.probability(logits, y),
+        "probability_margin": margins.probability_margin(logits, y),
+        "loss": margins.loss(logits, y),
+    }
 
 
 def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:
-    """How PGD's perturbations z and random ones of their length meet the linearised network (Roth et al., fig. 2, 8, 9).
+    """How PGD's perturbations z and random ones of their length meet the linearised network (Roth
+    et al., fig. 2, 8, 9).
 
-    For each of RADII, a suffix: `alignment` |cos(z, v₁)|; `deviation` ‖φ(x+z) − φ(x) − Jz‖₂ at the layer before the
-    logits and `relative_deviation`, as a share of ‖φ(x+z) − φ(x)‖₂; `stretch` σ₁(x+z)/σ₁(x); `shared` activations, where
-    the network has ReLUs. Those of random perturbations begin with `random_`. PGD stays within [0, 1] images.
+    For each of RADII, a suffix: `alignment` |cos(z, v₁)|; `deviation` ‖φ(x+z) − φ(x) − Jz‖₂ at the
+    layer before the logits and `relative_deviation`, as a share of ‖φ(x+z) − φ(x)‖₂; `stretch`
+    σ₁(x+z)/σ₁(x); `shared` activations, where the network has ReLUs. Those of random perturbations
+    begin with `random_`. PGD stays within [0, 1] images.
     """
     J, features = linearise(model, x)[1], penultimate(model)
     here, length = features(x).flatten(1), spectral_norm(gram(J))
@@ -59,11 +73,18 @@ def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generato
     for radius in RADII:
         start = drawn_unit_ball(x.shape, "2", generator, x.dtype).to(x)
         adversarial = pgd(model, x, y, radius, "2", steps=STEPS, start=start, keep="last") - x
-        for prefix, z in (("", adversarial), ("random_", random_of_same_norm(adversarial.cpu(), generator).to(x))):
+        for prefix, z in (
+            ("", adversarial),
+            ("random_", random_of_same_norm(adversarial.cpu(), generator).to(x)),
+        ):
             deviation = deviation_from_linearity(features, x, z)
             change = (features(x + z).flatten(1) - here).norm(dim=1)
-            found = {"alignment": alignment(z, J), "deviation": deviation, "relative_deviation": deviation / change,
-                     "stretch": spectral_norm(gram(linearise(model, x + z)[1])) / length}
+            found = {
+                "alignment": alignment(z, J),
+                "deviation": deviation,
+                "relative_deviation": deviation / change,
+                "stretch": spectral_norm(gram(linearise(model, x + z)[1])) / length,
+            }
             if has_relus:
                 found["shared"] = shared_activations(model, x, z)
             columns |= {f"{prefix}{name}_{radius:g}": values for name, values in found.items()}
@@ -72,15 +93,30 @@ def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generato
 
 def _loss_variation(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:
     """Of `VARIATION`/255, a suffix (Wen et al., table 1)."""
-    return {f"loss_variation_{radius}": maximal_loss_variation(model, x, y, radius / 255) for radius in VARIATION}
+    return {
+        f"loss_variation_{radius}": maximal_loss_variation(model, x, y, radius / 255)
+        for radius in VARIATION
+    }
 
 
-def _margin_curvature(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:
-    """Of the margin over the likeliest other class (Cross-Hölder, fig. 3): ‖H‖₂, ‖Hg/‖g‖‖₂ and the latter's share."""
+def _margin_curvature(
+    model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator
+) -> Columns:
+    """Of the margin over the likeliest other class (Cross-Hölder, fig. 3): ‖H‖₂, ‖Hg/‖g‖‖₂ and the
+    latter's share.
+    """
     start = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x)
     along, norm = margin_curvature(model, x, y, start)
-    return {"margin_hessian_norm": norm, "hessian_along_gradient": along, "along_share": along / norm}
+    return {
+        "margin_hessian_norm": norm,
+        "hessian_along_gradient": along,
+        "along_share": along / norm,
+    }
 
 
 MEASURES: dict[str, Callable[[nn.Module, Tensor, Tensor, torch.Generator], Columns]] = {
-    "margins": _margins, "perturbed": _perturbed, "loss_variation": _loss_variation, "margin_curvature": _margin_curvature}
+    "margins": _margins,
+    "perturbed": _perturbed,
+    "loss_variation": _loss_variation,
+    "margin_curvature": _margin_curvature,
+}

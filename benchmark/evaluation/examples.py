@@ -1,4 +1,5 @@
 """All that is cheap to measure per example, at once and in bounded memory."""
+
 from __future__ import annotations
 
 import torch
@@ -28,31 +29,42 @@ BINARY_MEASURES = {
     "nu_gamma": "νγ = |(v_+ − v_−)ᵀx|, logits",
 }
 
-NUMBERS_AT_ONCE = 2**24  # of a chunk's Jacobian; 64 MiB in float32, and twice that for its float64 copy
+NUMBERS_AT_ONCE = (
+    2**24
+)  # of a chunk's Jacobian; 64 MiB in float32, and twice that for its float64 copy
 
 
-def example_measures(model: jacobians.Model, x: Tensor, y: Tensor, chunk: int | None = None) -> dict[str, Tensor]:
+def example_measures(
+    model: jacobians.Model, x: Tensor, y: Tensor, chunk: int | None = None
+) -> dict[str, Tensor]:
     """The columns of EXAMPLE_MEASURES and, for two classes, of BINARY_MEASURES.
 
     Args:
         model: images → logits [N, K]; put into evaluation mode meanwhile.
         x: [N, C, H, W].
         y: [N] class indices.
-        chunk: examples measured at once; by default what keeps their Jacobian within NUMBERS_AT_ONCE, at most 128.
+        chunk: examples measured at once; by default what keeps their Jacobian within
+            NUMBERS_AT_ONCE, at most 128.
     Returns:
-        Name → [N], float32. Infinite distances are flat points; nan marks an example whose logits are not finite.
+        Name → [N], float32. Infinite distances are flat points; nan marks an example whose logits
+        are not finite.
     """
     with torch.no_grad(), jacobians.evaluation_mode(model):
         if chunk is None:
             logits = model(x[:1])
             chunk = min(128, max(1, NUMBERS_AT_ONCE // (logits.shape[1] * x[:1].numel())))
-        parts = [_measure(model, *part) for part in zip(x.split(chunk), y.split(chunk), strict=True)]
+        parts = [
+            _measure(model, *part) for part in zip(x.split(chunk), y.split(chunk), strict=True)
+        ]
     return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
 
 
 def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     logits, J = jacobians.linearise(model, x)
-    logits, G = logits.double(), jacobians.gram(J)  # the odds of confident examples overflow float32
+    logits, G = (
+        logits.double(),
+        jacobians.gram(J),
+    )  # the odds of confident examples overflow float32
     columns = {
         "margin": margins.margin(logits, y),
         "probability": margins.probability(logits, y),
@@ -68,8 +80,12 @@ def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     }
     if logits.shape[1] == 2:
         speed_1 = label_distances_1(J, y).sum(1)
-        columns["quadratic_distance_2"] = bounds.quadratic_distance(logits, y, jacobians.cross_lipschitz_binary(G))
+        columns["quadratic_distance_2"] = bounds.quadratic_distance(
+            logits, y, jacobians.cross_lipschitz_binary(G)
+        )
         columns["quadratic_distance_inf"] = bounds.quadratic_distance(logits, y, speed_1)
         columns["nu_gamma"] = bounds.nu_gamma(J, x)
-    usable = logits.isfinite().all(1)  # a ReLU can pass a finite gradient beside a logit that is not
+    usable = logits.isfinite().all(
+        1
+    )  # a ReLU can pass a finite gradient beside a logit that is not
     return {name: torch.where(usable, column, torch.nan) for name, column in columns.items()}

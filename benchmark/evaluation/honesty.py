@@ -1,4 +1,5 @@
 """The honesty checks that run the model: do its logits and gradients tell attacks the truth?"""
+
 from __future__ import annotations
 
 import torch
@@ -14,15 +15,18 @@ from ..measures.margins import loss as precise_loss
 EPSILON = 0.1  # ℓ∞, where the checks attack
 STEPS = 10  # of PGD
 QUERIES = 50  # of Square: where gradients are masked, a short search already beats PGD
-VANISHED = 1e-30  # float32 underflows at 1e-38: of a gradient of this size only a few terms are left
+VANISHED = (
+    1e-30  # float32 underflows at 1e-38: of a gradient of this size only a few terms are left
+)
 NEAR, AFFINE, SHORTER = 0.01, 0.01, 0.95  # see `below_linearised_distance`
 
 
 def check_model(model: nn.Module, x: Tensor, y: Tensor, *, seed: int) -> dict[str, float]:
-    """Checks of `honesty.CHECKS`: name → value, shares of the examples that are classified correctly.
+    """Checks of `honesty.CHECKS`: name → value, shares of the examples that are classified
+    correctly.
 
-    Where no example is, or logits are not finite, the attacks have nothing to work on and only the first two checks
-    are given.
+    Where no example is, or logits are not finite, the attacks have nothing to work on and only the
+    first two checks are given.
 
     Args:
         model: images [N,C,H,W] in [0,1] → logits [N,K].
@@ -32,7 +36,10 @@ def check_model(model: nn.Module, x: Tensor, y: Tensor, *, seed: int) -> dict[st
     """
     with torch.no_grad(), frozen(model) as net:
         logits, again = net(x), net(x)
-    values = {"non_finite_logits": _share(~logits.isfinite().all(1)), "randomised": _difference(logits, again)}
+    values = {
+        "non_finite_logits": _share(~logits.isfinite().all(1)),
+        "randomised": _difference(logits, again),
+    }
     right = ~misclassified(logits, y)
     if values["non_finite_logits"] or not right.any():
         return values
@@ -70,20 +77,25 @@ def _difference(one: Tensor, other: Tensor) -> float:
 
 
 def _largest_slope(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """[N]: the largest entry of the cross-entropy's input gradient, as an attack in this precision gets it."""
+    """[N]: the largest entry of the cross-entropy's input gradient, as an attack in this precision
+    gets it.
+    """
     with frozen(model) as net:
+
         def loss(images: Tensor) -> Tensor:
             return nn.functional.cross_entropy(net(images), y, reduction="sum")
+
         return torch.func.grad(loss)(x).flatten(1).abs().amax(1)
 
 
 def below_linearised_distance(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """[N] bool: an adversarial image lies nearer than the linearised distance though the model is affine up to it.
+    """[N] bool: an adversarial image lies nearer than the linearised distance though the model is
+    affine up to it.
 
-    There that distance is exact, so that one of the two lies: the gradients do. DeepFool's image is drawn back along
-    its way to the boundary. Affine means: no ReLU switches between the two ends (a cell is convex) and the logits, at a
-    hundredth of the way and half-way, lie on the chord within 1 % of its rise; the latter sees max-pooling and smooth
-    activations as well.
+    There that distance is exact, so that one of the two lies: the gradients do. DeepFool's image is
+    drawn back along its way to the boundary. Affine means: no ReLU switches between the two ends (a
+    cell is convex) and the logits, at a hundredth of the way and half-way, lie on the chord within
+    1 % of its rise; the latter sees max-pooling and smooth activations as well.
 
     Args:
         x: [N,C,H,W], classified as y.
@@ -93,6 +105,7 @@ def below_linearised_distance(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     step = adversarial - x
     along = (-1, *[1] * (x.dim() - 1))
     with torch.no_grad(), frozen(model) as net:
+
         def logits_at(t: Tensor) -> Tensor:
             return net(x + t.view(along) * step)
 

@@ -1,4 +1,7 @@
-"""What runs, where, in which order, and what it costs; a run may be killed anywhere. Loads no torch."""
+"""What runs, where, in which order, and what it costs; a run may be killed anywhere. Loads no
+torch.
+"""
+
 from .runner import Plan, harvest, plan, run
 
 __all__ = ["Plan", "harvest", "plan", "run"]

@@ -1,4 +1,5 @@
 """What a plan will cost, from what trials like its own have cost."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -22,15 +23,18 @@ FROM trial WHERE status = 'finished' AND iterations > 0 GROUP BY ALL
 @dataclass
 class Price:
     """On one kind of device: seconds of work, and the names of what has never run there."""
+
     seconds: float = 0.0
     unknown: set[str] = field(default_factory=set)
 
 
 def price(trials: Iterable[Trial], store: Store) -> dict[str, Price]:
-    """Device, "cpu" or "cuda" → what the trials will cost on one such device; only devices that something has run on.
+    """Device, "cpu" or "cuda" → what the trials will cost on one such device; only devices that
+    something has run on.
 
-    A step's cost is the median of trials with the same network and method, on the same dataset where there are any; an
-    evaluation's is that of the same dataset and network. Trials that are trained already are priced in full.
+    A step's cost is the median of trials with the same network and method, on the same dataset
+    where there are any; an evaluation's is that of the same dataset and network. Trials that are
+    trained already are priced in full.
     """
     costs = store.query(COSTS)
     prices: dict[str, Price] = {}
@@ -42,7 +46,9 @@ def price(trials: Iterable[Trial], store: Store) -> dict[str, Price]:
         method = "none" if trial.regularizer is None else trial.entry.regularizer
         which = trial.entry.dataset, trial.entry.architecture, method
         phase = "fine_tune" if trial.recipe.has_fine_tune else "reference"
-        like[which] = like.get(which, 0) + trial.recipe.iterations(phase, trial.recipe.train_size or _images(trial.dataset))
+        like[which] = like.get(which, 0) + trial.recipe.iterations(
+            phase, trial.recipe.train_size or _images(trial.dataset)
+        )
         count[which] = count.get(which, 0) + 1
     for device, known in costs.groupby("device"):
         found = prices[str(device)] = Price()

@@ -1,4 +1,5 @@
 """A pool of local processes. Workers live on across trials: importing torch costs seconds, once."""
+
 from __future__ import annotations
 
 import math
@@ -27,7 +28,9 @@ class _Worker:
     number: int
     process: BaseProcess
     pipe: Connection
-    size: int | None = None  # trials that it takes at once; None until torch is imported, 0 where it has no device
+    size: int | None = (
+        None  # trials that it takes at once; None until torch is imported, 0 where it has no device
+    )
     group: dict[str, Trial] = field(default_factory=dict)  # what it is running
     since: float = 0.0  # of its last sign of life
 
@@ -36,18 +39,27 @@ class _Worker:
         return bool(self.group) and time.monotonic() - self.since > limit * len(self.group)
 
 
-def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "cpu", limit: float = math.inf,
-              on_start: Callable[[Trial], None] = lambda trial: None,
-              stopping: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-    """Runs every trial, each after its reference where that is among them, and yields outcomes as they come.
+def run_local(
+    trials: Iterable[Trial],
+    home: Path,
+    workers: int,
+    device: str = "cpu",
+    limit: float = math.inf,
+    on_start: Callable[[Trial], None] = lambda trial: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Runs every trial, each after its reference where that is among them, and yields outcomes as
+    they come.
 
-    On CPUs a worker has one thread and runs trials one by one; each GPU has one worker, which runs trials of a kind as
-    groups. A worker that dies, or is killed as it takes longer than `limit` seconds a trial, is replaced; its trial gets a
-    "failed" outcome, those of a group run again one by one. Leaving the iterator early ends the workers; when this
-    process itself is killed they end themselves.
+    On CPUs a worker has one thread and runs trials one by one; each GPU has one worker, which runs
+    trials of a kind as groups. A worker that dies, or is killed as it takes longer than `limit`
+    seconds a trial, is replaced; its trial gets a "failed" outcome, those of a group run again one
+    by one. Leaving the iterator early ends the workers; when this process itself is killed they end
+    themselves.
 
     Args:
-        device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is none.
+        device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is
+            none.
         stopping: once it is true nothing more is begun, and the iterator ends with what is running.
     """
     schedule = Schedule(trials)
@@ -66,7 +78,11 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                         worker.pipe.send(list(worker.group.values()))
                         for trial in worker.group.values():
                             on_start(trial)
-            awaited = [worker for worker in pool if worker.group or (worker.size is None and not stopping())]
+            awaited = [
+                worker
+                for worker in pool
+                if worker.group or (worker.size is None and not stopping())
+            ]
             if not awaited:
                 break
             for worker in _heard_of(awaited, limit):
@@ -75,11 +91,17 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                     message = worker.pipe.recv()
                 except (EOFError, ConnectionResetError):
                     worker.process.join()
-                    death = f"it took longer than the limit of {limit:g} s" if late else _death(worker.process.exitcode)
+                    death = (
+                        f"it took longer than the limit of {limit:g} s"
+                        if late
+                        else _death(worker.process.exitcode)
+                    )
                     if worker.size is None:
                         stillborn += 1
                     if stillborn == STARTS:
-                        raise InputError(f"worker processes cannot start: {death}; `regbench doctor` may say why") from None
+                        raise InputError(
+                            f"worker processes cannot start: {death}; `regbench doctor` may say why"
+                        ) from None
                     pool[pool.index(worker)] = _start(home, device, worker.number)
                     if len(worker.group) != 1:
                         schedule.put_back(worker.group.values())
@@ -93,7 +115,9 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
                 else:
                     worker.size, stillborn = message, 0
             if all(worker.size == 0 for worker in pool):
-                raise InputError("--device: there is no such GPU; `regbench doctor` lists what there is")
+                raise InputError(
+                    "--device: there is no such GPU; `regbench doctor` lists what there is"
+                )
     finally:
         for worker in pool:
             worker.process.terminate()
@@ -103,14 +127,18 @@ def run_local(trials: Iterable[Trial], home: Path, workers: int, device: str = "
 
 def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
     """Waits for workers that have sent something or ended; one that is over its limit is ended."""
-    ready = wait([worker.pipe for worker in workers] + [worker.process.sentinel for worker in workers],
-                 timeout=None if limit == math.inf else LOOK_EVERY)
+    ready = wait(
+        [worker.pipe for worker in workers] + [worker.process.sentinel for worker in workers],
+        timeout=None if limit == math.inf else LOOK_EVERY,
+    )
     for worker in workers:
         if worker.pipe not in ready and worker.late(limit):
             worker.process.kill()
             worker.process.join()
             ready.append(worker.process.sentinel)
-    return [worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready]
+    return [
+        worker for worker in workers if worker.pipe in ready or worker.process.sentinel in ready
+    ]
 
 
 def _death(code: int | None) -> str:
@@ -131,7 +159,9 @@ def _start(home: Path, device: str, number: int) -> _Worker:
 
 def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; when to stop is for the parent to say
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; when to stop is for the parent to say
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 

@@ -1,4 +1,5 @@
 """What the user sees of a run: a live view in a terminal, plain lines elsewhere, or JSON events."""
+
 from __future__ import annotations
 
 import json
@@ -14,7 +15,14 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from registry.spec import Trial
@@ -38,8 +46,14 @@ class _View:
         self.running: dict[str, tuple[str, float]] = {}
         self.last: deque[str] = deque(maxlen=LAST)
         self.start = time.monotonic()
-        self.bar = Progress(TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
-                            TimeRemainingColumn())
+        self.bar = Progress(
+            TextColumn("trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        )
         self.task = self.bar.add_task("", total=len(plan.trials), completed=plan.done)
 
     @property
@@ -67,16 +81,29 @@ class _View:
 
     def __rich__(self) -> Group:
         now = time.monotonic()
-        lines = [f"  running {now - since:5.0f} s  {name}" for name, since in list(self.running.values())[:RUNNING]]
+        lines = [
+            f"  running {now - since:5.0f} s  {name}"
+            for name, since in list(self.running.values())[:RUNNING]
+        ]
         if len(self.running) > RUNNING:
             lines.append(f"  … and {len(self.running) - RUNNING} more")
         if not self.running and not self.last:
             lines.append("  starting workers")
-        return Group(self.bar, *(Text(line) for line in [*lines, *(f"  {told}" for told in self.last), self.counted()]))
+        return Group(
+            self.bar,
+            *(
+                Text(line)
+                for line in [*lines, *(f"  {told}" for told in self.last), self.counted()]
+            ),
+        )
 
 
-def follow(plan: Plan, harvested: int, home: Path, store: Store, execute: Execute, *, as_json: bool) -> int:
-    """Runs a plan and shows it; returns how many trials failed. Ctrl-C stops after the running trials, twice at once."""
+def follow(
+    plan: Plan, harvested: int, home: Path, store: Store, execute: Execute, *, as_json: bool
+) -> int:
+    """Runs a plan and shows it; returns how many trials failed. Ctrl-C stops after the running
+    trials, twice at once.
+    """
     console = Console(stderr=True, highlight=False, markup=False)
     out = sys.stdout  # an executor may redirect what its libraries print
 
@@ -84,7 +111,13 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, execute: Execut
         if as_json:
             print(json.dumps(event), file=out, flush=True)
 
-    say(event="plan", trials=len(plan.trials), done=plan.done, to_run=len(plan.to_run), harvested=harvested)
+    say(
+        event="plan",
+        trials=len(plan.trials),
+        done=plan.done,
+        to_run=len(plan.to_run),
+        harvested=harvested,
+    )
     view = _View(plan)
     live = console.is_terminal and not as_json and bool(plan.to_run)
 
@@ -93,22 +126,43 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, execute: Execut
         say(event="start", key=trial.key, entry=trial.entry.id, seed=trial.seed)
 
     told = time.monotonic()
-    with _stopping(console) as stop, Live(view, console=console, refresh_per_second=4) if live else nullcontext():
-        for outcome in run(plan, home, store, execute, on_start=begin, stopping=stop.is_set,
-                           on_wait=lambda who: console.print(who)):
+    with (
+        _stopping(console) as stop,
+        Live(view, console=console, refresh_per_second=4) if live else nullcontext(),
+    ):
+        for outcome in run(
+            plan,
+            home,
+            store,
+            execute,
+            on_start=begin,
+            stopping=stop.is_set,
+            on_wait=lambda who: console.print(who),
+        ):
             view.end(outcome)
-            say(event="outcome", key=outcome.key, entry=_id(outcome), seed=outcome.seed, status=outcome.status,
-                error=outcome.error)
+            say(
+                event="outcome",
+                key=outcome.key,
+                entry=_id(outcome),
+                seed=outcome.seed,
+                status=outcome.status,
+                error=outcome.error,
+            )
             if outcome.status == "failed":
                 reason = outcome.error or "unknown"
                 if reason not in view.failures:
-                    console.print(f"failed: {_id(outcome)} seed {outcome.seed}: {reason}", soft_wrap=True)
+                    console.print(
+                        f"failed: {_id(outcome)} seed {outcome.seed}: {reason}", soft_wrap=True
+                    )
                 view.failures[reason] = view.failures.get(reason, 0) + 1
             whole = view.complete == len(plan.trials)
             if not live and not as_json and (time.monotonic() - told > LINE_EVERY or whole):
                 told = time.monotonic()
-                print(f"{view.complete}/{len(plan.trials)} trials{view.left()}; last {_told(outcome)}", file=sys.stderr,
-                      flush=True)
+                print(
+                    f"{view.complete}/{len(plan.trials)} trials{view.left()}; last {_told(outcome)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     seconds = time.monotonic() - view.start
     say(event="end", seconds=round(seconds, 1), stopped=stop.is_set(), **view.counts)
     if not as_json:
@@ -116,8 +170,14 @@ def follow(plan: Plan, harvested: int, home: Path, store: Store, execute: Execut
         ran = view.counted() or ("none ran" if plan.to_run else "nothing was left to run")
         print(f"{len(plan.trials)} trials: {plan.done} were done{found}; {ran}, in {seconds:.0f} s")
     if view.failures:
-        console.print("\n".join(f"{count} × {reason}" for reason, count in view.failures.items()), soft_wrap=True)
-        console.print(f"tracebacks: {home}/<trial key>/error.txt; the same command tries failed trials again", soft_wrap=True)
+        console.print(
+            "\n".join(f"{count} × {reason}" for reason, count in view.failures.items()),
+            soft_wrap=True,
+        )
+        console.print(
+            f"tracebacks: {home}/<trial key>/error.txt; the same command tries failed trials again",
+            soft_wrap=True,
+        )
     if stop.is_set() and view.complete < len(plan.trials):
         raise KeyboardInterrupt
     return view.counts["failed"]
@@ -142,8 +202,14 @@ def _stopping(console: Console) -> Iterator[threading.Event]:
 
 
 def _told(outcome: Outcome) -> str:
-    robust = next((f", {score.threat} {score.value:.3f}" for score in reversed(outcome.scores)
-                   if score.metric == "robust_accuracy" and score.split == "validation"), "")
+    robust = next(
+        (
+            f", {score.threat} {score.value:.3f}"
+            for score in reversed(outcome.scores)
+            if score.metric == "robust_accuracy" and score.split == "validation"
+        ),
+        "",
+    )
     return f"{_id(outcome)} seed {outcome.seed}: {outcome.status}{robust}"
 
 

@@ -1,4 +1,7 @@
-"""Groups as tasks of a Ray cluster, which need not share a file system: files travel with tasks, the driver alone writes."""
+"""Groups as tasks of a Ray cluster, which need not share a file system: files travel with tasks,
+the driver alone writes.
+"""
+
 from __future__ import annotations
 
 import logging
@@ -34,17 +37,24 @@ class _Task:
     since: float
 
 
-def run_ray(trials: Iterable[Trial], home: Path, address: str | None = None, device: str = "auto", limit: float = math.inf,
-            on_start: Callable[[Trial], None] = lambda trial: None,
-            stopping: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+def run_ray(
+    trials: Iterable[Trial],
+    home: Path,
+    address: str | None = None,
+    device: str = "auto",
+    limit: float = math.inf,
+    on_start: Callable[[Trial], None] = lambda trial: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
     """Runs every trial on a Ray cluster and yields outcomes as they come; see `run_local`.
 
-    A task takes one GPU, or one CPU core where the cluster has no GPU. Ray runs it again where its node is lost; a task
-    that is lost for good, or takes longer than `limit` seconds a trial, gives a "failed" outcome, or, if it was a group,
-    runs again trial by trial.
+    A task takes one GPU, or one CPU core where the cluster has no GPU. Ray runs it again where its
+    node is lost; a task that is lost for good, or takes longer than `limit` seconds a trial, gives
+    a "failed" outcome, or, if it was a group, runs again trial by trial.
 
     Args:
-        address: of a running cluster, "auto" for the one this machine belongs to; None starts one on this machine.
+        address: of a running cluster, "auto" for the one this machine belongs to; None starts one
+            on this machine.
     Raises:
         InputError: Ray is not installed, or no cluster answers at the address.
     """
@@ -52,14 +62,23 @@ def run_ray(trials: Iterable[Trial], home: Path, address: str | None = None, dev
     gpus = "cpu" if device == "cpu" else "cuda" if ray.cluster_resources().get("GPU") else "cpu"
     if gpus == "cpu" and device not in ("cpu", "auto"):
         raise InputError("--device: the Ray cluster has no GPU; take cpu or auto")
-    task = ray.remote(max_retries=RETRIES, **({"num_gpus": 1} if gpus == "cuda" else {"num_cpus": 1}))(_run)
+    task = ray.remote(
+        max_retries=RETRIES, **({"num_gpus": 1} if gpus == "cuda" else {"num_cpus": 1})
+    )(_run)
     schedule, running, late = Schedule(trials), {}, set()
-    stdout, sys.stdout = sys.stdout, sys.stderr  # Ray prints what happens to nodes; only results go to stdout
+    stdout, sys.stdout = (
+        sys.stdout,
+        sys.stderr,
+    )  # Ray prints what happens to nodes; only results go to stdout
     try:
         while schedule:
             yield from schedule.orphans()
             slots = int(ray.cluster_resources().get("GPU" if gpus == "cuda" else "CPU", 1))
-            while not stopping() and len(running) < slots and (group := schedule.take(STACK if gpus == "cuda" else 1)):
+            while (
+                not stopping()
+                and len(running) < slots
+                and (group := schedule.take(STACK if gpus == "cuda" else 1))
+            ):
                 reference = task.remote(group, _files_for(group, home), gpus)
                 running[reference] = _Task(group, time.monotonic())
                 for trial in group:
@@ -68,7 +87,9 @@ def run_ray(trials: Iterable[Trial], home: Path, address: str | None = None, dev
                 break
             done, _ = ray.wait(list(running), timeout=LOOK_EVERY)
             for reference, begun in running.items():
-                if reference not in done and time.monotonic() - begun.since > limit * len(begun.group):
+                if reference not in done and time.monotonic() - begun.since > limit * len(
+                    begun.group
+                ):
                     ray.cancel(reference, force=True)
                     late.add(reference)
             for reference in done:
@@ -84,8 +105,12 @@ def run_ray(trials: Iterable[Trial], home: Path, address: str | None = None, dev
                     results = [(Outcome.of(group[0], status="failed", error=reason), {})]
                 for outcome, files in results:
                     # Only here is the checkout known.
-                    outcome = outcome.model_copy(update={"provenance": outcome.provenance | {"commit": commit(),
-                                                                                             "executor": "ray"}})
+                    outcome = outcome.model_copy(
+                        update={
+                            "provenance": outcome.provenance
+                            | {"commit": commit(), "executor": "ray"}
+                        }
+                    )
                     _write(files, home)
                     if outcome.status != "failed":
                         outcome.write(home / outcome.key / OUTCOME)
@@ -104,17 +129,28 @@ def _connected(address: str | None) -> Any:
     try:
         import ray
     except ImportError:
-        raise InputError("--executor ray: Ray is not installed; pip install 'regbench[ray]', or in a clone "
-                         "pip install -e '.[ray]'") from None
+        raise InputError(
+            "--executor ray: Ray is not installed; pip install 'regbench[ray]', or in a clone "
+            "pip install -e '.[ray]'"
+        ) from None
     _check_answers(address)
-    code = [str(Path(__file__).resolve().parents[2] / package) for package in ("benchmark", "registry")]
+    code = [
+        str(Path(__file__).resolve().parents[2] / package) for package in ("benchmark", "registry")
+    ]
     try:
         # The driver's own code runs everywhere: nodes need the dependencies only.
-        ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False,
-                 logging_level=logging.ERROR, runtime_env={"py_modules": code, "excludes": ["__pycache__", "results"]})
+        ray.init(
+            address=address,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"py_modules": code, "excludes": ["__pycache__", "results"]},
+        )
     except ConnectionError as error:
-        raise InputError(f"--address: no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); "
-                         "`ray start --head` starts one") from None
+        raise InputError(
+            f"--address: no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); "
+            "`ray start --head` starts one"
+        ) from None
     return ray
 
 
@@ -126,12 +162,16 @@ def _check_answers(address: str | None) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as error:
-        raise InputError(f"--address: no Ray cluster answers at {address!r} ({error.strerror or error}); "
-                         "`ray start --head` starts one") from None
+        raise InputError(
+            f"--address: no Ray cluster answers at {address!r} ({error.strerror or error}); "
+            "`ray start --head` starts one"
+        ) from None
 
 
 def _files_for(group: list[Trial], home: Path) -> Files:
-    """What a node needs: the code of the method, the references' weights, and what earlier runs of the trials left."""
+    """What a node needs: the code of the method, the references' weights, and what earlier runs of
+    the trials left.
+    """
     files: Files = {}
     for trial in group:
         if trial.regularizer is not None:
@@ -152,7 +192,9 @@ def _write(files: Files, home: Path) -> None:
 
 
 def _run(group: list[Trial], files: Files, device: str) -> list[tuple[Outcome, Files]]:
-    """On a node: runs a group in a folder of its own; datasets are decoded once for all tasks of the node."""
+    """On a node: runs a group in a folder of its own; datasets are decoded once for all tasks of
+    the node.
+    """
     from ..trials.group import configure, run_group
 
     configure()
@@ -162,13 +204,22 @@ def _run(group: list[Trial], files: Files, device: str) -> list[tuple[Outcome, F
     try:
         (home / "cache").symlink_to(node / "cache")
         _write(files, home)
-        here = [trial if trial.regularizer is None else trial.model_copy(
-            update={"regularizer": str(home / "plugins" / Path(trial.regularizer).name)}) for trial in group]
+        here = [
+            trial
+            if trial.regularizer is None
+            else trial.model_copy(
+                update={"regularizer": str(home / "plugins" / Path(trial.regularizer).name)}
+            )
+            for trial in group
+        ]
         return [(outcome, _left(home, outcome.key)) for outcome in run_group(here, home, device)]
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 def _left(home: Path, key: str) -> Files:
-    return {str(path.relative_to(home)): path.read_bytes() for path in (home / key).rglob("*")
-            if path.is_file() and path.name != OUTCOME}
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in (home / key).rglob("*")
+        if path.is_file() and path.name != OUTCOME
+    }

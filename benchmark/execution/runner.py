@@ -1,4 +1,7 @@
-"""The batch runner: plans a selection, skips what is done, runs the rest and harvests it. The sole database writer."""
+"""The batch runner: plans a selection, skips what is done, runs the rest and harvests it. The sole
+database writer.
+"""
+
 from __future__ import annotations
 
 import os
@@ -21,7 +24,10 @@ WRITE_EVERY = 1.0  # seconds: a write costs some 50 ms, a small trial little mor
 
 @dataclass(frozen=True)
 class Plan:
-    """The trials of a selection and the references that they fine-tune, each once, references first."""
+    """The trials of a selection and the references that they fine-tune, each once, references
+    first.
+    """
+
     trials: list[Trial]
     to_run: list[Trial] = field(default_factory=list)
 
@@ -33,8 +39,9 @@ class Plan:
 def plan(trials: Iterable[Trial], store: Store) -> Plan:
     """Trials that are one by their key become one, evaluated under the threats of all.
 
-    Nothing is to run of a trial whose every part the store knows, from a run here or from the registered results. A
-    trial that lacks a part is evaluated on its weights, or trained again where they are not here; so is its reference.
+    Nothing is to run of a trial whose every part the store knows, from a run here or from the
+    registered results. A trial that lacks a part is evaluated on its weights, or trained again
+    where they are not here; so is its reference.
     """
     merged: dict[str, Trial] = {}
     references: dict[Any, Trial] = {}
@@ -52,34 +59,64 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     for key in merged.keys() & first.keys():
         first[key] = first[key].also(merged.pop(key).evaluation)
     everything = first | merged
-    shared = {id(trial.evaluation): trial.evaluation for trial in everything.values()}  # few objects; hashing each is slow
+    shared = {
+        id(trial.evaluation): trial.evaluation for trial in everything.values()
+    }  # few objects; hashing each is slow
     alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
     lists = {number: alike[evaluation] for number, evaluation in shared.items()}
     for key, trial in everything.items():
         lists[id(trial.evaluation)].append(key)
-    done = {key for evaluation, keys in alike.items() for key in store.done(keys, [part.id for part in evaluation])}
-    # Registered rows bring no weights: a reference that is known but not here runs where a fine-tune starts from it.
+    done = {
+        key
+        for evaluation, keys in alike.items()
+        for key in store.done(keys, [part.id for part in evaluation])
+    }
+    # Registered rows bring no weights: a reference that is known but not here runs where a
+    # fine-tune starts from it.
     home = store.path.parent
     folders = set(os.listdir(home)) if home.is_dir() else set()
     trained = {key for key in folders if (home / key / WEIGHTS).exists()}
-    absent = {which: reference.key for which, reference in references.items() if reference.key not in trained}
-    done -= {absent[which] for key, which in fine_tuned.items() if which in absent and key not in done and key not in trained}
-    return Plan(list(everything.values()), [trial for key, trial in everything.items() if key not in done])
+    absent = {
+        which: reference.key
+        for which, reference in references.items()
+        if reference.key not in trained
+    }
+    done -= {
+        absent[which]
+        for key, which in fine_tuned.items()
+        if which in absent and key not in done and key not in trained
+    }
+    return Plan(
+        list(everything.values()), [trial for key, trial in everything.items() if key not in done]
+    )
 
 
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
     """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
-    found = [outcome for trial in trials if (outcome := outcome_on_disk(home / trial.key / "outcome.json"))
-             and outcome.answers(trial)]
+    found = [
+        outcome
+        for trial in trials
+        if (outcome := outcome_on_disk(home / trial.key / "outcome.json"))
+        and outcome.answers(trial)
+    ]
     if found:
         store.record(found)
     return len(found)
 
 
-def run(plan: Plan, home: Path, store: Store, execute: Execute, *,
-        on_start: Callable[[Trial], None] = lambda trial: None, stopping: Callable[[], bool] = lambda: False,
-        on_wait: Callable[[str], None] = lambda who: None) -> Iterator[Outcome]:
-    """Runs what is to run and yields every outcome; all that was yielded is in the database when the iterator ends."""
+def run(
+    plan: Plan,
+    home: Path,
+    store: Store,
+    execute: Execute,
+    *,
+    on_start: Callable[[Trial], None] = lambda trial: None,
+    stopping: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[str], None] = lambda who: None,
+) -> Iterator[Outcome]:
+    """Runs what is to run and yields every outcome; all that was yielded is in the database when
+    the iterator ends.
+    """
     unwritten: list[Outcome] = []
     written = time.monotonic()
     try:

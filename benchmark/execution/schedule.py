@@ -1,4 +1,5 @@
 """What may run next: every trial after its reference, trials of a kind together."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -16,8 +17,14 @@ STACK = 80  # trials in a group at most, on a device that trains groups as one m
 class Execute(Protocol):
     """An executor with its settings given: takes trials and yields their outcomes as they come."""
 
-    def __call__(self, trials: Iterable[Trial], home: Path, *, on_start: Callable[[Trial], None],
-                 stopping: Callable[[], bool]) -> Iterator[Outcome]: ...
+    def __call__(
+        self,
+        trials: Iterable[Trial],
+        home: Path,
+        *,
+        on_start: Callable[[Trial], None],
+        stopping: Callable[[], bool],
+    ) -> Iterator[Outcome]: ...
 
 
 class Schedule:
@@ -27,7 +34,9 @@ class Schedule:
         trials = list(trials)
         self._unfinished = {trial.key for trial in trials}
         self._ready: dict[object, deque[Trial]] = {}  # kind → trials, in order of first appearance
-        self._blocked: dict[str, list[Trial]] = {}  # key of a reference → the trials that wait for it
+        self._blocked: dict[
+            str, list[Trial]
+        ] = {}  # key of a reference → the trials that wait for it
         self._orphans: list[Trial] = []
         references: dict[object, str | None] = {}
         for trial in trials:
@@ -48,7 +57,9 @@ class Schedule:
         self._ready.setdefault(trial.key if alone else kind(trial), deque()).append(trial)
 
     def take(self, size: int) -> list[Trial]:
-        """Up to `size` trials that can train as one; none where all that are left are running or wait for a reference."""
+        """Up to `size` trials that can train as one; none where all that are left are running or
+        wait for a reference.
+        """
         for which, trials in self._ready.items():
             group = [trials.popleft() for _ in range(min(size, len(trials)))]
             if not trials:
@@ -57,7 +68,9 @@ class Schedule:
         return []
 
     def put_back(self, trials: Iterable[Trial]) -> None:
-        """Trials of a group that broke: each runs alone now, so that one of them cannot bring down the others again."""
+        """Trials of a group that broke: each runs alone now, so that one of them cannot bring down
+        the others again.
+        """
         for trial in trials:
             self._add(trial, alone=True)
 
@@ -83,5 +96,10 @@ def kind(trial: Trial) -> object:
     """Equal for trials that the stacked engine may train as one: they differ in λ and seed only."""
     if not trial.stackable:
         return trial.key
-    return (trial.dataset.identity, trial.architecture.identity, trial.recipe.identity, trial.regularizer_sha256,
-            canonical(trial.params))
+    return (
+        trial.dataset.identity,
+        trial.architecture.identity,
+        trial.recipe.identity,
+        trial.regularizer_sha256,
+        canonical(trial.params),
+    )

@@ -1,7 +1,9 @@
 """What is measured on a trained model: pure functions of tensors, one idea a file.
 
-Every measure states its unit and source; images are [B, C, H, W] in [0, 1], so that an input unit is a pixel's full range.
+Every measure states its unit and source; images are [B, C, H, W] in [0, 1], so that an input unit
+is a pixel's full range.
 """
+
 from ..evaluation.examples import BINARY_MEASURES, EXAMPLE_MEASURES, example_measures
 from .spectra import layer_measures
 

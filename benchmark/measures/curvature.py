@@ -1,4 +1,7 @@
-"""Curvature of a margin in the input: the Hessian's spectral norm, and how much of it the gradient's direction shows."""
+"""Curvature of a margin in the input: the Hessian's spectral norm, and how much of it the
+gradient's direction shows.
+"""
+
 from __future__ import annotations
 
 import torch
@@ -7,18 +10,23 @@ from torch import Tensor
 from .jacobian import Model, evaluation_mode
 
 
-def margin_curvature(model: Model, x: Tensor, y: Tensor, start: Tensor, iterations: int = 30) -> tuple[Tensor, Tensor]:
-    """`‖H·g/‖g‖‖₂` and `‖H‖₂` of the margin `f = z_y − z_j` over the likeliest other class j; g and H its derivatives.
+def margin_curvature(
+    model: Model, x: Tensor, y: Tensor, start: Tensor, iterations: int = 30
+) -> tuple[Tensor, Tensor]:
+    """`‖H·g/‖g‖‖₂` and `‖H‖₂` of the margin `f = z_y − z_j` over the likeliest other class j; g and
+    H its derivatives.
 
-    The Cross-Hölder paper's figure 3 compares the two: taking the first for the second, as methods do that probe the
-    curvature along the gradient alone, under-estimates it. 0 on piecewise-linear nets.
+    The Cross-Hölder paper's figure 3 compares the two: taking the first for the second, as methods
+    do that probe the curvature along the gradient alone, under-estimates it. 0 on piecewise-linear
+    nets.
 
     Args:
         model: images → logits [B, K].
         x: [B, C, H, W].
         y: [B] class indices.
         start: [B, C, H, W], random directions for the power iteration.
-        iterations: of Hessian-vector products; ‖H‖₂ is approached from below, but never below the first value.
+        iterations: of Hessian-vector products; ‖H‖₂ is approached from below, but never below the
+            first value.
     Returns:
         [B] and [B], in logits per squared input unit; the first is nan where the gradient is 0.
     """

@@ -1,4 +1,7 @@
-"""The linearised distance to the decision boundary: the primary measure of robustness, exact inside the ReLU cell."""
+"""The linearised distance to the decision boundary: the primary measure of robustness, exact inside
+the ReLU cell.
+"""
+
 from __future__ import annotations
 
 import torch
@@ -10,8 +13,8 @@ from .jacobian import pair_distances
 def linearised_distance(logits: Tensor, y: Tensor, gram: Tensor) -> Tensor:
     """ℓ2 distance to the nearest decision boundary of the model linearised at each input.
 
-    `min_{j≠y} (z_y − z_j) / ‖v_y − v_j‖₂`. Exact while the nearest boundary lies in the input's ReLU cell; negative where
-    the input is misclassified.
+    `min_{j≠y} (z_y − z_j) / ‖v_y − v_j‖₂`. Exact while the nearest boundary lies in the input's
+    ReLU cell; negative where the input is misclassified.
 
     Args:
         logits: [B, K].
@@ -21,11 +24,14 @@ def linearised_distance(logits: Tensor, y: Tensor, gram: Tensor) -> Tensor:
         [B], in input units; inf (−inf where misclassified) where a logit gap does not move at all.
     """
     distances = pair_distances(gram)
-    return _smallest_ratio(logits, y, distances.gather(1, y[:, None, None].expand(-1, 1, distances.shape[2]))[:, 0])
+    return _smallest_ratio(
+        logits, y, distances.gather(1, y[:, None, None].expand(-1, 1, distances.shape[2]))[:, 0]
+    )
 
 
 def linearised_distance_inf(logits: Tensor, y: Tensor, jacobian: Tensor) -> Tensor:
-    """ℓ∞ distance to the nearest boundary of the linearised model: `min_{j≠y} (z_y − z_j) / ‖v_y − v_j‖₁`.
+    """ℓ∞ distance to the nearest boundary of the linearised model: `min_{j≠y} (z_y − z_j) / ‖v_y −
+    v_j‖₁`.
 
     Args:
         logits: [B, K].
@@ -38,12 +44,16 @@ def linearised_distance_inf(logits: Tensor, y: Tensor, jacobian: Tensor) -> Tens
 
 
 def label_distances_1(jacobian: Tensor, y: Tensor) -> Tensor:
-    """`‖v_y − v_j‖₁` of every class j. jacobian [B, K, n], y [B] → [B, K], logits per input unit; 0 at y."""
+    """`‖v_y − v_j‖₁` of every class j. jacobian [B, K, n], y [B] → [B, K], logits per input unit; 0
+    at y.
+    """
     of_label = jacobian.gather(1, y[:, None, None].expand(-1, 1, jacobian.shape[2]))
     return (jacobian - of_label).abs_().sum(2)
 
 
 def _smallest_ratio(logits: Tensor, y: Tensor, speeds: Tensor) -> Tensor:
     gaps = logits.gather(1, y[:, None]) - logits
-    ratios = torch.where(gaps == 0, 0, gaps / speeds)  # a tie is at distance 0, even one that does not move
+    ratios = torch.where(
+        gaps == 0, 0, gaps / speeds
+    )  # a tie is at distance 0, even one that does not move
     return ratios.scatter(1, y[:, None], torch.inf).amin(1)

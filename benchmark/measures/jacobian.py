@@ -1,7 +1,10 @@
-"""The Jacobian of the logits, its Gram matrix, and what follows from them: how fast and how unevenly logits move.
+"""The Jacobian of the logits, its Gram matrix, and what follows from them: how fast and how
+unevenly logits move.
 
-Exact inside an input's ReLU cell. `V` is the transposed Jacobian, with columns `v_k = ∇_x z_k`, and `G = VᵀV`.
+Exact inside an input's ReLU cell. `V` is the transposed Jacobian, with columns `v_k = ∇_x z_k`, and
+`G = VᵀV`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -19,7 +22,9 @@ COTANGENTS_AT_ONCE = 100  # bounds the memory of a mapped backward pass; more at
 
 @contextmanager
 def evaluation_mode(model: Model) -> Iterator[None]:
-    """Puts the model into evaluation mode, so that an example's derivatives are its own; restores each module's mode."""
+    """Puts the model into evaluation mode, so that an example's derivatives are its own; restores
+    each module's mode.
+    """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     try:
@@ -32,7 +37,8 @@ def evaluation_mode(model: Model) -> Iterator[None]:
 
 
 def jacobian(model: Model, x: Tensor, chunk: int = 128) -> Tensor:
-    """Input gradients of all logits, by K vector-Jacobian products in evaluation mode; no graph is kept.
+    """Input gradients of all logits, by K vector-Jacobian products in evaluation mode; no graph is
+    kept.
 
     Args:
         model: images → logits [B, K]; each example's logits must depend on that example alone.
@@ -45,29 +51,40 @@ def jacobian(model: Model, x: Tensor, chunk: int = 128) -> Tensor:
 
 
 def linearise(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits [B, K] and their Jacobian [B, K, C·H·W] of one chunk, from one forward pass: see `jacobian`."""
+    """The logits [B, K] and their Jacobian [B, K, C·H·W] of one chunk, from one forward pass: see
+    `jacobian`.
+    """
     with torch.no_grad(), evaluation_mode(model):
-        # One CPU thread, images a second: an MLP mapped 14,600, in a loop 13,600; LeNet-5 520 and 840; 4 convolutions
-        # with BatchNorm 60 and 190. So only a net known to have no convolution is mapped on a CPU.
-        dense = isinstance(model, nn.Module) and all(weight.ndim < 4 for weight in model.parameters())
+        # One CPU thread, images a second: an MLP mapped 14,600, in a loop 13,600; LeNet-5 520 and
+        # 840; 4 convolutions with BatchNorm 60 and 190. So only a net known to have no convolution
+        # is mapped on a CPU.
+        dense = isinstance(model, nn.Module) and all(
+            weight.ndim < 4 for weight in model.parameters()
+        )
         loop = x.device.type == "cpu" and not dense
         if loop and x.ndim == 4:
-            # Backward convolutions are faster in this layout: 1.7 × (LeNet-5), 1.2 × (4 convolutions). `contiguous`
-            # would return one-channel images as they are, in strides that do not ask for the layout; `clone` sets them.
+            # Backward convolutions are faster in this layout: 1.7 × (LeNet-5), 1.2 × (4
+            # convolutions). `contiguous` would return one-channel images as they are, in strides
+            # that do not ask for the layout; `clone` sets them.
             x = x.clone(memory_format=torch.channels_last)
         logits, pullback, *_ = torch.func.vjp(model, x)
         B, K = logits.shape
         one_hot = torch.eye(K, dtype=logits.dtype, device=logits.device)[:, None].expand(K, B, K)
         if loop:
-            return logits, torch.stack([pullback(cotangent)[0].flatten(1) for cotangent in one_hot], dim=1)
-        row = torch.func.vmap(lambda u: pullback(u)[0].flatten(1), out_dims=1, chunk_size=COTANGENTS_AT_ONCE)
+            return logits, torch.stack(
+                [pullback(cotangent)[0].flatten(1) for cotangent in one_hot], dim=1
+            )
+        row = torch.func.vmap(
+            lambda u: pullback(u)[0].flatten(1), out_dims=1, chunk_size=COTANGENTS_AT_ONCE
+        )
         return logits, row(one_hot)
 
 
 def gram(jacobian: Tensor) -> Tensor:
     """`G = VᵀV`, inner products of the logits' input gradients.
 
-    In float64 whatever the Jacobian's type: measures of differences of logits are differences of its entries.
+    In float64 whatever the Jacobian's type: measures of differences of logits are differences of
+    its entries.
 
     Args:
         jacobian: [B, K, n].
@@ -89,18 +106,22 @@ def pair_distances(gram: Tensor) -> Tensor:
     squares = gram.diagonal(dim1=1, dim2=2)
     sums = squares[:, :, None] + squares[:, None, :]
     squared = sums - 2 * gram
-    # Rounding leaves a little of either sign where gradients coincide: a finite distance to a boundary that never comes.
+    # Rounding leaves a little of either sign where gradients coincide: a finite distance to a
+    # boundary that never comes.
     coincide = squared <= 32 * torch.finfo(gram.dtype).eps * sums
     return torch.where(coincide, 0, squared).sqrt()
 
 
 def lipschitz(gram: Tensor) -> Tensor:
-    """Local Lipschitz constant `µ = ‖V‖_F = √tr G` (Guo et al., §3.2). gram [B, K, K] → [B], logits per input unit."""
+    """Local Lipschitz constant `µ = ‖V‖_F = √tr G` (Guo et al., §3.2). gram [B, K, K] → [B], logits
+    per input unit.
+    """
     return gram.diagonal(dim1=1, dim2=2).sum(1).sqrt()
 
 
 def cross_lipschitz(gram: Tensor) -> Tensor:
-    """`Ω = Σ_{l,m} ‖v_l − v_m‖₂² / K²` over ordered pairs (Hein & Andriushchenko 2017); `ν²/2` when K = 2.
+    """`Ω = Σ_{l,m} ‖v_l − v_m‖₂² / K²` over ordered pairs (Hein & Andriushchenko 2017); `ν²/2` when
+    K = 2.
 
     Args:
         gram: [B, K, K].
@@ -127,7 +148,8 @@ def cross_lipschitz_binary(gram: Tensor) -> Tensor:
 
 
 def gradient_norm(gram: Tensor, logits: Tensor, y: Tensor) -> Tensor:
-    """`‖∇_x L‖₂ = √((p − e_y)ᵀ G (p − e_y))` of the cross-entropy; `(1 − p_y)ν` when K = 2 (Guo et al., eq. 7 and 11).
+    """`‖∇_x L‖₂ = √((p − e_y)ᵀ G (p − e_y))` of the cross-entropy; `(1 − p_y)ν` when K = 2 (Guo et
+    al., eq. 7 and 11).
 
     Args:
         gram: [B, K, K].
@@ -137,15 +159,21 @@ def gradient_norm(gram: Tensor, logits: Tensor, y: Tensor) -> Tensor:
         [B], nats per input unit.
     """
     # Softmax minus one-hot, without the cancellation of p_y − 1.
-    w = logits.softmax(1).scatter(1, y[:, None], -probability_of_others(logits, y)[:, None]).to(gram.dtype)
+    w = (
+        logits.softmax(1)
+        .scatter(1, y[:, None], -probability_of_others(logits, y)[:, None])
+        .to(gram.dtype)
+    )
     return torch.einsum("bi,bij,bj->b", w, gram, w).clamp_min(0).sqrt()
 
 
 def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
-    """`‖H‖₂` of the cross-entropy's Hessian in the input, `H = V(diag p − ppᵀ)Vᵀ`, for any K and whatever the label.
+    """`‖H‖₂` of the cross-entropy's Hessian in the input, `H = V(diag p − ppᵀ)Vᵀ`, for any K and
+    whatever the label.
 
-    Exact for piecewise-linear nets, the Gauss-Newton part for others; `p_y(1 − p_y)ν²` when K = 2. Guo et al. (eq. 15 and
-    App. H) print `pᵀp` for the outer product and hold that more classes need an approximation: a K × K eigenproblem does.
+    Exact for piecewise-linear nets, the Gauss-Newton part for others; `p_y(1 − p_y)ν²` when K = 2.
+    Guo et al. (eq. 15 and App. H) print `pᵀp` for the outer product and hold that more classes need
+    an approximation: a K × K eigenproblem does.
 
     Args:
         gram: [B, K, K].
@@ -153,9 +181,10 @@ def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
     Returns:
         [B], nats per squared input unit.
     """
-    # H is unchanged when a vector is taken from all columns of V. Taking the likeliest class's leaves the others' small
-    # probabilities as factors of every entry, so that nothing cancels as p → one-hot: with D those columns, s = √p of the
-    # other classes, S = diag s: H = D S (I − ssᵀ) S Dᵀ, and I − ssᵀ = (I − c ssᵀ)² with c = 1 / (1 + √p_top).
+    # H is unchanged when a vector is taken from all columns of V. Taking the likeliest class's
+    # leaves the others' small probabilities as factors of every entry, so that nothing cancels as p
+    # → one-hot: with D those columns, s = √p of the other classes, S = diag s: H = D S (I − ssᵀ) S
+    # Dᵀ, and I − ssᵀ = (I − c ssᵀ)² with c = 1 / (1 + √p_top).
     top = logits.argmax(1)
     to_top = gram.gather(2, top[:, None, None].expand(-1, gram.shape[1], 1))  # [B, K, 1], G_jt
     square = to_top.gather(1, top[:, None, None])  # [B, 1, 1], G_tt
@@ -163,18 +192,26 @@ def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
     p = logits.softmax(1).to(gram.dtype)
     s = p.sqrt().scatter(1, top[:, None], 0)  # the likeliest class drops out
     c = 1 / (1 + p.amax(1).sqrt())
-    half = torch.diag_embed(s) - (c[:, None] * s.square())[:, :, None] * s[:, None, :]  # S (I − c ssᵀ)
+    half = (
+        torch.diag_embed(s) - (c[:, None] * s.square())[:, :, None] * s[:, None, :]
+    )  # S (I − c ssᵀ)
     return largest_eigenvalue(half.transpose(1, 2) @ centred @ half)
 
 
 def spectral_norm(gram: Tensor) -> Tensor:
-    """`σ₁(V) = √λ_max(G)`, data-dependent spectral norm (Roth et al.). gram [B, K, K] → [B], logits per input unit."""
+    """`σ₁(V) = √λ_max(G)`, data-dependent spectral norm (Roth et al.). gram [B, K, K] → [B], logits
+    per input unit.
+    """
     return largest_eigenvalue(gram).sqrt()
 
 
 def largest_eigenvalue(matrices: Tensor) -> Tensor:
-    """Of symmetric positive semi-definite matrices [B, K, K] → [B]; nan where an entry is not finite."""
+    """Of symmetric positive semi-definite matrices [B, K, K] → [B]; nan where an entry is not
+    finite.
+    """
     finite = matrices.isfinite().all(2).all(1)
     # One example that diverged would make the whole batch's eigensolver raise.
-    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], matrices, 0))[:, -1].clamp_min(0)
+    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], matrices, 0))[
+        :, -1
+    ].clamp_min(0)
     return torch.where(finite, values, torch.nan)

@@ -1,4 +1,7 @@
-"""How far the network is from linear around an input, each to be read against ‖z‖₂ (Roth et al., Fig. 9 and 10)."""
+"""How far the network is from linear around an input, each to be read against ‖z‖₂ (Roth et al.,
+Fig. 9 and 10).
+"""
+
 from __future__ import annotations
 
 import warnings
@@ -16,7 +19,8 @@ RELUS = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 
 
 def deviation_from_linearity(features: Model, x: Tensor, z: Tensor) -> Tensor:
-    """`‖φ(x + z) − φ(x) − J_φ(x) z‖₂` at the layer before the logits; 0 while x + z stays in x's ReLU cell.
+    """`‖φ(x + z) − φ(x) − J_φ(x) z‖₂` at the layer before the logits; 0 while x + z stays in x's
+    ReLU cell.
 
     Args:
         features: φ, images → features [B, d] or [B, ...], such as `penultimate(model)`.
@@ -27,7 +31,8 @@ def deviation_from_linearity(features: Model, x: Tensor, z: Tensor) -> Tensor:
     """
     with torch.no_grad(), evaluation_mode(features):
         with warnings.catch_warnings():
-            # The first forward derivative of a process makes PyTorch load parts of its own that it calls deprecated.
+            # The first forward derivative of a process makes PyTorch load parts of its own that it
+            # calls deprecated.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             here, change, *_ = torch.func.jvp(features, (x,), (z,))
         return (features(x + z) - here - change).flatten(1).norm(dim=1)
@@ -52,6 +57,7 @@ def penultimate(model: nn.Module) -> Callable[[Tensor], Tensor]:
         finally:
             handle.remove()
         return received[-1]
+
     return features
 
 
@@ -88,7 +94,9 @@ class _ReLUs(TorchFunctionMode):
         super().__init__()
         self.patterns: list[Tensor] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         output = func(*args, **(kwargs or {}))
         if func in RELUS:
             self.patterns.append((output > 0).flatten(1))

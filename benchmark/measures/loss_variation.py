@@ -1,4 +1,7 @@
-"""How much an input's loss can rise within a small ball: the smoothness of a trained network (Wen et al., Table 1)."""
+"""How much an input's loss can rise within a small ball: the smoothness of a trained network (Wen
+et al., Table 1).
+"""
+
 from __future__ import annotations
 
 import torch
@@ -8,8 +11,11 @@ from .jacobian import Model, evaluation_mode
 from .margins import loss
 
 
-def maximal_loss_variation(model: Model, x: Tensor, y: Tensor, epsilon: float, steps: int = 10) -> Tensor:
-    """Largest rise `L(x + δ) − L(x)` found by signed gradient ascent in the ℓ∞ ball, within [0, 1] images.
+def maximal_loss_variation(
+    model: Model, x: Tensor, y: Tensor, epsilon: float, steps: int = 10
+) -> Tensor:
+    """Largest rise `L(x + δ) − L(x)` found by signed gradient ascent in the ℓ∞ ball, within [0, 1]
+    images.
 
     A lower bound of the true maximum. Starts at x, steps of 2.5ε / steps, the best iterate counts.
 

@@ -1,4 +1,5 @@
 """Margins, probabilities and losses from logits, precise where p_y rounds to 1."""
+
 from __future__ import annotations
 
 import torch
@@ -18,7 +19,9 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
-    """`log(p_y / (1 − p_y)) = z_y − log Σ_{j≠y} exp z_j`: the margin, when K = 2. logits [B, K], y [B] → [B], nats."""
+    """`log(p_y / (1 − p_y)) = z_y − log Σ_{j≠y} exp z_j`: the margin, when K = 2. logits [B, K], y
+    [B] → [B], nats.
+    """
     return _of_label(logits, y) - _without_label(logits, y).logsumexp(1)
 
 
@@ -33,7 +36,8 @@ def probability_of_others(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
-    """`p_y − max_{j≠y} p_j`, in [−1, 1]: a margin that shrinking all logits alone does not change the sign or order of.
+    """`p_y − max_{j≠y} p_j`, in [−1, 1]: a margin that shrinking all logits alone does not change
+    the sign or order of.
 
     Args:
         logits: [B, K].
@@ -52,7 +56,9 @@ def loss(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def relative_spread(values: Tensor) -> Tensor:
-    """Standard deviation over mean: a spread of margins free of the logits' scale. values [N] → scalar."""
+    """Standard deviation over mean: a spread of margins free of the logits' scale. values [N] →
+    scalar.
+    """
     return values.std(correction=0) / values.mean()
 
 

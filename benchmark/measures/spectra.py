@@ -1,4 +1,5 @@
 """Singular values of each layer's linear map (Wen et al., §4.2.2 and B.2)."""
+
 from __future__ import annotations
 
 import math
@@ -16,7 +17,8 @@ def dense_singular_values(weight: Tensor) -> Tensor:
 
 
 def reshaped_singular_values(kernel: Tensor) -> Tensor:
-    """Singular values of a kernel as a matrix [out, in·h·w] (Yoshida & Miyato 2017), not of the convolution's linear map.
+    """Singular values of a kernel as a matrix [out, in·h·w] (Yoshida & Miyato 2017), not of the
+    convolution's linear map.
 
     Args:
         kernel: [out, in, h, w].
@@ -26,11 +28,13 @@ def reshaped_singular_values(kernel: Tensor) -> Tensor:
     return torch.linalg.svdvals(kernel.detach().flatten(1))
 
 
-def convolution_singular_values(kernel: Tensor, size: tuple[int, int], dilation: tuple[int, int] = (1, 1),
-                                groups: int = 1) -> Tensor:
+def convolution_singular_values(
+    kernel: Tensor, size: tuple[int, int], dilation: tuple[int, int] = (1, 1), groups: int = 1
+) -> Tensor:
     """Singular values of a convolution as a linear map of images (Sedghi, Gupta & Long 2019).
 
-    Exact for circular padding and stride 1, an approximation for zero padding; a stride is left out.
+    Exact for circular padding and stride 1, an approximation for zero padding; a stride is left
+    out.
 
     Args:
         kernel: [out, in / groups, h, w].
@@ -49,7 +53,7 @@ def convolution_singular_values(kernel: Tensor, size: tuple[int, int], dilation:
     half = _waves(kernel.shape[3], W, dilation[1], kernel)[: W // 2 + 1]
     transfer = torch.einsum("goiab,ua,vb->vugoi", grouped.to(rows.dtype), rows, half)
     values = torch.linalg.svdvals(transfer)  # [W/2 + 1, H, g, min(o, i)]
-    return torch.cat([values, values[1:(W + 1) // 2]]).flatten()
+    return torch.cat([values, values[1 : (W + 1) // 2]]).flatten()
 
 
 def _waves(taps: int, n: int, dilation: int, like: Tensor) -> Tensor:
@@ -61,14 +65,17 @@ def _waves(taps: int, n: int, dilation: int, like: Tensor) -> Tensor:
 
 
 def layer_measures(model: nn.Module, image: Tensor | None = None) -> list[dict[str, Any]]:
-    """Extremes and standard deviation of the singular values of every linear and convolutional layer, in order.
+    """Extremes and standard deviation of the singular values of every linear and convolutional
+    layer, in order.
 
     Args:
         model: the network.
-        image: [1, C, H, W]; with it, convolutions are measured as linear maps too, at the size they see.
+        image: [1, C, H, W]; with it, convolutions are measured as linear maps too, at the size they
+            see.
     Returns:
-        Rows with `name` (of the module), `kind` ("linear", "conv_reshaped" or, given an image, "conv_fft": the linear
-        map), `sigma_max`, `sigma_min` and `sigma_std` (population). Floats, in the layer's output units per input unit.
+        Rows with `name` (of the module), `kind` ("linear", "conv_reshaped" or, given an image,
+        "conv_fft": the linear map), `sigma_max`, `sigma_min` and `sigma_std` (population). Floats,
+        in the layer's output units per input unit.
     """
     sizes = {} if image is None else _input_sizes(model, image)
     rows = []
@@ -79,15 +86,22 @@ def layer_measures(model: nn.Module, image: Tensor | None = None) -> list[dict[s
             rows.append(_row(name, "conv_reshaped", reshaped_singular_values(layer.weight)))
             if name in sizes:
                 dilation = (layer.dilation[0], layer.dilation[1])
-                values = convolution_singular_values(layer.weight, sizes[name], dilation, layer.groups)
+                values = convolution_singular_values(
+                    layer.weight, sizes[name], dilation, layer.groups
+                )
                 rows.append(_row(name, "conv_fft", values))
     return rows
 
 
 def _row(name: str, kind: str, values: Tensor) -> dict[str, Any]:
     spread = values.double().std(correction=0)
-    return {"name": name, "kind": kind, "sigma_max": values.max().item(), "sigma_min": values.min().item(),
-            "sigma_std": spread.item()}
+    return {
+        "name": name,
+        "kind": kind,
+        "sigma_max": values.max().item(),
+        "sigma_min": values.min().item(),
+        "sigma_std": spread.item(),
+    }
 
 
 def _input_sizes(model: Model, image: Tensor) -> dict[str, tuple[int, int]]:
@@ -97,10 +111,14 @@ def _input_sizes(model: Model, image: Tensor) -> dict[str, tuple[int, int]]:
     def remember(name: str):
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             sizes[name] = (inputs[0].shape[-2], inputs[0].shape[-1])
+
         return hook
 
-    handles = [layer.register_forward_pre_hook(remember(name)) for name, layer in model.named_modules()
-               if isinstance(layer, nn.Conv2d)]
+    handles = [
+        layer.register_forward_pre_hook(remember(name))
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
     try:
         with torch.no_grad(), evaluation_mode(model):
             model(image)
@@ -117,10 +135,14 @@ def spread_change(weaker: Tensor, stronger: Tensor) -> dict[str, float]:
         weaker: [layers], `sigma_std` of the network trained with the lower strength.
         stronger: [layers], of the one trained with the higher.
     Returns:
-        `decrease` and `increase`, each summed over the layers that do so and non-negative, and `mean_decrease` and
-        `mean_increase` per such layer (0 where there is none).
+        `decrease` and `increase`, each summed over the layers that do so and non-negative, and
+        `mean_decrease` and `mean_increase` per such layer (0 where there is none).
     """
     fall = (weaker - stronger).double()
     down, up = fall[fall > 0], -fall[fall < 0]
-    return {"decrease": down.sum().item(), "mean_decrease": down.sum().item() / max(1, len(down)),
-            "increase": up.sum().item(), "mean_increase": up.sum().item() / max(1, len(up))}
+    return {
+        "decrease": down.sum().item(),
+        "mean_decrease": down.sum().item() / max(1, len(down)),
+        "increase": up.sum().item(),
+        "mean_increase": up.sum().item() / max(1, len(up)),
+    }

@@ -1,4 +1,7 @@
-"""Where a method stands among a track's others, in words: a pure function of the standings and their scores."""
+"""Where a method stands among a track's others, in words: a pure function of the standings and
+their scores.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,19 +13,38 @@ from registry.spec import Track, Trial
 from .standings import half_width, selected_trials
 
 
-def placements(track: Track, trials: Sequence[Trial], table: pd.DataFrame, scores: pd.DataFrame, names: set[str]) -> list[str]:
+def placements(
+    track: Track,
+    trials: Sequence[Trial],
+    table: pd.DataFrame,
+    scores: pd.DataFrame,
+    names: set[str],
+) -> list[str]:
     """One line for each row of `names`: between whom it stands, and from whom it cannot be told.
 
-    Two neighbours are separable where the 95 % interval of their difference, paired by seed, leaves out zero.
+    Two neighbours are separable where the 95 % interval of their difference, paired by seed, leaves
+    out zero.
 
     Args:
         table, scores: as `rank.standings` and `Store.scores` give them.
         names: regularizers.
     """
-    values = scores[(scores["threat"] == track.headline) & (scores["metric"] == track.headline_metric)
-                    & (scores["split"] == "test")].drop_duplicates("key").set_index("key")["value"]
-    seeds = [pd.Series({trial.seed: values[trial.key] for trial in group if trial.key in values.index}, dtype=float)
-             for group in selected_trials(track, trials, table)]
+    values = (
+        scores[
+            (scores["threat"] == track.headline)
+            & (scores["metric"] == track.headline_metric)
+            & (scores["split"] == "test")
+        ]
+        .drop_duplicates("key")
+        .set_index("key")["value"]
+    )
+    seeds = [
+        pd.Series(
+            {trial.seed: values[trial.key] for trial in group if trial.key in values.index},
+            dtype=float,
+        )
+        for group in selected_trials(track, trials, table)
+    ]
     rows = table.to_dict("records")
     told = []
     for at, row in enumerate(rows):
@@ -32,11 +54,17 @@ def placements(track: Track, trials: Sequence[Trial], table: pd.DataFrame, score
         if pd.isna(row["rank"]):
             told.append(f"{where}: not ranked: {row['why']}")
             continue
-        ranked = [i for i, other in enumerate(rows) if other["architecture"] == row["architecture"] and pd.notna(other["rank"])]
+        ranked = [
+            i
+            for i, other in enumerate(rows)
+            if other["architecture"] == row["architecture"] and pd.notna(other["rank"])
+        ]
         above = [i for i in ranked if i < at]
         below = [i for i in ranked if i > at]
-        told.append(f"{where}: {_share(row[track.headline], track)} under {track.headline} at λ = {row['lambda']:g}, "
-                    f"rank {row['rank']} of {len(ranked)}, {_between(rows, above, below)}{_apart(rows, seeds, at, ranked)}")
+        told.append(
+            f"{where}: {_share(row[track.headline], track)} under {track.headline} at λ = {row['lambda']:g}, "
+            f"rank {row['rank']} of {len(ranked)}, {_between(rows, above, below)}{_apart(rows, seeds, at, ranked)}"
+        )
     return told
 
 

@@ -1,4 +1,7 @@
-"""Everything that outlives a process: outcomes, the home, the database, what is registered. Loads no torch."""
+"""Everything that outlives a process: outcomes, the home, the database, what is registered. Loads
+no torch.
+"""
+
 from .home import home
 from .outcome import Outcome, Score
 from .registered import open_store

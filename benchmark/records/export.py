@@ -1,4 +1,7 @@
-"""The rows that a pull request adds: a track's outcomes as JSON lines, small enough to be kept and reviewed."""
+"""The rows that a pull request adds: a track's outcomes as JSON lines, small enough to be kept and
+reviewed.
+"""
+
 from __future__ import annotations
 
 import hashlib
@@ -16,14 +19,17 @@ from .outcome import Outcome
 SAMPLE = 100  # per-example values kept of each column
 SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
 DIGITS = 4  # significant, of per-example values
-PROTOCOLS = "protocols.json"  # beside the rows: track → hash of the protocol that they were run under
+PROTOCOLS = (
+    "protocols.json"  # beside the rows: track → hash of the protocol that they were run under
+)
 
 
 def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> tuple[int, int]:
-    """Writes `folder/<track>.jsonl`: the rows that are there and those of `trials` and their references that ran in `home`.
+    """Writes `folder/<track>.jsonl`: the rows that are there and those of `trials` and their
+    references that ran in `home`.
 
-    A row is of one run: an outcome here replaces a registered one of the same key where it has all of its parts.
-    Rows are ordered by key, so that a diff shows what changed.
+    A row is of one run: an outcome here replaces a registered one of the same key where it has all
+    of its parts. Rows are ordered by key, so that a diff shows what changed.
 
     Returns:
         How many rows the file holds, and how many of them are new or changed.
@@ -32,7 +38,11 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     """
     path = folder / f"{track.name}.jsonl"
     check_protocol(track, folder)
-    lines = {json.loads(line)["key"]: line for line in path.read_text().splitlines()} if path.exists() else {}
+    lines = (
+        {json.loads(line)["key"]: line for line in path.read_text().splitlines()}
+        if path.exists()
+        else {}
+    )
     before = dict(lines)
     for trial in _with_references(trials):
         if trial.sandboxed:
@@ -41,10 +51,15 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
         if outcome is None or not outcome.answers(trial):
             continue  # not run, or not under all that the track now asks for
         row = reduced(outcome, track, track.with_tiers(trial).evaluation)
-        if trial.key not in lines or Outcome.model_validate_json(lines[trial.key]).parts <= row.parts:
+        if (
+            trial.key not in lines
+            or Outcome.model_validate_json(lines[trial.key]).parts <= row.parts
+        ):
             lines[trial.key] = as_line(row)
     if not lines:
-        raise InputError(f"export: nothing of track {track.name} has run in {home}; `regbench run {track.name}` does")
+        raise InputError(
+            f"export: nothing of track {track.name} has run in {home}; `regbench run {track.name}` does"
+        )
     write_whole(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
     known = protocols(folder) | {track.name: protocol(track)}
     write_whole(folder / PROTOCOLS, json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -52,11 +67,17 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
 
 
 def protocol(track: Track) -> str:
-    """A hash of all that results under a track's name have in common: not its words, how many seeds, or who competes."""
+    """A hash of all that results under a track's name have in common: not its words, how many
+    seeds, or who competes.
+    """
     registry = Registry()
-    data = track.model_dump(mode="json", exclude={"name", "title", "notes", "reported", "seeds", "entry"})
+    data = track.model_dump(
+        mode="json", exclude={"name", "title", "notes", "reported", "seeds", "entry"}
+    )
     data["dataset"] = registry.dataset(track.dataset).identity
-    data["architectures"] = {name: registry.architecture(name).identity for name in sorted(track.architectures)}
+    data["architectures"] = {
+        name: registry.architecture(name).identity for name in sorted(track.architectures)
+    }
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -67,11 +88,15 @@ def protocols(folder: Path) -> dict[str, str]:
 
 
 def check_protocol(track: Track, folder: Path) -> None:
-    """Raises InputError where the track has results that were run under another protocol than its present one."""
+    """Raises InputError where the track has results that were run under another protocol than its
+    present one.
+    """
     if protocols(folder).get(track.name, protocol(track)) != protocol(track):
         base, _, version = track.name.partition("@")
-        raise InputError(f"track {track.name}: its protocol differs from that of its registered results; keep it, and put "
-                         f"the new one under the name {base}@{int(version or 1) + 1}")
+        raise InputError(
+            f"track {track.name}: its protocol differs from that of its registered results; keep it, and put "
+            f"the new one under the name {base}@{int(version or 1) + 1}"
+        )
 
 
 def _with_references(trials: Iterable[Trial]) -> list[Trial]:
@@ -90,8 +115,8 @@ def _outcome(path: Path) -> Outcome | None:
 def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
     """The outcome with the track's own parts alone and a sample of its per-example values.
 
-    Whole and exact are only the values from which `regbench rank` draws images: those of the attacks within the headline's
-    norm and ε.
+    Whole and exact are only the values from which `regbench rank` draws images: those of the
+    attacks within the headline's norm and ε.
     """
     wanted = {part.id: part for part in parts}
     kept = []
@@ -99,27 +124,42 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
         part = wanted.get((column.threat, column.split, column.examples))
         if part is None:
             continue
-        if track.within_headline(part) and column.split == "test" and column.metric in ("correct", track.headline_metric):
-            kept.append(column.model_copy(update={"values": column.values[:track.test_examples]}))
+        if (
+            track.within_headline(part)
+            and column.split == "test"
+            and column.metric in ("correct", track.headline_metric)
+        ):
+            kept.append(column.model_copy(update={"values": column.values[: track.test_examples]}))
         elif outcome.seed < SAMPLED_SEEDS:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])
             kept.append(column.model_copy(update={"values": values}))
-    scores = tuple(score for score in outcome.scores if (score.threat, score.split, score.examples) in wanted)
+    scores = tuple(
+        score for score in outcome.scores if (score.threat, score.split, score.examples) in wanted
+    )
     return outcome.model_copy(update={"scores": scores, "examples": tuple(kept)})
 
 
 def as_line(outcome: Outcome) -> str:
-    """One line of JSON without what is at its default, whole numbers among per-example values without a point."""
+    """One line of JSON without what is at its default, whole numbers among per-example values
+    without a point.
+    """
     data = json.loads(outcome.model_dump_json(by_alias=True, exclude_defaults=True))
     for column in data.get("examples", ()):
-        column["values"] = [int(value) if isinstance(value, float) and value.is_integer() else value
-                            for value in column["values"]]
+        column["values"] = [
+            int(value) if isinstance(value, float) and value.is_integer() else value
+            for value in column["values"]
+        ]
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
 def export_selection(chosen: Iterable[tuple[Track, Trial]]) -> dict[str, tuple[int, int]]:
-    """Exports every track of a selection from this home to the folder of registered results: track → rows, new ones."""
+    """Exports every track of a selection from this home to the folder of registered results: track
+    → rows, new ones.
+    """
     by_track: dict[str, tuple[Track, list[Trial]]] = {}
     for track, trial in chosen:
         by_track.setdefault(track.name, (track, []))[1].append(trial)
-    return {name: export(track, trials, home(), registered.results()) for name, (track, trials) in by_track.items()}
+    return {
+        name: export(track, trials, home(), registered.results())
+        for name, (track, trials) in by_track.items()
+    }

@@ -1,9 +1,12 @@
-"""Can the attacks on a model be believed? What is checked, from which value on it is flagged, and checks of scores.
+"""Can the attacks on a model be believed? What is checked, from which value on it is flagged, and
+checks of scores.
 
-A check gives a number; above its limit it raises the flag of the same name, which is stored with the score and keeps
-the method out of the ranking. The symptoms are those of Athalye et al. 2018, section 3.1, and Carlini et al. 2019.
-`model_checks` has the checks that run the model; nothing here loads torch.
+A check gives a number; above its limit it raises the flag of the same name, which is stored with
+the score and keeps the method out of the ranking. The symptoms are those of Athalye et al. 2018,
+section 3.1, and Carlini et al. 2019. `model_checks` has the checks that run the model; nothing here
+loads torch.
 """
+
 from __future__ import annotations
 
 import re
@@ -17,7 +20,10 @@ from registry.spec import Part
 
 @dataclass(frozen=True)
 class Check:
-    """A value above `limit` raises the flag; `words` says so, with the value in percent, or as it is."""
+    """A value above `limit` raises the flag; `words` says so, with the value in percent, or as it
+    is.
+    """
+
     limit: float
     words: str
 
@@ -30,19 +36,32 @@ CHECKS = {
     "randomised": Check(1e-4, "logits differ by {percent} between two passes"),
     "vanishing_gradients": Check(0.1, "input gradients vanish on {percent} of the examples"),
     "loss_does_not_rise": Check(0.1, "PGD does not raise the loss on {percent} of the examples"),
-    # 0.2 points count on a whole test set (AutoAttack's own check); of HONESTY_EXAMPLES one image is more than that
-    "black_box_stronger": Check(0.01, "a black-box attack breaks {percent} of the examples more than PGD"),
+    # 0.2 points count on a whole test set (AutoAttack's own check); of HONESTY_EXAMPLES one image
+    # is more than that
+    "black_box_stronger": Check(
+        0.01, "a black-box attack breaks {percent} of the examples more than PGD"
+    ),
     "accurate_at_huge_epsilon": Check(0, "accuracy under PGD at ε = 1 is {percent} above chance"),
-    "below_linearised_distance": Check(0.02, "on {percent} of the examples the boundary is nearer than the gradients allow"),
+    "below_linearised_distance": Check(
+        0.02, "on {percent} of the examples the boundary is nearer than the gradients allow"
+    ),
     # of PGD's own chance: an image or two in a hundred may stand at the larger ε
     "rises_with_epsilon": Check(0.01, "robust accuracy rises by {percent} as ε grows"),
     "robust_above_clean": Check(0, "robust accuracy is {percent} above clean accuracy"),
     "autoattack_randomized": Check(0, "AutoAttack takes the model for randomised"),
-    "autoattack_probabilities": Check(0, "AutoAttack takes the outputs for probabilities, not logits"),
-    "autoattack_zero_gradients": Check(0.1, "AutoAttack finds zero gradients on {percent} of a batch"),
-    "autoattack_square_helped": Check(0.002, "AutoAttack's Square breaks {percent} that its white-box attacks leave"),
+    "autoattack_probabilities": Check(
+        0, "AutoAttack takes the outputs for probabilities, not logits"
+    ),
+    "autoattack_zero_gradients": Check(
+        0.1, "AutoAttack finds zero gradients on {percent} of a batch"
+    ),
+    "autoattack_square_helped": Check(
+        0.002, "AutoAttack's Square breaks {percent} that its white-box attacks leave"
+    ),
     "autoattack_dynamic": Check(0, "AutoAttack sees a model that differentiates as it answers"),
-    "autoattack_classes": Check(0, "AutoAttack says that its losses do not fit the number of classes"),
+    "autoattack_classes": Check(
+        0, "AutoAttack says that its losses do not fit the number of classes"
+    ),
     "autoattack_other": Check(0, "AutoAttack warned of something else"),
 }
 
@@ -52,10 +71,14 @@ def flags_of(check: str, value: float) -> tuple[str, ...]:
     return (check,) if value > CHECKS[check].limit else ()
 
 
-def check_scores(parts: Iterable[Part], accuracy: Mapping[tuple[str, str, int], float]) -> dict[str, float]:
-    """The checks that compare one model's scores with each other: name → value, where there is something to compare.
+def check_scores(
+    parts: Iterable[Part], accuracy: Mapping[tuple[str, str, int], float]
+) -> dict[str, float]:
+    """The checks that compare one model's scores with each other: name → value, where there is
+    something to compare.
 
-    Only accuracies on the same images are compared. FGSM is left out of "rises_with_epsilon": its one step may overshoot.
+    Only accuracies on the same images are compared. FGSM is left out of "rises_with_epsilon": its
+    one step may overshoot.
 
     Args:
         parts: of the evaluation.
@@ -68,25 +91,33 @@ def check_scores(parts: Iterable[Part], accuracy: Mapping[tuple[str, str, int], 
             continue
         robust, clean = accuracy[part.id], accuracy.get(("clean", part.split, part.examples))
         if clean is not None:
-            values["robust_above_clean"] = max(values.get("robust_above_clean", -1.0), robust - clean)
+            values["robust_above_clean"] = max(
+                values.get("robust_above_clean", -1.0), robust - clean
+            )
         if part.threat.attack != "fgsm":
             like = (part.threat.model_copy(update={"epsilon": None}), part.split, part.examples)
             curves.setdefault(like, []).append((part.threat.epsilon, robust))
     for curve in curves.values():
         heights = [height for _, height in sorted(curve)]
         for i, height in enumerate(heights[1:], start=1):
-            values["rises_with_epsilon"] = max(values.get("rises_with_epsilon", -1.0), height - min(heights[:i]))
+            values["rises_with_epsilon"] = max(
+                values.get("rises_with_epsilon", -1.0), height - min(heights[:i])
+            )
     return values
 
 
 def check_warnings(warnings: Mapping[str, list[str]], n: int) -> dict[str, float]:
-    """AutoAttack's own warnings as checks: name → the largest number its messages give, as a share; 1 where none does.
+    """AutoAttack's own warnings as checks: name → the largest number its messages give, as a share;
+    1 where none does.
 
     Args:
         warnings: kind → messages, as `attacks.autoattack` gives them.
         n: examples in a batch.
     """
-    return {f"autoattack_{kind}": max(_number(kind, message, n) for message in messages) for kind, messages in warnings.items()}
+    return {
+        f"autoattack_{kind}": max(_number(kind, message, n) for message in messages)
+        for kind, messages in warnings.items()
+    }
 
 
 def _number(kind: str, message: str, n: int) -> float:
@@ -100,9 +131,11 @@ def optimality_gaps(correct: Mapping[str, Sequence[float]]) -> tuple[float, dict
     """How much each attack leaves to the best of all on the same examples.
 
     Args:
-        correct: attack → [N_i], above 0 where the model withstood it; the examples that all have, the first ones, count.
+        correct: attack → [N_i], above 0 where the model withstood it; the examples that all have,
+            the first ones, count.
     Returns:
-        The accuracy under the union of all attacks, and for each attack how far its own accuracy lies above it.
+        The accuracy under the union of all attacks, and for each attack how far its own accuracy
+        lies above it.
     Raises:
         ValueError: where there is no attack or no common example.
     """

@@ -1,4 +1,5 @@
 """The home: where the database, the weights and the caches live, and who may write there."""
+
 from __future__ import annotations
 
 import fcntl
@@ -21,7 +22,9 @@ def home() -> Path:
 
 @contextmanager
 def sole_runner(home: Path) -> Iterator[None]:
-    """Raises InputError where another run works on the same home. The lock goes with the process, however it ends."""
+    """Raises InputError where another run works on the same home. The lock goes with the process,
+    however it ends.
+    """
     home.mkdir(parents=True, exist_ok=True)
     path = home / ".runner"
     with open(path, "a+") as file:
@@ -29,8 +32,10 @@ def sole_runner(home: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise InputError(f"{shown(home)}: process {file.read().strip() or '?'} is running trials there; wait for it, "
-                             "or set REGBENCH_HOME to another folder") from None
+            raise InputError(
+                f"{shown(home)}: process {file.read().strip() or '?'} is running trials there; wait for it, "
+                "or set REGBENCH_HOME to another folder"
+            ) from None
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))

@@ -1,4 +1,7 @@
-"""An Outcome: all that one trial gave, as plain data. It is what a worker writes and what the store keeps."""
+"""An Outcome: all that one trial gave, as plain data. It is what a worker writes and what the store
+keeps.
+"""
+
 from __future__ import annotations
 
 import json
@@ -16,11 +19,15 @@ from .home import write_whole
 
 class Row(BaseModel):
     """Strict data that survives JSON unchanged; a NaN or an infinity is a value like another."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Score(Row):
-    """One number about one trial. `examples` is how many the track asked for, `n` how many there were."""
+    """One number about one trial. `examples` is how many the track asked for, `n` how many there
+    were.
+    """
+
     threat: str  # a threat's id, or "clean", or "measures"
     split: Literal["train", "validation", "test"]
     metric: str
@@ -32,6 +39,7 @@ class Score(Row):
 
 class Examples(Row):
     """One number for each of the first images of a split's fixed order."""
+
     threat: str
     split: Literal["train", "validation", "test"]
     metric: str
@@ -41,6 +49,7 @@ class Examples(Row):
 
 class Layer(Row):
     """Singular values of one layer's linear map."""
+
     layer: str
     kind: str
     metric: str
@@ -49,6 +58,7 @@ class Layer(Row):
 
 class Epoch(Row):
     """Means over one pass of the training images."""
+
     phase: str
     epoch: int
     loss: float
@@ -60,9 +70,10 @@ class Epoch(Row):
 class Outcome(Row):
     """Everything that one run of a trial gave.
 
-    status: "finished"; "diverged", where training stopped being finite (a result, kept as such); or "failed", where the
-    run itself broke (recorded as an attempt, tried again by the next run).
+    status: "finished"; "diverged", where training stopped being finite (a result, kept as such); or
+    "failed", where the run itself broke (recorded as an attempt, tried again by the next run).
     """
+
     key: str
     dataset: str
     architecture: str
@@ -84,12 +95,21 @@ class Outcome(Row):
 
     @classmethod
     def of(cls, trial: Trial, **fields: Any) -> Outcome:
-        """An outcome that names its trial. A control is stored under `none` whichever method's λ = 0 asked for it."""
+        """An outcome that names its trial. A control is stored under `none` whichever method's λ =
+        0 asked for it.
+        """
         entry = trial.entry
         control = trial.regularizer is None
-        return cls(key=trial.key, dataset=entry.dataset, architecture=entry.architecture,
-                   regularizer="none" if control else entry.regularizer, strength=entry.strength,
-                   seed=trial.seed, spec=json.loads(trial.spec), **fields)
+        return cls(
+            key=trial.key,
+            dataset=entry.dataset,
+            architecture=entry.architecture,
+            regularizer="none" if control else entry.regularizer,
+            strength=entry.strength,
+            seed=trial.seed,
+            spec=json.loads(trial.spec),
+            **fields,
+        )
 
     @property
     def parts(self) -> set[tuple[str, str, int]]:
@@ -111,11 +131,15 @@ class Outcome(Row):
             return cls.model_validate_json(path.read_text())
         except (ValidationError, UnicodeDecodeError) as error:
             first = str(error).splitlines()[0]
-            raise InputError(f"{shown(path)}: is no whole outcome ({first}); delete its folder and run again") from None
+            raise InputError(
+                f"{shown(path)}: is no whole outcome ({first}); delete its folder and run again"
+            ) from None
 
 
 def read_lines(path: Path, command: str) -> Iterator[Outcome]:
-    """The outcomes of a file, one a line. Raises InputError naming the line that is none, and the command that writes such."""
+    """The outcomes of a file, one a line. Raises InputError naming the line that is none, and the
+    command that writes such.
+    """
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             try:
@@ -124,5 +148,7 @@ def read_lines(path: Path, command: str) -> Iterator[Outcome]:
                 first = error.errors()[0]
                 where = ".".join(map(str, first["loc"]))
                 reason = f"{where}: {first['msg']}" if where else first["msg"]
-                raise InputError(f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes such "
-                                 "lines") from None
+                raise InputError(
+                    f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes such "
+                    "lines"
+                ) from None

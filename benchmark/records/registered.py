@@ -1,7 +1,10 @@
-"""Registered results: the outcomes that the repository brings as JSON lines, and the database imported from them.
+"""Registered results: the outcomes that the repository brings as JSON lines, and the database
+imported from them.
 
-`registry/results/<track>.jsonl` and `submissions/<name>/results.jsonl` hold one Outcome a line. They bring no weights.
+`registry/results/<track>.jsonl` and `submissions/<name>/results.jsonl` hold one Outcome a line.
+They bring no weights.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -27,9 +30,15 @@ def results() -> Path:
 
 
 def files() -> list[Path]:
-    """Every file of registered rows. Where two know the same row the earlier counts, so submissions come last."""
+    """Every file of registered rows. Where two know the same row the earlier counts, so submissions
+    come last.
+    """
     found = sorted(results().glob("*.jsonl"))
-    return found if "REGBENCH_RESULTS" in os.environ else [*found, *sorted(SUBMISSIONS.glob("*/results.jsonl"))]
+    return (
+        found
+        if "REGBENCH_RESULTS" in os.environ
+        else [*found, *sorted(SUBMISSIONS.glob("*/results.jsonl"))]
+    )
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
@@ -38,8 +47,12 @@ def outcomes(path: Path) -> Iterator[Outcome]:
 
 
 def database(home: Path) -> Path | None:
-    """The registered rows as a database in `home/cache/`, imported once for each state of the files; None without files."""
-    stamps = tuple((path, status.st_mtime_ns, status.st_size) for path in files() for status in [path.stat()])
+    """The registered rows as a database in `home/cache/`, imported once for each state of the
+    files; None without files.
+    """
+    stamps = tuple(
+        (path, status.st_mtime_ns, status.st_size) for path in files() for status in [path.stat()]
+    )
     if not stamps:
         return None
     path = home / "cache" / f"registered-{_digest(stamps)}.duckdb"
@@ -64,14 +77,18 @@ def _import(files: list[Path], path: Path) -> None:
 
 
 def _marked(rows: Iterator[Outcome]) -> Iterator[Outcome]:
-    """With a standing in their provenance: a submission's rows have their own, and a run here has none."""
+    """With a standing in their provenance: a submission's rows have their own, and a run here has
+    none.
+    """
     for row in rows:
         yield row.model_copy(update={"provenance": {"standing": "registered"} | row.provenance})
 
 
 @lru_cache(maxsize=1)
 def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
-    """Of the files' content and the tables' form; read again only when a file's time or size has changed."""
+    """Of the files' content and the tables' form; read again only when a file's time or size has
+    changed.
+    """
     digest = hashlib.sha256(SCHEMA.read_bytes())
     for path, *_ in stamps:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -79,17 +96,24 @@ def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 def open_store(folder: Path | None = None, patience: float = PATIENCE) -> Store:
-    """The database of a home; where it lacks rows, or is not there at all, it reads the registered results."""
+    """The database of a home; where it lacks rows, or is not there at all, it reads the registered
+    results.
+    """
     folder = folder or home()
     return Store(folder / DATABASE, patience, database(folder))
 
 
 def collect(home: Path, store: Store) -> int:
-    """Records every outcome under `home`, then every registered one: builds the database anew where it is gone.
+    """Records every outcome under `home`, then every registered one: builds the database anew where
+    it is gone.
 
     Returns how many there were.
     """
-    found = [outcome for path in sorted(home.glob("*/outcome.json")) if (outcome := outcome_on_disk(path))]
+    found = [
+        outcome
+        for path in sorted(home.glob("*/outcome.json"))
+        if (outcome := outcome_on_disk(path))
+    ]
     found += [outcome for path in files() for outcome in outcomes(path)]
     if found:
         store.record(found)

@@ -1,4 +1,7 @@
-"""What `regbench check` and `regbench rerun` found, as files in the home that the app reads. Loads no torch."""
+"""What `regbench check` and `regbench rerun` found, as files in the home that the app reads. Loads
+no torch.
+"""
+
 from __future__ import annotations
 
 import json
@@ -20,6 +23,7 @@ RERUN = "rerun.json"  # in the home: the last rerun's verdicts
 @dataclass(frozen=True)
 class Finding:
     """What a check of a submission found: `detail` says why not, or a number worth reading."""
+
     check: str
     ok: bool
     detail: str = ""
@@ -28,6 +32,7 @@ class Finding:
 @dataclass(frozen=True)
 class CheckReport:
     """All findings about one submission."""
+
     name: str
     findings: list[Finding] = field(default_factory=list)
 
@@ -45,8 +50,12 @@ class CheckReport:
         return f"{self.name}: fails: {failed[0].check}: {failed[0].detail}{more}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "verdict": self.verdict,
-                "findings": [asdict(finding) for finding in self.findings]}
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
 
     def write(self, home: Path) -> None:
         """Where `last_checks` finds it."""
@@ -55,14 +64,20 @@ class CheckReport:
 
 
 def last_checks(home: Path) -> list[CheckReport]:
-    """What `regbench check` last said in a home, by name. Raises InputError where a file is damaged."""
+    """What `regbench check` last said in a home, by name. Raises InputError where a file is
+    damaged.
+    """
     found = []
     for path in sorted((home / CHECKS).glob("*.json")):
         try:
             said = json.loads(path.read_text(errors="replace"))
-            found.append(CheckReport(said["name"], [Finding(**finding) for finding in said["findings"]]))
+            found.append(
+                CheckReport(said["name"], [Finding(**finding) for finding in said["findings"]])
+            )
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{shown(path)}: is no report of a check; delete it, `regbench check` writes another") from None
+            raise InputError(
+                f"{shown(path)}: is no report of a check; delete it, `regbench check` writes another"
+            ) from None
     return found
 
 
@@ -73,11 +88,12 @@ VERDICTS: tuple[Verdict, ...] = ("exact", "tolerated", "drifted")
 class Compared(BaseModel):
     """One registered row against its rerun.
 
-    verdict: "exact", every score the same to the last bit; "tolerated", on another device or with other versions, test
-        scores within TOLERANCE spreads over seeds; "drifted", all else.
-    why: what differs, and by how much where it drifted.
-    drift: the largest difference of a test score, in spreads over seeds; None where there is none to speak of.
+    verdict: "exact", every score the same to the last bit; "tolerated", on another device or with
+        other versions, test scores within TOLERANCE spreads over seeds; "drifted", all else.
+    why: what differs, and by how much where it drifted. drift: the largest difference of a test
+    score, in spreads over seeds; None where there is none to speak of.
     """
+
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
     key: str
     entry: str
@@ -88,7 +104,10 @@ class Compared(BaseModel):
 
 
 class RerunReport(BaseModel):
-    """What the last rerun found: `regbench rerun` writes it, the app shows it. `finished` is UTC, ISO 8601."""
+    """What the last rerun found: `regbench rerun` writes it, the app shows it. `finished` is UTC,
+    ISO 8601.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
     finished: str
     rows: tuple[Compared, ...]
@@ -105,9 +124,17 @@ class RerunReport(BaseModel):
 
 
 def last_rerun(home: Path) -> RerunReport | None:
-    """What the last rerun in a home found, if there was one. Raises InputError where its file is damaged."""
+    """What the last rerun in a home found, if there was one. Raises InputError where its file is
+    damaged.
+    """
     path = home / RERUN
     try:
-        return RerunReport.model_validate_json(path.read_text(errors="replace")) if path.exists() else None
+        return (
+            RerunReport.model_validate_json(path.read_text(errors="replace"))
+            if path.exists()
+            else None
+        )
     except ValidationError:
-        raise InputError(f"{shown(path)}: is no report of a rerun; delete it, `regbench rerun` writes another") from None
+        raise InputError(
+            f"{shown(path)}: is no report of a rerun; delete it, `regbench rerun` writes another"
+        ) from None

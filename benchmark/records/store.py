@@ -1,4 +1,7 @@
-"""The DuckDB store. One process may hold the file at a time, so every call opens it, does its work and closes it."""
+"""The DuckDB store. One process may hold the file at a time, so every call opens it, does its work
+and closes it.
+"""
+
 from __future__ import annotations
 
 import json
@@ -37,7 +40,8 @@ class Store:
     Args:
         path: the file that is written to.
         patience: seconds to wait for another process to let go of it.
-        registered: a database of registered results, never written to, whose rows are read where `path` lacks them.
+        registered: a database of registered results, never written to, whose rows are read where
+            `path` lacks them.
     """
 
     def __init__(self, path: Path, patience: float = PATIENCE, registered: Path | None = None):
@@ -45,15 +49,23 @@ class Store:
 
     @property
     def files(self) -> list[Path]:
-        """What its answers rest on, as far as it exists. A killed writer leaves its log beside the file."""
+        """What its answers rest on, as far as it exists. A killed writer leaves its log beside the
+        file.
+        """
         known = (self.path, self.path.with_name(f"{self.path.name}.wal"), self.registered)
         return [path for path in known if path is not None and path.exists()]
 
     @contextmanager
-    def _open(self, read_only: bool, on_wait: Callable[[str], None] = lambda who: None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(
+        self, read_only: bool, on_wait: Callable[[str], None] = lambda who: None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """For reading the registered rows stand in where there is no file yet, and beside it else."""
         deadline, told = time.monotonic() + self.patience, False
-        path = self.registered if read_only and self.registered and not self.path.exists() else self.path
+        path = (
+            self.registered
+            if read_only and self.registered and not self.path.exists()
+            else self.path
+        )
         while True:
             try:
                 connection = duckdb.connect(str(path), read_only=read_only)
@@ -64,7 +76,9 @@ class Store:
                     raise self._broken(error) from None
                 who = f"process {holder[2]} ({Path(holder[1]).name})"
                 if time.monotonic() > deadline:
-                    raise InputError(f"{shown(self.path)}: is held by {who}; wait for it to finish or end it") from None
+                    raise InputError(
+                        f"{shown(self.path)}: is held by {who}; wait for it to finish or end it"
+                    ) from None
                 if not told:
                     on_wait(f"waiting for {shown(self.path)}, held by {who}")
                     told = True
@@ -80,11 +94,17 @@ class Store:
 
     def _broken(self, error: Exception) -> InputError:
         reason = str(error).splitlines()[0]
-        return InputError(f"{shown(self.path)}: cannot be read ({reason}); move it away, then `regbench collect` "
-                          "builds it anew from the outcomes")
+        return InputError(
+            f"{shown(self.path)}: cannot be read ({reason}); move it away, then `regbench collect` "
+            "builds it anew from the outcomes"
+        )
 
-    def record(self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None) -> None:
-        """Inserts outcomes, all or none. A failed one leaves an attempt only, so that the next run tries it again."""
+    def record(
+        self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None
+    ) -> None:
+        """Inserts outcomes, all or none. A failed one leaves an attempt only, so that the next run
+        tries it again.
+        """
         import pyarrow as pa  # keeps NaN and NULL apart, which a pandas frame does not
 
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
@@ -99,12 +119,16 @@ class Store:
                 if new:
                     connection.register("new_rows", pa.Table.from_pylist(new))
                     columns = ", ".join(f'"{column}"' for column in new[0])
-                    connection.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows ON CONFLICT DO NOTHING")
+                    connection.execute(
+                        f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows ON CONFLICT DO NOTHING"
+                    )
                     connection.unregister("new_rows")
             connection.execute("COMMIT")
 
     def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
-        """A table, empty where there is no database yet. Raises InputError where the database is held or broken."""
+        """A table, empty where there is no database yet. Raises InputError where the database is
+        held or broken.
+        """
         import pandas as pd
 
         if not (self.path.exists() or self.registered):
@@ -123,41 +147,66 @@ class Store:
 
     def examples(self, keys: Iterable[str], metric: str, split: str = "test") -> pd.DataFrame:
         """Per-example values: columns key, threat, examples, values."""
-        return self.query('SELECT trial_key AS key, threat, examples, "values" FROM example '
-                          "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
-                          keys=list(keys), metric=metric, split=split)
+        return self.query(
+            'SELECT trial_key AS key, threat, examples, "values" FROM example '
+            "WHERE list_contains($keys, trial_key) AND metric = $metric AND split = $split",
+            keys=list(keys),
+            metric=metric,
+            split=split,
+        )
 
     def sources(self, keys: Iterable[str]) -> dict[str, str]:
-        """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or "here" of a run here."""
-        found = self.query("SELECT key, coalesce(provenance->>'standing', 'here') AS standing FROM trial "
-                           "WHERE list_contains($keys, key)", keys=list(keys))
+        """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or
+        "here" of a run here.
+        """
+        found = self.query(
+            "SELECT key, coalesce(provenance->>'standing', 'here') AS standing FROM trial "
+            "WHERE list_contains($keys, key)",
+            keys=list(keys),
+        )
         return dict(zip(found["key"], found["standing"])) if len(found) else {}
 
     def done(self, keys: Iterable[str], parts: Sequence[tuple[str, str, int]]) -> set[str]:
-        """Those of the trials that need not run: they diverged, or have scores of all the parts (threat, split, examples)."""
-        columns = {"threat": [part[0] for part in parts], "split": [part[1] for part in parts],
-                   "examples": [part[2] for part in parts]}
+        """Those of the trials that need not run: they diverged, or have scores of all the parts
+        (threat, split, examples).
+        """
+        columns = {
+            "threat": [part[0] for part in parts],
+            "split": [part[1] for part in parts],
+            "examples": [part[2] for part in parts],
+        }
         found = self.query(
             "WITH part AS (SELECT unnest($threat) AS threat, unnest($split) AS split, unnest($examples) AS examples) "
             "SELECT key FROM trial WHERE status = 'diverged' "
             "UNION SELECT trial_key FROM (SELECT DISTINCT trial_key, threat, split, examples FROM score "
             "SEMI JOIN part USING (threat, split, examples)) GROUP BY trial_key HAVING count(*) = $count",
-            **columns, count=len(set(parts)))
+            **columns,
+            count=len(set(parts)),
+        )
         return set(keys) & set(found.get("key", ()))
 
 
 def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
-    """Puts views over the tables of an open database that add the registered rows whose primary key it lacks."""
+    """Puts views over the tables of an open database that add the registered rows whose primary key
+    it lacks.
+    """
     path = str(registered).replace("'", "''")
     connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
-    keys = {(where, table): columns for where, table, columns in connection.execute(
-        "SELECT database_name = current_database(), table_name, constraint_column_names FROM duckdb_constraints() "
-        "WHERE constraint_type = 'PRIMARY KEY'").fetchall()}
+    keys = {
+        (where, table): columns
+        for where, table, columns in connection.execute(
+            "SELECT database_name = current_database(), table_name, constraint_column_names FROM duckdb_constraints() "
+            "WHERE constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+    }
     found = connection.execute("SELECT current_database()").fetchone()
     assert found is not None
     for table in TABLES:
         query = f"SELECT * FROM registered.{table}"
-        if (True, table) in keys:  # else the file was created, but its writer killed before anything was in it
+        if (
+            True,
+            table,
+        ) in keys:  # else the file was created, but its writer killed before anything was in it
             ours = f'"{found[0]}".main.{table}'
             query = f"SELECT * FROM {ours} UNION ALL {query} ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
         connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
@@ -165,16 +214,47 @@ def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
 
 def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
     provenance = json.dumps(outcome.provenance, sort_keys=True)
-    attempt = {"trial_key": outcome.key, "started": outcome.started, "status": outcome.status, "error": outcome.error,
-               "provenance": provenance}
+    attempt = {
+        "trial_key": outcome.key,
+        "started": outcome.started,
+        "status": outcome.status,
+        "error": outcome.error,
+        "provenance": provenance,
+    }
     if outcome.status == "failed":
         return {"attempt": [attempt]}
     data = outcome.model_dump(mode="python", by_alias=True)
-    trial = {column: data[column] for column in ("key", "dataset", "architecture", "regularizer", "lambda", "seed", "status",
-                                                 "iterations", "train_seconds", "evaluate_seconds")}
+    trial = {
+        column: data[column]
+        for column in (
+            "key",
+            "dataset",
+            "architecture",
+            "regularizer",
+            "lambda",
+            "seed",
+            "status",
+            "iterations",
+            "train_seconds",
+            "evaluate_seconds",
+        )
+    }
     trial |= {"spec": json.dumps(outcome.spec, sort_keys=True), "provenance": provenance}
-    tables = {"score": data["scores"], "example": data["examples"], "layer": data["layers"], "epoch": data["epochs"]}
-    children = {name: [{"trial_key": outcome.key} | {column: list(value) if isinstance(value, tuple) else value
-                                                     for column, value in row.items()} for row in rows]
-                for name, rows in tables.items()}
+    tables = {
+        "score": data["scores"],
+        "example": data["examples"],
+        "layer": data["layers"],
+        "epoch": data["epochs"],
+    }
+    children = {
+        name: [
+            {"trial_key": outcome.key}
+            | {
+                column: list(value) if isinstance(value, tuple) else value
+                for column, value in row.items()
+            }
+            for row in rows
+        ]
+        for name, rows in tables.items()
+    }
     return {"trial": [trial], "attempt": [attempt]} | children

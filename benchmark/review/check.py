@@ -1,4 +1,7 @@
-"""`regbench check`: is a submission sound? Files, card, entries and results are read here; its code runs in the sandbox."""
+"""`regbench check`: is a submission sound? Files, card, entries and results are read here; its code
+runs in the sandbox.
+"""
+
 from __future__ import annotations
 
 import re
@@ -58,22 +61,32 @@ def examine(folder: Path, *, trusted: bool = False, limits: Limits = LIMITS) -> 
             report.findings.append(Finding(check, False, str(error)))
         return report.findings[-1].ok
 
-    if not (ask("its files are those of a submission", lambda: _files(folder))
-            and ask("card.toml can be read", lambda: _card(registry, folder.name))):
+    if not (
+        ask("its files are those of a submission", lambda: _files(folder))
+        and ask("card.toml can be read", lambda: _card(registry, folder.name))
+    ):
         return report
     method = registry.regularizer(folder.name)
     ask("card.toml has all that a reader compares", lambda: _complete(method.card))
     ask("its code is not another method's", lambda: _own_code(registry, method))
-    ask("entries.toml names tracks, and tunes as much as they do", lambda: _entries(registry, folder.name))
+    ask(
+        "entries.toml names tracks, and tunes as much as they do",
+        lambda: _entries(registry, folder.name),
+    )
     if (folder / "results.jsonl").exists():
-        ask("results.jsonl belongs to this code and its tracks, and can be true", lambda: claims.sound(registry, folder.name))
+        ask(
+            "results.jsonl belongs to this code and its tracks, and can be true",
+            lambda: claims.sound(registry, folder.name),
+        )
     report.findings.extend(_run(registry, method, trusted, limits))
     return report
 
 
 def _files(folder: Path) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", folder.name):
-        raise InputError(f"the folder's name {folder.name!r} must be lower-case letters, digits and underscores")
+        raise InputError(
+            f"the folder's name {folder.name!r} must be lower-case letters, digits and underscores"
+        )
     for path in sorted(folder.iterdir()):
         if path.name not in (*FILES, "__pycache__"):
             raise InputError(f"{path.name!r} is no file of a submission: only {', '.join(FILES)}")
@@ -103,8 +116,17 @@ def _complete(card: Card) -> str:
 
 def card_gaps(card: Card) -> str:
     """What a reader who compares methods would miss on a card; "" where nothing."""
-    for name in ("title", "authors", "paper", "licence", "formula", "lambda_means", "batch_norm", "extra_forwards",
-                 "extra_backwards"):
+    for name in (
+        "title",
+        "authors",
+        "paper",
+        "licence",
+        "formula",
+        "lambda_means",
+        "batch_norm",
+        "extra_forwards",
+        "extra_backwards",
+    ):
         if not getattr(card, name).strip() or "TODO" in getattr(card, name):
             return f"{name}: is still to be filled in"
     if card.formula.count("{") != card.formula.count("}"):
@@ -118,7 +140,9 @@ def _own_code(registry: Registry, method: Method) -> str:
     for name in registry.regularizer_folders:
         other = registry.regularizer(name)
         if name != method.card.name and other.sha256 == method.sha256:
-            raise InputError(f"regularizer.py is that of {name!r}, byte for byte: enter that method with params instead")
+            raise InputError(
+                f"regularizer.py is that of {name!r}, byte for byte: enter that method with params instead"
+            )
     return ""
 
 
@@ -127,13 +151,18 @@ def _entries(registry: Registry, name: str) -> str:
     told = []
     for track_name, entries in registry.submitted_entries(name).items():
         counts = Counter((entry.architecture, entry.regularizer) for entry in entries)
-        others = Counter((entry.architecture, entry.regularizer) for entry in registry.entries(track_name)
-                         if entry not in entries and registry.params(entry.regularizer)[0].card.grid != (0.0,))
+        others = Counter(
+            (entry.architecture, entry.regularizer)
+            for entry in registry.entries(track_name)
+            if entry not in entries and registry.params(entry.regularizer)[0].card.grid != (0.0,)
+        )
         usual = max(others.values(), default=None)
         for (_, regularizer), count in counts.items():
             if usual not in (None, count):
-                raise InputError(f"{regularizer} has {count} values of λ on track {track_name}, whose other methods have "
-                                 f"{usual} each: give lambda = [… {usual} values …]")
+                raise InputError(
+                    f"{regularizer} has {count} values of λ on track {track_name}, whose other methods have "
+                    f"{usual} each: give lambda = [… {usual} values …]"
+                )
         told.append(f"{len(entries)} on {track_name}")
     return ", ".join(told)
 
@@ -149,26 +178,41 @@ def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> l
     model, control = _reference(reference, images), _reference(reference, images)
     phase = Phase.of(trial.recipe, "fine_tune", len(images.train))
     task, files, weights = untrusted.given(trial, model, images.train, phase)
-    task |= {"job": "benchmark.review.inside:check", "card": method.card.model_dump(mode="json", exclude_none=True)}
+    task |= {
+        "job": "benchmark.review.inside:check",
+        "card": method.card.model_dump(mode="json", exclude_none=True),
+    }
     try:
         answer = sandbox.run(task, files, method.folder, limits, weights=weights, trusted=trusted)
     except SandboxError as error:
         return [Finding("its code runs within the sandbox", False, str(error))]
     try:
-        findings = [Finding(str(said["check"]), bool(said["ok"]), line(str(said["detail"])))
-                    for item in answer.said if isinstance(said := item.get("finding"), dict)]
+        findings = [
+            Finding(str(said["check"]), bool(said["ok"]), line(str(said["detail"])))
+            for item in answer.said
+            if isinstance(said := item.get("finding"), dict)
+        ]
     except KeyError:
         return [Finding("its code runs within the sandbox", False, "what it answered is no report")]
     if not findings or not all(finding.ok for finding in findings):
-        return findings or [Finding("its code runs within the sandbox", False, "it reported nothing")]
+        return findings or [
+            Finding("its code runs within the sandbox", False, "it reported nothing")
+        ]
     check = f"a short training at λ = {trial.entry.strength:g} learns"
     try:
         training = untrusted.taken_back(answer, model, phase)
     except SandboxError as error:
         return [*findings, Finding(check, False, str(error))]
     if training.status == "diverged":
-        return [*findings, Finding(check, False, f"it diverges in iteration {training.iterations}: the middle of the card's "
-                                                 "grid should be a λ that works")]
+        return [
+            *findings,
+            Finding(
+                check,
+                False,
+                f"it diverges in iteration {training.iterations}: the middle of the card's "
+                "grid should be a λ that works",
+            ),
+        ]
     return [*findings, _learnt(check, trial, model, control, images, phase)]
 
 
@@ -176,43 +220,73 @@ def _short(registry: Registry, method: Method) -> tuple[Trial, Trial]:
     """A trial of the method on the smallest track, and its reference."""
     track = registry.track(TRIED_ON)
     architecture, grid = track.architectures[0], method.card.grid
-    entry = Entry(dataset=track.dataset, architecture=architecture, regularizer=method.card.name, strength=grid[len(grid) // 2])
+    entry = Entry(
+        dataset=track.dataset,
+        architecture=architecture,
+        regularizer=method.card.name,
+        strength=grid[len(grid) // 2],
+    )
     trial = registry.trial(entry, track, 0)
     if method.card.smooth_activation:
-        trial = trial.model_copy(update={"architecture": registry.architecture(f"{architecture}:activation=swish")})
+        trial = trial.model_copy(
+            update={"architecture": registry.architecture(f"{architecture}:activation=swish")}
+        )
     reference = trial.reference
     assert reference is not None, f"track {TRIED_ON} fine-tunes a reference"
     return trial, reference
 
 
-_references: dict[str, dict[str, Any]] = {}  # key → trained weights: every submission of a --all starts from the same
+_references: dict[
+    str, dict[str, Any]
+] = {}  # key → trained weights: every submission of a --all starts from the same
 
 
 def _reference(reference: Trial, images: Data) -> Any:
     from ..training import networks
     from ..training.loop import Phase, train
 
-    model = networks.placed(networks.create(reference.architecture, reference.dataset, seed=reference.seed), "cpu")
+    model = networks.placed(
+        networks.create(reference.architecture, reference.dataset, seed=reference.seed), "cpu"
+    )
     if reference.key not in _references:
-        train(model, images.train, Phase.of(reference.recipe, "reference", len(images.train)), seed=reference.seed)
-        _references[reference.key] = {name: value.clone() for name, value in model.state_dict().items()}
+        train(
+            model,
+            images.train,
+            Phase.of(reference.recipe, "reference", len(images.train)),
+            seed=reference.seed,
+        )
+        _references[reference.key] = {
+            name: value.clone() for name, value in model.state_dict().items()
+        }
     model.load_state_dict(_references[reference.key])
     return model
 
 
-def _learnt(check: str, trial: Trial, model: Any, control: Any, images: Data, phase: Any) -> Finding:
-    """Accuracy on test images, clean and under the headline threat, beside a control's of the same length."""
+def _learnt(
+    check: str, trial: Trial, model: Any, control: Any, images: Data, phase: Any
+) -> Finding:
+    """Accuracy on test images, clean and under the headline threat, beside a control's of the same
+    length.
+    """
     from ..evaluation.evaluate import evaluate
     from ..training.loop import train
 
     train(control, images.train, phase, seed=trial.seed)
     track = Registry().track(TRIED_ON)
-    parts = [part for part in trial.evaluation if part.split == "test" and part.name in ("clean", track.headline)]
+    parts = [
+        part
+        for part in trial.evaluation
+        if part.split == "test" and part.name in ("clean", track.headline)
+    ]
     shares = {}
     for who, net in (("method", model), ("control", control)):
         for part, rows in evaluate(net.eval(), images, parts, seed=trial.seed):
-            shares[who, part.name] = next(score.value for score in rows.scores if "accuracy" in score.metric)
+            shares[who, part.name] = next(
+                score.value for score in rows.scores if "accuracy" in score.metric
+            )
     clean, robust = shares["method", "clean"], shares["method", track.headline]
-    told = (f"on {trial.dataset.name}: {clean:.1%} clean (control {shares['control', 'clean']:.1%}), {robust:.1%} under "
-            f"{track.headline} ({shares['control', track.headline]:.1%})")
+    told = (
+        f"on {trial.dataset.name}: {clean:.1%} clean (control {shares['control', 'clean']:.1%}), {robust:.1%} under "
+        f"{track.headline} ({shares['control', track.headline]:.1%})"
+    )
     return Finding(check, clean > 2 / trial.dataset.num_classes, told)

@@ -1,8 +1,10 @@
-"""A submission's `results.jsonl`: one Outcome a line, claimed by its author or verified by a maintainer.
+"""A submission's `results.jsonl`: one Outcome a line, claimed by its author or verified by a
+maintainer.
 
-`provenance["standing"]` says which. A file is refused where its rows are not those of this code, recipe and these tracks,
-or where its numbers cannot be.
+`provenance["standing"]` says which. A file is refused where its rows are not those of this code,
+recipe and these tracks, or where its numbers cannot be.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -24,7 +26,8 @@ from ..records.outcome import Examples, Outcome, Score, read_lines
 
 Standing = Literal["claimed", "verified"]
 SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
-# How far a repetition on another machine may lie from a claim: shares and relative distances are means over an entry's seeds.
+# How far a repetition on another machine may lie from a claim: shares and relative distances are
+# means over an entry's seeds.
 TOLERANCE = 0.03
 RELATIVE_TOLERANCE = 0.1
 
@@ -34,34 +37,53 @@ def path_of(registry: Registry, name: str) -> Path:
 
 
 def trials_of(registry: Registry, name: str, seeds: int | None = None) -> dict[str, Trial]:
-    """Key → trial of every trial with which a submission enters its tracks; those of λ = 0 are the control's."""
+    """Key → trial of every trial with which a submission enters its tracks; those of λ = 0 are the
+    control's.
+    """
     found: dict[str, Trial] = {}
     for _, trial in _asked(registry, name, seeds):
         found[trial.key] = found.get(trial.key, trial).also(trial.evaluation)
     return found
 
 
-def _asked(registry: Registry, name: str, seeds: int | None = None) -> Iterator[tuple[Track, Trial]]:
+def _asked(
+    registry: Registry, name: str, seeds: int | None = None
+) -> Iterator[tuple[Track, Trial]]:
     for track_name, entries in registry.submitted_entries(name).items():
         track = registry.track(track_name)
-        trials = (registry.trial(entry, track, seed) for entry in entries
-                  for seed in range(track.seeds if seeds is None else seeds))
+        trials = (
+            registry.trial(entry, track, seed)
+            for entry in entries
+            for seed in range(track.seeds if seeds is None else seeds)
+        )
         yield from ((track, trial) for trial in trials if trial.regularizer is not None)
 
 
 def write(registry: Registry, name: str, outcomes: Iterable[Outcome], standing: Standing) -> Path:
-    """Writes a submission's `results.jsonl`, in the form of registered rows: ordered by key, with a sample of what was
-    measured per example. Returns its path."""
+    """Writes a submission's `results.jsonl`, in the form of registered rows: ordered by key, with a
+    sample of what was measured per example. Returns its path."""
     asked: dict[str, list[tuple[Track, Trial]]] = defaultdict(list)
     for track, trial in _asked(registry, name):
         asked[trial.key].append((track, trial))
     rows = []
     for outcome in sorted(outcomes, key=lambda outcome: outcome.key):
-        parts = [reduced(outcome, track, track.with_tiers(trial).evaluation) for track, trial in asked[outcome.key]]
+        parts = [
+            reduced(outcome, track, track.with_tiers(trial).evaluation)
+            for track, trial in asked[outcome.key]
+        ]
         scores = dict.fromkeys(score for part in parts for score in part.scores)
-        examples = {(c.threat, c.split, c.metric, c.examples): c for part in parts for c in part.examples}
-        rows.append(outcome.model_copy(update={"scores": tuple(scores), "examples": tuple(examples.values()),
-                                               "provenance": outcome.provenance | {"standing": standing}}))
+        examples = {
+            (c.threat, c.split, c.metric, c.examples): c for part in parts for c in part.examples
+        }
+        rows.append(
+            outcome.model_copy(
+                update={
+                    "scores": tuple(scores),
+                    "examples": tuple(examples.values()),
+                    "provenance": outcome.provenance | {"standing": standing},
+                }
+            )
+        )
     path = path_of(registry, name)
     write_whole(path, "".join(f"{as_line(row)}\n" for row in rows))
     return path
@@ -76,12 +98,18 @@ def read(path: Path) -> list[Outcome]:
 
 
 def standing(outcomes: Iterable[Outcome]) -> Standing:
-    """"verified" where every row is."""
-    return "verified" if all(outcome.provenance.get("standing") == "verified" for outcome in outcomes) else "claimed"
+    """ "verified" where every row is."""
+    return (
+        "verified"
+        if all(outcome.provenance.get("standing") == "verified" for outcome in outcomes)
+        else "claimed"
+    )
 
 
 def sound(registry: Registry, name: str) -> str:
-    """In words what a submission's file holds. Raises InputError for the first row that does not belong or cannot be."""
+    """In words what a submission's file holds. Raises InputError for the first row that does not
+    belong or cannot be.
+    """
     path = path_of(registry, name)
     outcomes, trials = read(path), trials_of(registry, name)
     seen: set[str] = set()
@@ -104,11 +132,16 @@ def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
         yield f"{_id(outcome)} seed {outcome.seed}: {_difference(outcome, trials)}; `regbench submit` runs it anew"
         return
     entry = trial.entry
-    if (outcome.dataset, outcome.architecture, outcome.regularizer, outcome.strength, outcome.seed) != (
-            entry.dataset, entry.architecture, entry.regularizer, entry.strength, trial.seed):
+    if (
+        outcome.dataset,
+        outcome.architecture,
+        outcome.regularizer,
+        outcome.strength,
+        outcome.seed,
+    ) != (entry.dataset, entry.architecture, entry.regularizer, entry.strength, trial.seed):
         yield f"it names {_id(outcome)} seed {outcome.seed}, but its key is that of {entry.id} seed {trial.seed}"
     if outcome.provenance.get("standing") not in ("claimed", "verified"):
-        yield "provenance.standing must be \"claimed\" or \"verified\""
+        yield 'provenance.standing must be "claimed" or "verified"'
     if outcome.status == "failed":
         yield "a failed trial is no result"
     if outcome.status == "finished":
@@ -121,23 +154,55 @@ def _id(outcome: Outcome) -> str:
 
 def _difference(outcome: Outcome, trials: dict[str, Trial]) -> str:
     """Why a row's key is none of the submission's."""
-    like = next((trial for trial in trials.values() if (trial.entry.dataset, trial.entry.architecture, trial.entry.regularizer,
-                 trial.entry.strength, trial.seed) == (outcome.dataset, outcome.architecture, outcome.regularizer,
-                                                       outcome.strength, outcome.seed)), None)
+    like = next(
+        (
+            trial
+            for trial in trials.values()
+            if (
+                trial.entry.dataset,
+                trial.entry.architecture,
+                trial.entry.regularizer,
+                trial.entry.strength,
+                trial.seed,
+            )
+            == (
+                outcome.dataset,
+                outcome.architecture,
+                outcome.regularizer,
+                outcome.strength,
+                outcome.seed,
+            )
+        ),
+        None,
+    )
     if like is None:
         return "is no entry of entries.toml"
     said, is_now = outcome.spec, json.loads(like.spec)
     changed = [part for part in is_now if said.get(part) != is_now[part]]
     if changed == ["regularizer"] and isinstance(said.get("regularizer"), dict):
         code = said["regularizer"].get("sha256") != is_now["regularizer"]["sha256"]
-        return "was run with other code than regularizer.py now is" if code else "was run with other params"
-    words = {"recipe": "the track's recipe", "data": "the data set", "model": "the network", "trainer": "the trainer's version",
-             "regularizer": "the code", "seed": "the seed"}
+        return (
+            "was run with other code than regularizer.py now is"
+            if code
+            else "was run with other params"
+        )
+    words = {
+        "recipe": "the track's recipe",
+        "data": "the data set",
+        "model": "the network",
+        "trainer": "the trainer's version",
+        "regularizer": "the code",
+        "seed": "the seed",
+    }
     return f"was run under another protocol: {', '.join(words[part] for part in changed)} differs"
 
 
 def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
-    sizes = {"train": trial.dataset.train_size, "validation": trial.dataset.train_size, "test": trial.dataset.test_size}
+    sizes = {
+        "train": trial.dataset.train_size,
+        "validation": trial.dataset.train_size,
+        "test": trial.dataset.test_size,
+    }
     by_part: dict[tuple[str, str, int], list[Score]] = defaultdict(list)
     for score in outcome.scores:
         by_part[score.threat, score.split, score.examples].append(score)
@@ -150,7 +215,10 @@ def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
         where = f"{score.metric} under {score.threat} on {score.split} images"
         if not 0 < score.n <= min(score.examples, sizes[score.split]):
             yield f"{where}: n = {score.n} of {score.examples} examples cannot be"
-        if counts.setdefault((score.split, score.examples), score.n) != score.n and score.threat != "honesty":
+        if (
+            counts.setdefault((score.split, score.examples), score.n) != score.n
+            and score.threat != "honesty"
+        ):
             yield f"{where}: n = {score.n}, elsewhere {counts[score.split, score.examples]}"
         if score.metric in SHARES or score.metric.startswith("robust_accuracy:"):
             hits = score.value * score.n
@@ -183,7 +251,9 @@ def _counted(column: Examples, share: float, n: int) -> Iterator[str]:
 
 
 def differences(claimed: Iterable[Outcome], found: Iterable[Outcome]) -> list[str]:
-    """How a repetition differs from what was claimed beyond TOLERANCE, an entry's mean over seeds at a time."""
+    """How a repetition differs from what was claimed beyond TOLERANCE, an entry's mean over seeds
+    at a time.
+    """
     here, there = _means(found), _means(claimed)
     told = []
     for (entry, threat, split, metric), value in there.items():
@@ -197,7 +267,11 @@ def differences(claimed: Iterable[Outcome], found: Iterable[Outcome]) -> list[st
         else:
             continue
         if differs:
-            what = "share of diverged trials" if metric == "status" else f"{metric} under {threat} on {split} images"
+            what = (
+                "share of diverged trials"
+                if metric == "status"
+                else f"{metric} under {threat} on {split} images"
+            )
             told.append(f"{entry}: {what} is {other:.4g}, claimed was {value:.4g}")
     return told
 
@@ -213,5 +287,7 @@ def _means(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], float
 
 def hashes(folder: Path) -> dict[str, Any]:
     """SHA-256 of a submission's files, kept as provenance of its rows."""
-    return {name: hashlib.sha256((folder / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-            for name in ("card.toml", "regularizer.py", "entries.toml")}
+    return {
+        name: hashlib.sha256((folder / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+        for name in ("card.toml", "regularizer.py", "entries.toml")
+    }

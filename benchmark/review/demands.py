@@ -1,7 +1,10 @@
-"""What every regularizer, registered or submitted, must keep to: one function a demand, named by the sentence in DEMANDS.
+"""What every regularizer, registered or submitted, must keep to: one function a demand, named by
+the sentence in DEMANDS.
 
-The tests run them over the registry, and `regbench check` runs them, in the sandbox, on a submission.
+The tests run them over the registry, and `regbench check` runs them, in the sandbox, on a
+submission.
 """
+
 from __future__ import annotations
 
 import copy
@@ -40,15 +43,22 @@ def close(one: Tensor, other: Tensor, rtol: float, atol: float, otherwise: str) 
         raise Unfit(f"{otherwise} ({' '.join(str(error).split())[:160]})") from None
 
 
-def finite_gradient(subject: Subject, model: nn.Module, x: Tensor, y: Tensor, where: str) -> tuple[Tensor, ...]:
+def finite_gradient(
+    subject: Subject, model: nn.Module, x: Tensor, y: Tensor, where: str
+) -> tuple[Tensor, ...]:
     losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
     require(bool(penalty.isfinite().all()), f"the penalty is not finite {where}")
     found = gradients(losses.mean() + penalty.mean(), model)
-    require(all(bool(g.isfinite().all()) for g in found), f"the penalty's gradient is not finite {where}")
+    require(
+        all(bool(g.isfinite().all()) for g in found),
+        f"the penalty's gradient is not finite {where}",
+    )
     return found
 
 
-# --- demands ----------------------------------------------------------------------------------------------------
+# --- demands
+# ----------------------------------------------------------------------------------------------------
+
 
 def names_its_params(subject: Subject) -> None:
     card, regularizer = subject.card, subject.load()
@@ -56,10 +66,15 @@ def names_its_params(subject: Subject) -> None:
     stated = {name: param.default for name, param in card.params.items()}
     require(code == stated, f"regularizer.py has the fields {code}, card.toml the params {stated}")
     for name, param in card.params.items():
-        require(param.doc.endswith("."), f"card.toml: params.{name}.doc must be a sentence, with a full stop")
+        require(
+            param.doc.endswith("."),
+            f"card.toml: params.{name}.doc must be a sentence, with a full stop",
+        )
         if param.default is not None:
-            require(param.parse(str(param.default).lower()) == param.default,
-                    f"card.toml: params.{name}.default is not allowed by itself")
+            require(
+                param.parse(str(param.default).lower()) == param.default,
+                f"card.toml: params.{name}.default is not allowed by itself",
+            )
 
 
 def penalty_has_one_value_an_example(subject: Subject) -> None:
@@ -67,14 +82,27 @@ def penalty_has_one_value_an_example(subject: Subject) -> None:
         model, (x, y) = plain(subject, dtype=dtype), batch(dtype=dtype)
         regularizer = subject.load()
         images = regularizer.training_input(step_of(subject, model, x, y))
-        require(images.shape == x.shape and images.dtype == dtype and not images.requires_grad,
-                "training_input must give images like x, without a graph")
-        require(float(images.min()) >= 0 and float(images.max()) <= 1, "training_input leaves [0, 1]")
+        require(
+            images.shape == x.shape and images.dtype == dtype and not images.requires_grad,
+            "training_input must give images like x, without a graph",
+        )
+        require(
+            float(images.min()) >= 0 and float(images.max()) <= 1, "training_input leaves [0, 1]"
+        )
         losses, penalty = parts(regularizer, step_of(subject, model, x, y))
-        require(isinstance(penalty, Tensor), f"penalty(step) must return a tensor, not {type(penalty).__name__}")
-        require(penalty.shape in ((B,), ()), f"penalty(step) must return one value an example, [{B}], or a scalar, not "
-                                             f"{list(penalty.shape)}")
-        require(penalty.dtype == dtype, f"penalty(step) must keep x's dtype, {dtype}, not {penalty.dtype}")
+        require(
+            isinstance(penalty, Tensor),
+            f"penalty(step) must return a tensor, not {type(penalty).__name__}",
+        )
+        require(
+            penalty.shape in ((B,), ()),
+            f"penalty(step) must return one value an example, [{B}], or a scalar, not "
+            f"{list(penalty.shape)}",
+        )
+        require(
+            penalty.dtype == dtype,
+            f"penalty(step) must keep x's dtype, {dtype}, not {penalty.dtype}",
+        )
         require(bool(penalty.isfinite().all()), "the penalty is not finite")
         require(bool(losses.isfinite().all()), "the loss at its images is not finite")
 
@@ -86,17 +114,29 @@ def changes_what_is_trained(subject: Subject) -> None:
     weights = list(model.parameters())
     plain_gradient = torch.autograd.grad(Step(model, x, y).losses.mean(), weights)
     gradient = finite_gradient(subject, model, x, y, "on random images")
-    changed = [not torch.equal(*pair) for weight, *pair in zip(weights, gradient, plain_gradient) if weight.ndim > 1]
+    changed = [
+        not torch.equal(*pair)
+        for weight, *pair in zip(weights, gradient, plain_gradient)
+        if weight.ndim > 1
+    ]
     if not any(changed):
         before = [w.detach().clone() for w in weights]
         subject.load().after_epoch(model, 4.0)
-        changed = [not torch.equal(*pair) for weight, *pair in zip(weights, before, weights) if weight.ndim > 1]
-    require(any(changed), "it changes nothing that is trained: its penalty does not depend on the weights")
+        changed = [
+            not torch.equal(*pair)
+            for weight, *pair in zip(weights, before, weights)
+            if weight.ndim > 1
+        ]
+    require(
+        any(changed),
+        "it changes nothing that is trained: its penalty does not depend on the weights",
+    )
     require(all(changed), f"it changes only {sum(changed)} of {len(changed)} weight matrices")
 
 
 class Reordered(Step):
     """A step whose examples come in another order, each with the noise that it had in the first."""
+
     order = torch.tensor([5, 4, 2, 6, 0, 3, 1])
 
     def _reordered(self, noise: Tensor) -> Tensor:
@@ -120,13 +160,30 @@ class Reordered(Step):
 def order_does_not_matter(subject: Subject) -> None:
     model, (x, y) = plain(subject), batch()
     losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
-    step = Reordered(model, x[Reordered.order], y[Reordered.order], strength=subject.strength,
-                     generator=torch.Generator().manual_seed(11))
+    step = Reordered(
+        model,
+        x[Reordered.order],
+        y[Reordered.order],
+        strength=subject.strength,
+        generator=torch.Generator().manual_seed(11),
+    )
     losses_after, penalty_after = parts(subject.load(), step)
     if penalty.ndim:
         penalty = penalty[Reordered.order]
-    close(penalty_after, penalty, 1e-6, 1e-12, "an example's penalty depends on the others of its batch")
-    close(losses_after, losses[Reordered.order], 1e-6, 1e-12, "an example's loss depends on the others of its batch")
+    close(
+        penalty_after,
+        penalty,
+        1e-6,
+        1e-12,
+        "an example's penalty depends on the others of its batch",
+    )
+    close(
+        losses_after,
+        losses[Reordered.order],
+        1e-6,
+        1e-12,
+        "an example's loss depends on the others of its batch",
+    )
 
 
 def digits() -> Dataset:
@@ -135,28 +192,51 @@ def digits() -> Dataset:
 
 def leaves_everything_as_it_was(subject: Subject) -> None:
     activation = "swish" if subject.card.smooth_activation else "relu"
-    model: Any = networks.create(Registry().architecture(f"conv4_bn:activation={activation}"), digits(), seed=0)
+    model: Any = networks.create(
+        Registry().architecture(f"conv4_bn:activation={activation}"), digits(), seed=0
+    )
     model.eval()
     model.net.features.train()  # a mixture of modes, which must come back as it is
     model.net.features.apply(lambda m: m.eval() if isinstance(m, nn.BatchNorm2d) else None)
     x, y = batch(4, dtype=torch.float32)
-    before, attributes = copy.deepcopy(model.state_dict()), [_attributes(module) for module in model.modules()]
+    before, attributes = (
+        copy.deepcopy(model.state_dict()),
+        [_attributes(module) for module in model.modules()],
+    )
     inputs, state = (x.clone(), y.clone()), torch.get_rng_state()
     values = [parts(subject.load(), step_of(subject, model, x, y)) for _ in range(2)]
-    require(all(torch.equal(*pair) for pair in zip(*values)), "the same step gives another penalty the second time: draw with "
-                                                              "step.randn and step.rand only")
-    require(torch.equal(torch.get_rng_state(), state), "it draws from torch's global generator: use step.randn and step.rand")
-    require(all(torch.equal(value, before[key]) for key, value in model.state_dict().items()), "it writes into the model")
-    require([_attributes(module) for module in model.modules()] == attributes,
-            "it leaves the model changed: its mode, its hooks or its forward")
-    require(all(p.requires_grad and p.grad is None for p in model.parameters()),
-            "it leaves gradients on the model, or switches them off: use torch.autograd.grad, or step.vjp")
+    require(
+        all(torch.equal(*pair) for pair in zip(*values)),
+        "the same step gives another penalty the second time: draw with "
+        "step.randn and step.rand only",
+    )
+    require(
+        torch.equal(torch.get_rng_state(), state),
+        "it draws from torch's global generator: use step.randn and step.rand",
+    )
+    require(
+        all(torch.equal(value, before[key]) for key, value in model.state_dict().items()),
+        "it writes into the model",
+    )
+    require(
+        [_attributes(module) for module in model.modules()] == attributes,
+        "it leaves the model changed: its mode, its hooks or its forward",
+    )
+    require(
+        all(p.requires_grad and p.grad is None for p in model.parameters()),
+        "it leaves gradients on the model, or switches them off: use torch.autograd.grad, or step.vjp",
+    )
     require(torch.equal(x, inputs[0]) and torch.equal(y, inputs[1]), "it writes into x or y")
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    """A module's own attributes, among them its mode, how many hooks it has, and a forward that it should not have."""
-    return {name: len(value) if isinstance(value, dict) else id(value) for name, value in vars(module).items()}
+    """A module's own attributes, among them its mode, how many hooks it has, and a forward that it
+    should not have.
+    """
+    return {
+        name: len(value) if isinstance(value, dict) else id(value)
+        for name, value in vars(module).items()
+    }
 
 
 def trained(subject: Subject | None, card: Subject, strength: float) -> dict[str, Tensor]:
@@ -165,27 +245,43 @@ def trained(subject: Subject | None, card: Subject, strength: float) -> dict[str
     images, labels = batch(40)
     split = Split(images=(images * 255).byte(), labels=labels, white=255)
     phase = Phase.of(Recipe(batch_size=10, learning_rate=0.05, fine_tune_epochs=2), "fine_tune", 40)
-    training = train(model, split, phase, seed=0, regularizer=subject.load() if subject else None, strength=strength)
+    training = train(
+        model,
+        split,
+        phase,
+        seed=0,
+        regularizer=subject.load() if subject else None,
+        strength=strength,
+    )
     require(training.status == "finished", f"a short training at λ = {strength:g} diverges")
     return model.state_dict()
 
 
 def lambda_zero_is_the_control(subject: Subject) -> None:
     control, other = trained(None, subject, 0.0), trained(subject, subject, 0.0)
-    require(all(torch.equal(other[key], value) for key, value in control.items()), "λ = 0 trains otherwise than the control")
+    require(
+        all(torch.equal(other[key], value) for key, value in control.items()),
+        "λ = 0 trains otherwise than the control",
+    )
 
 
 def a_positive_lambda_trains_otherwise(subject: Subject) -> None:
     if subject.is_control:
         return
     control, other = trained(None, subject, 0.0), trained(subject, subject, subject.card.grid[-1])
-    require(not all(torch.equal(other[key], value) for key, value in control.items()),
-            f"λ = {subject.card.grid[-1]:g}, the largest of its grid, trains as λ = 0 does")
+    require(
+        not all(torch.equal(other[key], value) for key, value in control.items()),
+        f"λ = {subject.card.grid[-1]:g}, the largest of its grid, trains as λ = 0 does",
+    )
 
 
 def unusual_batches_do_no_harm(subject: Subject) -> None:
     model, (x, y) = plain(subject), batch()
-    for case, images, labels in (("one example", x[:1], y[:1]), ("one class", x, y * 0), ("black images", x * 0, y)):
+    for case, images, labels in (
+        ("one example", x[:1], y[:1]),
+        ("one class", x, y * 0),
+        ("black images", x * 0, y),
+    ):
         finite_gradient(subject, model, images, labels, f"on a batch of {case}")
 
 
@@ -196,8 +292,10 @@ def a_flat_model_does_no_harm(subject: Subject) -> None:
             p.zero_()
     losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
     found = gradients(losses.mean() + penalty.mean(), model)
-    require(all(bool(g.isfinite().all()) for g in found),
-            "the penalty's gradient is not finite where every derivative of the model vanishes")
+    require(
+        all(bool(g.isfinite().all()) for g in found),
+        "the penalty's gradient is not finite where every derivative of the model vanishes",
+    )
 
 
 def maps_over_stacked_models(subject: Subject) -> None:
@@ -210,8 +308,15 @@ def maps_over_stacked_models(subject: Subject) -> None:
 
     def values(weights: Any, weight: Tensor, state: Any) -> tuple[Tensor, Any]:
         state = dict(state)
-        step = step_of(subject, lambda images: torch.func.functional_call(nets[0], weights, (images,)), x, y,
-                       parameters=weights, strength=weight, state=state)
+        step = step_of(
+            subject,
+            lambda images: torch.func.functional_call(nets[0], weights, (images,)),
+            x,
+            y,
+            parameters=weights,
+            strength=weight,
+            state=state,
+        )
         losses, penalty = parts(regularizer, step)
         return losses.mean() + penalty.mean(), state
 
@@ -222,12 +327,17 @@ def maps_over_stacked_models(subject: Subject) -> None:
     mean_gradients, (loss, state) = mapped(stacked, strengths, {})
     if state:  # a second step, from the state that the first left
         mean_gradients, (loss, state) = mapped(stacked, strengths, state)
-    why = "over stacked models it gives another {}; mend that, or set stackable = false in card.toml"
+    why = (
+        "over stacked models it gives another {}; mend that, or set stackable = false in card.toml"
+    )
     for i, net in enumerate(nets):
         own_state: dict[str, Tensor] = {}
         total = x.new_zeros(())
         for _ in range(2 if state else 1):
-            losses, penalty = parts(regularizer, step_of(subject, net, x, y, strength=float(strengths[i]), state=own_state))
+            losses, penalty = parts(
+                regularizer,
+                step_of(subject, net, x, y, strength=float(strengths[i]), state=own_state),
+            )
             total = losses.mean() + penalty.mean()
         close(loss[i], total, 1e-7, 1e-10, why.format("value"))
         for (key, _), gradient in zip(net.named_parameters(), gradients(total, net)):
@@ -235,14 +345,19 @@ def maps_over_stacked_models(subject: Subject) -> None:
 
 
 def allowed_networks(card: Card) -> list[str]:
-    """The registered networks of which a step on a blank digit costs little, with an activation that the method allows."""
+    """The registered networks of which a step on a blank digit costs little, with an activation
+    that the method allows.
+    """
     known = Registry().architectures
     heavy = ("wrn", "vgg", "cnn7", "resnet_110", "resnet_56", "preact")
     light = [name for name in known if not name.startswith(heavy)]
     if not card.smooth_activation:
         return light
-    return [name if known[name].activation == "swish" else f"{name}:activation=swish" for name in light
-            if known[name].activation is not None]
+    return [
+        name if known[name].activation == "swish" else f"{name}:activation=swish"
+        for name in light
+        if known[name].activation is not None
+    ]
 
 
 def works_on_every_light_network(subject: Subject) -> None:
@@ -252,7 +367,10 @@ def works_on_every_light_network(subject: Subject) -> None:
         model = networks.create(registry.architecture(network), dataset, seed=0).eval()
         losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
         found = gradients(losses.mean() + penalty.mean(), model)
-        require(all(bool(g.isfinite().all()) for g in found), f"the penalty's gradient is not finite on {network}")
+        require(
+            all(bool(g.isfinite().all()) for g in found),
+            f"the penalty's gradient is not finite on {network}",
+        )
 
 
 def agrees_with_its_closed_form(subject: Subject) -> None:
@@ -268,11 +386,18 @@ def agrees_with_its_closed_form(subject: Subject) -> None:
     _, penalty = parts(regularizer, step_of(subject, model, x, y))
     W, b = (p.detach().numpy() for p in model.parameters())
     try:
-        stated = linear_form.evaluate(subject.card.linear_model, W, b, x.flatten(1).numpy(), y.numpy(), vars(regularizer))
+        stated = linear_form.evaluate(
+            subject.card.linear_model, W, b, x.flatten(1).numpy(), y.numpy(), vars(regularizer)
+        )
     except ValueError as error:
         raise Unfit(f"card.toml: linear_model: {error}") from None
-    close(penalty.detach().expand(B), torch.from_numpy(stated.copy()), 1e-6, 1e-9,
-          "on a linear model it is not what the card's closed form says")
+    close(
+        penalty.detach().expand(B),
+        torch.from_numpy(stated.copy()),
+        1e-6,
+        1e-9,
+        "on a linear model it is not what the card's closed form says",
+    )
 
 
 Demand = Callable[[Subject], None]

@@ -1,4 +1,7 @@
-"""What `regbench check` asks of a submission inside the sandbox, in order: the cheap and telling first."""
+"""What `regbench check` asks of a submission inside the sandbox, in order: the cheap and telling
+first.
+"""
+
 from __future__ import annotations
 
 import time
@@ -41,7 +44,9 @@ def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Itera
         yield found(check, lambda demand=demand: _asked(demand, subjects))
     for check, demand in conformance.DEMANDS_OF_THE_CARD.items():
         yield found(check, lambda demand=demand: _asked(demand, [subject]))
-    yield found("the penalty and its gradient are finite over the grid of λ", lambda: _sweep(subject))
+    yield found(
+        "the penalty and its gradient are finite over the grid of λ", lambda: _sweep(subject)
+    )
     yield found(f"a step costs at most {COSTLIEST:g} × a plain one", lambda: _cost(subject))
     yield found("torch and the benchmark are left as they are", lambda: _unchanged(before))
 
@@ -56,7 +61,9 @@ def _asked(demand: conformance.Demand, subjects: list[Subject]) -> str:
 
 
 def _sweep(subject: Subject) -> str:
-    """At every λ of the card the objective's gradient, on a net at its start and on one that is far too sure of itself."""
+    """At every λ of the card the objective's gradient, on a net at its start and on one that is far
+    too sure of itself.
+    """
     x, y = batch(32, dtype=torch.float32)
     for scale in (1.0, 30.0):
         model = plain(subject, dtype=torch.float32)
@@ -64,11 +71,17 @@ def _sweep(subject: Subject) -> str:
             for p in model.parameters():
                 p.mul_(scale)
         for strength in subject.card.grid:
-            where = f"at λ = {strength:g}" + (f" on weights {scale:g} × as large" if scale > 1 else "")
+            where = f"at λ = {strength:g}" + (
+                f" on weights {scale:g} × as large" if scale > 1 else ""
+            )
             finite_gradient(subject, model, x, y, where)
-            losses, penalty = parts(subject.load(), step_of(subject, model, x, y, strength=strength))
+            losses, penalty = parts(
+                subject.load(), step_of(subject, model, x, y, strength=strength)
+            )
             found = gradients(losses.mean() + strength * penalty.mean(), model)
-            require(all(bool(g.isfinite().all()) for g in found), f"the gradient is not finite {where}")
+            require(
+                all(bool(g.isfinite().all()) for g in found), f"the gradient is not finite {where}"
+            )
     return f"{len(subject.card.grid)} values"
 
 
@@ -76,7 +89,14 @@ def _cost(subject: Subject) -> str:
     """The objective's gradient against the plain loss's, on a batch of 64."""
     x, y = batch(64, dtype=torch.float32)
     activation = nn.SiLU if subject.card.smooth_activation else nn.ReLU
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 300), activation(), nn.Linear(300, 100), activation(), nn.Linear(100, 4))
+    model = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(64, 300),
+        activation(),
+        nn.Linear(300, 100),
+        activation(),
+        nn.Linear(100, 4),
+    )
     regularizer = subject.load()
 
     def penalised() -> None:
@@ -92,7 +112,9 @@ def _cost(subject: Subject) -> str:
 
 
 def _seconds(step: Callable[[], None]) -> float:
-    """The least of several: other processes may be using the machine, and processor time is too coarse for one step."""
+    """The least of several: other processes may be using the machine, and processor time is too
+    coarse for one step.
+    """
     times = []
     for _ in range(2 * STEPS):
         start = time.perf_counter()

@@ -1,8 +1,9 @@
 """What `regbench check` does inside the sandbox.
 
-Nothing but torch and the plugin protocol may be imported before the submission is: what it imports or replaces
-would not show otherwise. So the rest is imported where it is used.
+Nothing but torch and the plugin protocol may be imported before the submission is: what it imports
+or replaces would not show otherwise. So the rest is imported where it is used.
 """
+
 from __future__ import annotations
 
 import json
@@ -19,7 +20,9 @@ IMPORTED = "regularizer.py can be imported, and replaces nothing"
 
 
 def check(task: dict[str, Any], folder: Path, say: Say, begin: Begin) -> bytes:
-    """Says what it is doing and what it found, check for check; where all is well it also trains. A sandbox's job."""
+    """Says what it is doing and what it found, check for check; where all is well it also trains. A
+    sandbox's job.
+    """
     before = tampering.functions()
     begin()
     say(doing=IMPORTED)
@@ -53,6 +56,8 @@ def _imported(submission: Path, before: tampering.Functions) -> tuple[bool, str]
         return False, f"it replaces {', '.join(replaced[:3])}"
     needless = sorted(tampering.loaded() - loaded)
     if needless:
-        return False, (f"it imports {needless[0]}: a method may use benchmark.regularizer, "
-                       "benchmark.attacks and benchmark.projection")
+        return False, (
+            f"it imports {needless[0]}: a method may use benchmark.regularizer, "
+            "benchmark.attacks and benchmark.projection"
+        )
     return True, name

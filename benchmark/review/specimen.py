@@ -1,4 +1,7 @@
-"""A regularizer under examination, and the small net, the batch and the step on which it is examined."""
+"""A regularizer under examination, and the small net, the batch and the step on which it is
+examined.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ SIDE, CLASSES = 8, 4
 @dataclass(frozen=True)
 class Subject:
     """A regularizer as its card has it, or with params of its own."""
+
     card: Card
     folder: Path
     params: dict[str, Any] = field(default_factory=dict)
@@ -45,27 +49,45 @@ def variants(card: Card, folder: Path) -> list[Subject]:
     """The method as its card has it, and with every single option that the card offers."""
     found = [Subject(card, folder)]
     for name, param in card.params.items():
-        values = {"bool": (True, False)}.get(param.type) or param.choices or ((param.min,) if param.default is None else ())
+        values = (
+            {"bool": (True, False)}.get(param.type)
+            or param.choices
+            or ((param.min,) if param.default is None else ())
+        )
         for value in values:
             if value == param.default:
                 continue
-            subject = Subject(card, folder, {name: 0.5 if value == 0 and param.type == "float" else value})
+            subject = Subject(
+                card, folder, {name: 0.5 if value == 0 and param.type == "float" else value}
+            )
             try:
                 subject.load()
             except InputError:  # an option that needs another one beside it
-                beside = {other: p.min for other, p in card.params.items() if p.default is None and other != name}
+                beside = {
+                    other: p.min
+                    for other, p in card.params.items()
+                    if p.default is None and other != name
+                }
                 subject = Subject(card, folder, subject.params | beside)
             found.append(subject)
     return found
 
 
 class Plain(nn.Module):
-    """One convolution and two linear layers without BatchNorm: small enough to be trained and stacked."""
+    """One convolution and two linear layers without BatchNorm: small enough to be trained and
+    stacked.
+    """
 
     def __init__(self, activation: type[nn.Module]):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), activation(), nn.Flatten(), nn.Linear(36, 8), activation(),
-                                 nn.Linear(8, CLASSES))
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2),
+            activation(),
+            nn.Flatten(),
+            nn.Linear(36, 8),
+            activation(),
+            nn.Linear(8, CLASSES),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -77,9 +99,13 @@ def plain(subject: Subject, seed: int = 0, dtype: torch.dtype = torch.float64) -
         return Plain(nn.SiLU if subject.card.smooth_activation else nn.ReLU).to(dtype)
 
 
-def batch(size: int = B, classes: int = CLASSES, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def batch(
+    size: int = B, classes: int = CLASSES, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(3)
-    return torch.rand((size, 1, SIDE, SIDE), generator=generator, dtype=dtype), torch.arange(size) % classes
+    return torch.rand((size, 1, SIDE, SIDE), generator=generator, dtype=dtype), torch.arange(
+        size
+    ) % classes
 
 
 def step_of(subject: Subject, model: Any, x: Tensor, y: Tensor, **options: Any) -> Step:
@@ -97,4 +123,6 @@ def parts(regularizer: Regularizer, step: Step) -> tuple[Tensor, Tensor]:
 
 
 def gradients(total: Tensor, model: nn.Module) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(total, list(model.parameters()), allow_unused=True, materialize_grads=True)
+    return torch.autograd.grad(
+        total, list(model.parameters()), allow_unused=True, materialize_grads=True
+    )

@@ -1,4 +1,7 @@
-"""What `submit` and `verify` run: a submission's own trials, the control's, and the references of both."""
+"""What `submit` and `verify` run: a submission's own trials, the control's, and the references of
+both.
+"""
+
 from __future__ import annotations
 
 import tempfile
@@ -19,24 +22,44 @@ from ..records.store import Store
 from . import claims
 
 
-def run(registry: Registry, name: str, seeds: int | None, workers: int, trusted: bool) -> list[Outcome]:
-    """Runs the submission's entries, and the control beside them, in the usual home; returns the submission's outcomes,
-    failed ones too. What is done is not run again."""
-    controls = [registry.trial(entry, track, seed) for track in _tracks(registry, name) for entry in _controls(registry, track)
-                for seed in range(seeds or track.seeds)]
+def run(
+    registry: Registry, name: str, seeds: int | None, workers: int, trusted: bool
+) -> list[Outcome]:
+    """Runs the submission's entries, and the control beside them, in the usual home; returns the
+    submission's outcomes, failed ones too. What is done is not run again."""
+    controls = [
+        registry.trial(entry, track, seed)
+        for track in _tracks(registry, name)
+        for entry in _controls(registry, track)
+        for seed in range(seeds or track.seeds)
+    ]
     return _run(claims.trials_of(registry, name, seeds), controls, home(), workers, trusted)
 
 
-def repeat(registry: Registry, name: str, claimed: Iterable[Outcome], workers: int, trusted: bool) -> list[Outcome]:
-    """Runs the trials of a results file afresh, in a folder of their own that knows nothing of earlier runs."""
+def repeat(
+    registry: Registry, name: str, claimed: Iterable[Outcome], workers: int, trusted: bool
+) -> list[Outcome]:
+    """Runs the trials of a results file afresh, in a folder of their own that knows nothing of
+    earlier runs.
+    """
     trials, keys = claims.trials_of(registry, name), {outcome.key for outcome in claimed}
     with tempfile.TemporaryDirectory(prefix="regbench-verify-") as folder:
-        return _run({key: trial for key, trial in trials.items() if key in keys}, [], Path(folder), workers, trusted)
+        return _run(
+            {key: trial for key, trial in trials.items() if key in keys},
+            [],
+            Path(folder),
+            workers,
+            trusted,
+        )
 
 
-def _run(trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool) -> list[Outcome]:
+def _run(
+    trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool
+) -> list[Outcome]:
     if trusted:
-        trials = {key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()}
+        trials = {
+            key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()
+        }
     store = Store(home / DATABASE)  # what ran here: results that others claim are no substitute
     with sole_runner(home):
         plan = runner.plan([*trials.values(), *others], store)
@@ -54,12 +77,16 @@ def _run(trials: dict[str, Trial], others: list[Trial], home: Path, workers: int
         progress.follow(plan, harvested, home, store, execute, as_json=False)
     paths = {key: home / key / "outcome.json" for key in trials}
     if not all(key in failed or path.exists() for key, path in paths.items()):
-        raise InputError(f"{shown(home)}: not every trial has run; the same command goes on from there")
+        raise InputError(
+            f"{shown(home)}: not every trial has run; the same command goes on from there"
+        )
     return [failed.get(key) or Outcome.read(path) for key, path in paths.items()]
 
 
 def standings(registry: Registry, name: str, seeds: int | None) -> list[str]:
-    """A line for each track and network: where the submission stands among the methods that have results."""
+    """A line for each track and network: where the submission stands among the methods that have
+    results.
+    """
     from ..ranking.placement import placements
     from ..ranking.standings import standings
 
@@ -82,4 +109,7 @@ def _controls(registry: Registry, track: Track) -> list[Entry]:
 def with_hashes(outcomes: Iterable[Outcome], folder: Path) -> list[Outcome]:
     """The outcomes with the hashes of the submission's files as provenance."""
     found = claims.hashes(folder)
-    return [outcome.model_copy(update={"provenance": outcome.provenance | {"files": found}}) for outcome in outcomes]
+    return [
+        outcome.model_copy(update={"provenance": outcome.provenance | {"files": found}})
+        for outcome in outcomes
+    ]

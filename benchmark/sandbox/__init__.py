@@ -1,4 +1,7 @@
-"""Where submitted code runs: a child process that can reach nothing but its task. Loads no torch before it trains."""
+"""Where submitted code runs: a child process that can reach nothing but its task. Loads no torch
+before it trains.
+"""
+
 from .bubblewrap import refusal, require
 from .process import Answer, Limits, SandboxError, run
 

@@ -1,4 +1,7 @@
-"""What a sandboxed child can see and reach, as bubblewrap's arguments; and whether there is a sandbox here."""
+"""What a sandboxed child can see and reach, as bubblewrap's arguments; and whether there is a
+sandbox here.
+"""
+
 from __future__ import annotations
 
 import importlib.util
@@ -38,8 +41,18 @@ def refusal() -> str | None:
 @cache
 def _probe(bwrap: str) -> str | None:
     with tempfile.TemporaryDirectory() as folder, filter_file() as seccomp_fd:
-        command = [bwrap, *arguments(Path(folder), Path(folder), 64 * 2**20, seccomp_fd), sys.executable, "-I", "-S", "-c", ""]
-        tried = subprocess.run(command, pass_fds=[seccomp_fd], capture_output=True, text=True, check=False)
+        command = [
+            bwrap,
+            *arguments(Path(folder), Path(folder), 64 * 2**20, seccomp_fd),
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            "",
+        ]
+        tried = subprocess.run(
+            command, pass_fds=[seccomp_fd], capture_output=True, text=True, check=False
+        )
     if tried.returncode == 0:
         return None
     lines = tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"]
@@ -50,8 +63,10 @@ def require() -> None:
     """Raises InputError where there is no sandbox."""
     reason = refusal()
     if reason:
-        raise InputError(f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it without one "
-                         "after reading it")
+        raise InputError(
+            f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it without one "
+            "after reading it"
+        )
 
 
 @contextmanager
@@ -67,10 +82,30 @@ def filter_file() -> Iterator[int]:
 def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> list[str]:
     """bubblewrap's: everything is absent unless it is named here."""
     # As pid 1 it is bubblewrap's own child, whose processor time is counted when it ends.
-    arguments = ["--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-                 "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--clearenv"]
-    for name, value in {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "USER": "nobody", "LANG": "C.UTF-8",
-                        "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}.items():
+    arguments = [
+        "--unshare-all",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--uid",
+        "65534",
+        "--gid",
+        "65534",
+        "--hostname",
+        "sandbox",
+        "--clearenv",
+    ]
+    for name, value in {
+        "PATH": "/usr/bin:/bin",
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "USER": "nobody",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }.items():
         arguments += ["--setenv", name, value]
     for place in ("/lib", "/lib64", "/lib32", "/bin", "/sbin"):
         if os.path.islink(place):
@@ -86,8 +121,24 @@ def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> li
     for package in ("benchmark", "registry"):
         arguments += ["--ro-bind", str(ROOT / package), str(ROOT / package)]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    arguments += ["--ro-bind", str(task), TASK, "--ro-bind", str(submission.resolve()), f"{SUBMISSION}/{submission.name}"]
-    arguments += ["--size", str(scratch), "--tmpfs", SCRATCH, "--remount-ro", "/", "--chdir", SCRATCH]
+    arguments += [
+        "--ro-bind",
+        str(task),
+        TASK,
+        "--ro-bind",
+        str(submission.resolve()),
+        f"{SUBMISSION}/{submission.name}",
+    ]
+    arguments += [
+        "--size",
+        str(scratch),
+        "--tmpfs",
+        SCRATCH,
+        "--remount-ro",
+        "/",
+        "--chdir",
+        SCRATCH,
+    ]
     return [*arguments, "--seccomp", str(seccomp_fd)]
 
 
@@ -110,4 +161,8 @@ def _hidden() -> list[Path]:
     spec = importlib.util.find_spec("sklearn")
     if spec is not None and spec.submodule_search_locations:
         found += [Path(place) for place in spec.submodule_search_locations]
-    return [place for place in found if place.is_dir() and any(place.is_relative_to(other) for other in _python())]
+    return [
+        place
+        for place in found
+        if place.is_dir() and any(place.is_relative_to(other) for other in _python())
+    ]

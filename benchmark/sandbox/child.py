@@ -1,7 +1,10 @@
-"""What runs inside the sandbox: reads its task, applies its limits, then does the job that its parent named.
+"""What runs inside the sandbox: reads its task, applies its limits, then does the job that its
+parent named.
 
-Everything that it says is untrusted from the moment a submission is loaded: its parent checks all of it.
+Everything that it says is untrusted from the moment a submission is loaded: its parent checks all
+of it.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -19,19 +22,22 @@ from .process import READY
 
 Say = Callable[..., None]
 Begin = Callable[[], None]
-# Gets the task, the folder that it lies in, `say`, and `begin`, which it calls before it loads what it was given;
-# gives back weights, or nothing. Imports made before `begin` do not count against the limits.
+# Gets the task, the folder that it lies in, `say`, and `begin`, which it calls before it loads what
+# it was given; gives back weights, or nothing. Imports made before `begin` do not count against the
+# limits.
 Job = Callable[[dict[str, Any], Path, Say, Begin], bytes]
 
 
 def main(place: str) -> None:
-    """Does the task in the folder `place` and ends the process. What submitted code would run at its end is not run."""
+    """Does the task in the folder `place` and ends the process. What submitted code would run at
+    its end is not run.
+    """
     folder = Path(place)
     task = json.loads((folder / "task.json").read_text())
 
     def write(content: bytes) -> None:
         while content:
-            content = content[os.write(task["answer"], content):]
+            content = content[os.write(task["answer"], content) :]
 
     def say(**item: Any) -> None:
         write(json.dumps(item).encode() + b"\n")
@@ -52,7 +58,9 @@ def main(place: str) -> None:
 
 
 def _begin(limits: dict[str, Any], say: Say) -> None:
-    """Limits for good, and the mark from which on submitted code may run. Memory counts from here: torch maps much."""
+    """Limits for good, and the mark from which on submitted code may run. Memory counts from here:
+    torch maps much.
+    """
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     mapped = pages * os.sysconf("SC_PAGE_SIZE")
     most = {

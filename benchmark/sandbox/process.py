@@ -1,9 +1,12 @@
-"""Submitted code runs here and nowhere else: in a child process under bubblewrap that can reach nothing but its task.
+"""Submitted code runs here and nowhere else: in a child process under bubblewrap that can reach
+nothing but its task.
 
-The child sees the Python installation, this package and the submission, all read-only, a folder with its task, and a
-scratch folder in memory. It has no network, no home, no other process, no environment of ours, and limits of its own. What
-it gives back comes through one pipe and is believed only where it can be checked: `benchmark.sandbox.training` does that.
+The child sees the Python installation, this package and the submission, all read-only, a folder
+with its task, and a scratch folder in memory. It has no network, no home, no other process, no
+environment of ours, and limits of its own. What it gives back comes through one pipe and is
+believed only where it can be checked: `benchmark.sandbox.training` does that.
 """
+
 from __future__ import annotations
 
 import json
@@ -23,7 +26,8 @@ from typing import Any
 from .bubblewrap import ROOT, SUBMISSION, TASK, arguments, filter_file, require
 
 MIB = 2**20
-# In front of every child: its parent's word that the task has begun, before any submitted code has run.
+# In front of every child: its parent's word that the task has begun, before any submitted code has
+# run.
 READY = "ready"
 CLOSING = 5.0  # seconds that a child may take to end after it has closed its streams
 
@@ -35,6 +39,7 @@ class SandboxError(Exception):
 @dataclass(frozen=True)
 class Limits:
     """What a child may use. Memory counts beyond what torch itself takes."""
+
     wall_seconds: float = 3600.0
     cpu_seconds: int = 3600
     memory: int = 8192 * MIB
@@ -45,15 +50,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a child said: JSON objects, then perhaps weights (a safetensors file, unread). `seconds`: its processor time
-    since its task began, as the kernel counted it."""
+    """What a child said: JSON objects, then perhaps weights (a safetensors file, unread).
+    `seconds`: its processor time since its task began, as the kernel counted it."""
+
     said: list[dict[str, Any]]
     weights: bytes
     seconds: float
 
 
-def run(task: dict[str, Any], files: dict[str, bytes], submission: Path, limits: Limits, *, weights: int = 0,
-        trusted: bool = False) -> Answer:
+def run(
+    task: dict[str, Any],
+    files: dict[str, bytes],
+    submission: Path,
+    limits: Limits,
+    *,
+    weights: int = 0,
+    trusted: bool = False,
+) -> Answer:
     """Runs one task of `benchmark.sandbox.child` in a sandbox.
 
     Args:
@@ -74,14 +87,26 @@ def run(task: dict[str, Any], files: dict[str, bytes], submission: Path, limits:
             (folder / file).write_bytes(content)
         answers, theirs = os.pipe()
         place = str(submission.resolve()) if trusted else f"{SUBMISSION}/{submission.name}"
-        (folder / "task.json").write_text(json.dumps(
-            task | {"limits": asdict(limits), "answer": theirs, "submission": place}))
+        (folder / "task.json").write_text(
+            json.dumps(task | {"limits": asdict(limits), "answer": theirs, "submission": place})
+        )
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmark.sandbox.child import main; main(sys.argv[1])"
         command = [sys.executable, "-I", "-B", "-c", start, name if trusted else TASK]
         if not trusted:
-            command = [str(shutil.which("bwrap")), *arguments(folder, submission, limits.scratch, seccomp_fd), *command]
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 pass_fds=[seccomp_fd, theirs], env={"OMP_NUM_THREADS": "1"}, cwd=name)
+            command = [
+                str(shutil.which("bwrap")),
+                *arguments(folder, submission, limits.scratch, seccomp_fd),
+                *command,
+            ]
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[seccomp_fd, theirs],
+            env={"OMP_NUM_THREADS": "1"},
+            cwd=name,
+        )
         os.close(theirs)
         return _heard(child, answers, limits, limits.answer + weights)
 
@@ -105,7 +130,8 @@ def _heard(child: subprocess.Popen[bytes], answers: int, limits: Limits, most: i
         if not why:
             _wait(child.pid, CLOSING)
     finally:
-        # Bubblewrap's death ends its namespace of processes. Popen.kill would reap it, and its processor time be lost.
+        # Bubblewrap's death ends its namespace of processes. Popen.kill would reap it, and its
+        # processor time be lost.
         os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -115,9 +141,13 @@ def _heard(child: subprocess.Popen[bytes], answers: int, limits: Limits, most: i
     if not why:
         why = _death(child.returncode, said, bytes(streams[next(iter(streams))]), limits)
     if why:
-        doing = next((item["doing"] for item in reversed(said) if isinstance(item.get("doing"), str)), "")
+        doing = next(
+            (item["doing"] for item in reversed(said) if isinstance(item.get("doing"), str)), ""
+        )
         raise SandboxError(line(why + (f", in {doing!r}" if doing else "")))
-    before = next((float(item[READY]) for item in said if isinstance(item.get(READY), int | float)), 0.0)
+    before = next(
+        (float(item[READY]) for item in said if isinstance(item.get(READY), int | float)), 0.0
+    )
     return Answer(said, weights, max(usage.ru_utime + usage.ru_stime - before, 0.0))
 
 
@@ -143,12 +173,17 @@ def _chunks(streams: Sequence[int], deadline: float) -> Iterator[tuple[int, byte
 def _wait(pid: int, seconds: float) -> None:
     """Gives a child that has closed its streams time to end by itself, and leaves it to be reaped."""
     deadline = time.monotonic() + seconds
-    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < deadline:
+    while (
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.005)
 
 
 def _parsed(answer: bytes) -> tuple[list[dict[str, Any]], bytes]:
-    """Lines of JSON objects; after one that says {"weights": true} all that follows is weights. Other lines are dropped."""
+    """Lines of JSON objects; after one that says {"weights": true} all that follows is weights.
+    Other lines are dropped.
+    """
     said: list[dict[str, Any]] = []
     while answer:
         line, _, answer = answer.partition(b"\n")

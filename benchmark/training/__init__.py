@@ -1,4 +1,5 @@
 """How networks are made and trained: one loop, and its stacked twin for many models at once."""
+
 from .loop import Training, train
 from .networks import create, load, placed, save
 from .phase import Phase

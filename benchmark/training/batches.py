@@ -1,4 +1,7 @@
-"""Which images a step sees, in which order and how augmented: the same for every method under one seed."""
+"""Which images a step sees, in which order and how augmented: the same for every method under one
+seed.
+"""
+
 from __future__ import annotations
 
 import hashlib
@@ -24,7 +27,9 @@ def batches(images: int, batch_size: int, generator: torch.Generator) -> Iterato
 
 
 def crop_and_flip(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image [B, C, H, W] padded by 4, cropped back at random, and mirrored in half of the cases."""
+    """Each image [B, C, H, W] padded by 4, cropped back at random, and mirrored in half of the
+    cases.
+    """
     B, _, H, W = x.shape
     top, left = torch.randint(9, (2, B), generator=generator)
     flip = torch.rand(B, generator=generator) < 0.5

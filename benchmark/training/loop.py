@@ -1,4 +1,7 @@
-"""The only training loop: cross-entropy + λ · penalty, for a reference and for its fine-tunes alike."""
+"""The only training loop: cross-entropy + λ · penalty, for a reference and for its fine-tunes
+alike.
+"""
+
 from __future__ import annotations
 
 import math
@@ -24,6 +27,7 @@ class Training:
     status: "finished", or "diverged" where a loss stopped being finite.
     seconds: processor time on a CPU, wall time on a GPU.
     """
+
     status: str
     iterations: int
     seconds: float
@@ -32,12 +36,19 @@ class Training:
     engine: str = "sequential"
 
 
-def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
-          regularizer: Regularizer | None = None, strength: float = 0.0) -> Training:
+def train(
+    model: nn.Module,
+    split: Split,
+    phase: Phase,
+    *,
+    seed: int,
+    regularizer: Regularizer | None = None,
+    strength: float = 0.0,
+) -> Training:
     """Trains `model` in place.
 
-    Every method sees the same batches in the same order for the same seed. Without a regularizer, or at λ = 0, no penalty
-    is computed at all.
+    Every method sees the same batches in the same order for the same seed. Without a regularizer,
+    or at λ = 0, no penalty is computed at all.
 
     Args:
         split: the training images, on the model's device.
@@ -52,16 +63,23 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
     shares_forward = not couples_examples(model)
     parameters = dict(model.named_parameters())
     trained = [parameter for parameter in parameters.values() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(parameters.values(), lr=phase.learning_rate, momentum=phase.recipe.momentum,
-                                weight_decay=phase.recipe.weight_decay)
+    optimizer = torch.optim.SGD(
+        parameters.values(),
+        lr=phase.learning_rate,
+        momentum=phase.recipe.momentum,
+        weight_decay=phase.recipe.weight_decay,
+    )
     state: dict[str, Tensor] = {}
     epochs: list[Epoch] = []
     totals = torch.zeros(3, dtype=torch.float64, device=device)  # loss, penalty, correct
-    # A CPU trial is timed by its own processor time, so that whatever else runs does not count as its cost.
+    # A CPU trial is timed by its own processor time, so that whatever else runs does not count as
+    # its cost.
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     status, start, iteration = "finished", clock(), 0
     model.train()
-    for iteration, index in zip(range(1, phase.iterations + 1), batches(len(split.labels), phase.recipe.batch_size, order)):
+    for iteration, index in zip(
+        range(1, phase.iterations + 1), batches(len(split.labels), phase.recipe.batch_size, order)
+    ):
         rate = phase.rate(iteration - 1)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -76,8 +94,16 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
         else:
             if not shares_forward:
                 model.eval()
-            step = Step(model, x, y, parameters=parameters, strength=weight, generator=noise, state=state,
-                        progress=(iteration - 1) / max(phase.iterations - 1, 1))
+            step = Step(
+                model,
+                x,
+                y,
+                parameters=parameters,
+                strength=weight,
+                generator=noise,
+                state=state,
+                progress=(iteration - 1) / max(phase.iterations - 1, 1),
+            )
             try:
                 images = regularizer.training_input(step)
                 if images is not x:
@@ -96,7 +122,9 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
                 losses = F.cross_entropy(logits, y, reduction="none")
         loss = losses.mean()
         optimizer.zero_grad()
-        (loss + weight * penalty).backward(inputs=trained)  # a step may have made the images differentiable too
+        (loss + weight * penalty).backward(
+            inputs=trained
+        )  # a step may have made the images differentiable too
         optimizer.step()
         with torch.no_grad():
             totals += torch.stack([loss, penalty, (logits.argmax(1) == y).double().mean()])
@@ -106,8 +134,16 @@ def train(model: nn.Module, split: Split, phase: Phase, *, seed: int,
             passed = iteration % phase.per_epoch or phase.per_epoch
             mean = (totals / passed).tolist()
             totals.zero_()
-            epochs.append(Epoch(phase=phase.name, epoch=len(epochs), loss=mean[0], penalty=mean[1], accuracy=mean[2],
-                                learning_rate=rate))
+            epochs.append(
+                Epoch(
+                    phase=phase.name,
+                    epoch=len(epochs),
+                    loss=mean[0],
+                    penalty=mean[1],
+                    accuracy=mean[2],
+                    learning_rate=rate,
+                )
+            )
             if not all(map(math.isfinite, mean[:2])):
                 status = "diverged"
                 break

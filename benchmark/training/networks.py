@@ -1,4 +1,5 @@
 """Networks from their specs: made by timm, normalising inside, kept as safetensors."""
+
 from __future__ import annotations
 
 import difflib
@@ -27,10 +28,13 @@ REFUSALS = (RuntimeError, AssertionError, ValueError, TypeError)
 
 
 class Normalize(nn.Module):
-    """(x − mean) / std per channel: [0, 1] images [B, C, H, W] → what the network is trained on, of the same shape.
+    """(x − mean) / std per channel: [0, 1] images [B, C, H, W] → what the network is trained on, of
+    the same shape.
 
-    The buffers are saved with the weights, so that a trained model keeps the constants it was trained with.
+    The buffers are saved with the weights, so that a trained model keeps the constants it was
+    trained with.
     """
+
     mean: Tensor  # [C, 1, 1]
     std: Tensor
 
@@ -44,26 +48,35 @@ class Normalize(nn.Module):
 
 
 def create(architecture: Architecture, dataset: Dataset, *, seed: int) -> nn.Module:
-    """A freshly initialised model on the CPU, in training mode: [0, 1] images [B, C, H, W] → logits [B, K].
+    """A freshly initialised model on the CPU, in training mode: [0, 1] images [B, C, H, W] → logits
+    [B, K].
 
-    The weights depend on the arguments alone: the global random state is neither read nor changed. Nothing is downloaded.
+    The weights depend on the arguments alone: the global random state is neither read nor changed.
+    Nothing is downloaded.
 
     Raises:
-        InputError: timm has no such network, or it cannot take the dataset's images or the architecture's kwargs.
+        InputError: timm has no such network, or it cannot take the dataset's images or the
+            architecture's kwargs.
     """
-    # Only the CPU's generator: torch.manual_seed would reseed every accelerator, which fork_rng then has to restore.
+    # Only the CPU's generator: torch.manual_seed would reseed every accelerator, which fork_rng
+    # then has to restore.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = _network(architecture, dataset)
     for module in net.modules():
-        if getattr(module, "inplace", False) is True:  # would overwrite what penalties and measures look at
+        if (
+            getattr(module, "inplace", False) is True
+        ):  # would overwrite what penalties and measures look at
             module.inplace = False  # pyright: ignore[reportArgumentType]
     return nn.Sequential(OrderedDict(normalize=Normalize(dataset.mean, dataset.std), net=net))
 
 
 def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
     channels, height, width = dataset.shape
-    kwargs: dict[str, Any] = architecture.settings | {"num_classes": dataset.num_classes, "in_chans": channels}
+    kwargs: dict[str, Any] = architecture.settings | {
+        "num_classes": dataset.num_classes,
+        "in_chans": channels,
+    }
     if architecture.module is not None:
         _register(architecture)
     else:
@@ -82,19 +95,27 @@ def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
     except REFUSALS as error:
         size = f"{channels}×{height}×{width}"
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"architecture {architecture.name!r}: cannot take the {size} images of dataset {dataset.id!r} "
-                         f"({reason}); choose a network for small images, or other kwargs") from error
+        raise InputError(
+            f"architecture {architecture.name!r}: cannot take the {size} images of dataset {dataset.id!r} "
+            f"({reason}); choose a network for small images, or other kwargs"
+        ) from error
 
 
 def _register(architecture: Architecture) -> None:
-    """Loads the file in registry/architectures that registers the network; a second time costs nothing."""
+    """Loads the file in registry/architectures that registers the network; a second time costs
+    nothing.
+    """
     path = HERE / "architectures" / str(architecture.module)
     if not path.is_file():
-        raise InputError(f"{shown(path)}: no such file, but architecture {architecture.name!r} names it as its module")
+        raise InputError(
+            f"{shown(path)}: no such file, but architecture {architecture.name!r} names it as its module"
+        )
     importlib.import_module(f"registry.architectures.{path.stem}")
     if not timm.is_model(architecture.timm):
-        raise InputError(f"{shown(path)}: registers no {architecture.timm!r}; "
-                         "a function of that name under @register_from_scratch would")
+        raise InputError(
+            f"{shown(path)}: registers no {architecture.timm!r}; "
+            "a function of that name under @register_from_scratch would"
+        )
 
 
 def _is_timms(name: str) -> bool:
@@ -102,19 +123,25 @@ def _is_timms(name: str) -> bool:
 
 
 def _check_is_timms(architecture: Architecture) -> None:
-    """Refuses what timm does not have, what it would fetch (hf-hub:…) and names of pretrained weights (resnet18.a1_in1k)."""
+    """Refuses what timm does not have, what it would fetch (hf-hub:…) and names of pretrained
+    weights (resnet18.a1_in1k).
+    """
     name = architecture.timm
     if name.replace("_", "").isalnum() and timm.is_model(name) and _is_timms(name):
         return
     # A weights tag is no part of a network's name: training starts from scratch.
     wanted = name.rpartition("/")[2].partition(".")[0]
     close = difflib.get_close_matches(wanted, filter(_is_timms, timm.list_models()), n=3, cutoff=0)
-    raise InputError(f"architecture {architecture.name!r}: timm has no network {name!r}; did you mean {', '.join(close)}?")
+    raise InputError(
+        f"architecture {architecture.name!r}: timm has no network {name!r}; did you mean {', '.join(close)}?"
+    )
 
 
 @torch.no_grad()
 def _check_fits(net: nn.Module, dataset: Dataset) -> None:
-    """Passes one blank image through. Raises ValueError where the logits are not finite or not of shape [1, K]."""
+    """Passes one blank image through. Raises ValueError where the logits are not finite or not of
+    shape [1, K].
+    """
     logits = net.eval()(torch.zeros(1, *dataset.shape))
     net.train()
     if not isinstance(logits, Tensor) or logits.shape != (1, dataset.num_classes):
@@ -125,9 +152,13 @@ def _check_fits(net: nn.Module, dataset: Dataset) -> None:
 
 
 def save(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes parameters and buffers as safetensors. A kill leaves the old file or the new one, never half of one."""
-    state = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-             for name, tensor in model.state_dict().items()}
+    """Writes parameters and buffers as safetensors. A kill leaves the old file or the new one,
+    never half of one.
+    """
+    state = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     content = safetensors.torch.save(state, metadata=dict(metadata))
     whole = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -150,38 +181,53 @@ def load(architecture: Architecture, dataset: Dataset, path: Path) -> nn.Module:
     try:
         state = safetensors.torch.load_file(path)
     except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be read: {error.strerror or error}; run the trial again") from None
+        raise InputError(
+            f"{shown(path)}: cannot be read: {error.strerror or error}; run the trial again"
+        ) from None
     except safetensors.SafetensorError as error:
-        raise InputError(f"{shown(path)}: is no whole safetensors file ({error}); {again}") from None
+        raise InputError(
+            f"{shown(path)}: is no whole safetensors file ({error}); {again}"
+        ) from None
     model = create(architecture, dataset, seed=0)
     held, needed = _described(state), _described(model.state_dict())
     for name in sorted(held.keys() | needed.keys()):
         if held.get(name) != needed.get(name):
-            raise InputError(f"{shown(path)}: does not fit architecture {architecture.name!r} on dataset {dataset.id!r}: "
-                             f"{name} is {held.get(name, 'missing')}, not {needed.get(name, 'expected')}; {again}")
+            raise InputError(
+                f"{shown(path)}: does not fit architecture {architecture.name!r} on dataset {dataset.id!r}: "
+                f"{name} is {held.get(name, 'missing')}, not {needed.get(name, 'expected')}; {again}"
+            )
     model.load_state_dict(state)
     return model
 
 
 def _described(state: Mapping[str, Tensor]) -> dict[str, str]:
-    return {name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in state.items()}
+    return {
+        name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+        for name, tensor in state.items()
+    }
 
 
 def placed(model: nn.Module, device: str) -> nn.Module:
     """The model on its device, in the memory order that is fast there."""
-    # On a CPU most steps of small convolutions are 1.1–1.5 × faster so, double backward passes no slower than by a sixth.
+    # On a CPU most steps of small convolutions are 1.1–1.5 × faster so, double backward passes no
+    # slower than by a sixth.
     model = model.to(device)
     return model.to(memory_format=torch.channels_last) if device == "cpu" else model
 
 
 def couples_examples(model: nn.Module) -> bool:
-    """Whether in training mode an example's logits depend on the batch's other examples (BatchNorm) or on chance (Dropout)."""
+    """Whether in training mode an example's logits depend on the batch's other examples (BatchNorm)
+    or on chance (Dropout).
+    """
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.RReLU):
             return True
         # Rates as torch and timm name them; a plain `p` elsewhere is an exponent.
         rates = ["drop_prob", "drop_rate", "dropout", "prob"]
         rates += ["p"] if isinstance(module, nn.modules.dropout._DropoutNd) else []
-        if any(isinstance(rate := getattr(module, name, None), float | int) and rate > 0 for name in rates):
+        if any(
+            isinstance(rate := getattr(module, name, None), float | int) and rate > 0
+            for name in rates
+        ):
             return True
     return False

@@ -1,4 +1,5 @@
 """A recipe's reference or fine-tune phase: its length, rates and strengths."""
+
 from __future__ import annotations
 
 import math
@@ -10,6 +11,7 @@ from registry.spec import Recipe
 @dataclass(frozen=True)
 class Phase:
     """The reference or the fine-tune phase of a recipe, in iterations."""
+
     name: str
     iterations: int
     per_epoch: int
@@ -23,10 +25,15 @@ class Phase:
         """`name` is "reference" or "fine_tune"."""
         per_epoch, iterations = recipe.per_epoch(images), recipe.iterations(name, images)
         fine_tune = name == "fine_tune"
-        return cls(name, iterations, per_epoch,
-                   (recipe.fine_tune_learning_rate if fine_tune else None) or recipe.learning_rate,
-                   round(recipe.warmup_epochs * per_epoch) if fine_tune else 0,
-                   round(recipe.ramp * iterations) if fine_tune else 0, recipe)
+        return cls(
+            name,
+            iterations,
+            per_epoch,
+            (recipe.fine_tune_learning_rate if fine_tune else None) or recipe.learning_rate,
+            round(recipe.warmup_epochs * per_epoch) if fine_tune else 0,
+            round(recipe.ramp * iterations) if fine_tune else 0,
+            recipe,
+        )
 
     def rate(self, iteration: int) -> float:
         """The learning rate of an iteration."""
@@ -37,7 +44,9 @@ class Phase:
             case "cosine":
                 return self.learning_rate * (1 + math.cos(math.pi * share)) / 2
             case "step":
-                return self.learning_rate * 0.1 ** sum(share >= milestone for milestone in recipe.milestones)
+                return self.learning_rate * 0.1 ** sum(
+                    share >= milestone for milestone in recipe.milestones
+                )
             case "inverse":
                 return self.learning_rate * (1 + recipe.gamma * iteration) ** -recipe.power
         return self.learning_rate

@@ -1,9 +1,11 @@
-"""The stacked engine: trials that share data, network, method and recipe train as one model with parameters [M, …].
+"""The stacked engine: trials that share data, network, method and recipe train as one model with
+parameters [M, …].
 
-Each of the M models keeps its own seed, data order, λ, chance and state, so that it ends with the parameters that
-`benchmark.training.train` would give it. It pays where a single model's step leaves the device idle: small nets on a GPU. On a
-CPU it does not, and is not used there.
+Each of the M models keeps its own seed, data order, λ, chance and state, so that it ends with the
+parameters that `benchmark.training.train` would give it. It pays where a single model's step leaves
+the device idle: small nets on a GPU. On a CPU it does not, and is not used there.
 """
+
 from __future__ import annotations
 
 import math
@@ -34,7 +36,9 @@ class _Recording(Step):
 
 
 class _Supplied(Step):
-    """Hands out what was drawn beforehand: inside a mapped step nothing can be drawn from M generators."""
+    """Hands out what was drawn beforehand: inside a mapped step nothing can be drawn from M
+    generators.
+    """
 
     def randn(self, shape: tuple[int, ...]) -> Tensor:
         return next(self._generator)
@@ -43,15 +47,27 @@ class _Supplied(Step):
 
 
 def stackable(model: nn.Module) -> bool:
-    """Whether the engine can train this network: BatchNorm's running statistics cannot be mapped over models."""
-    return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    """Whether the engine can train this network: BatchNorm's running statistics cannot be mapped
+    over models.
+    """
+    return not any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()
+    )
 
 
-def train_stacked(models: Sequence[nn.Module], split: Split, phase: Phase, *, seeds: Sequence[int],
-                  strengths: Sequence[float], regularizer: Regularizer | None = None) -> list[Training]:
+def train_stacked(
+    models: Sequence[nn.Module],
+    split: Split,
+    phase: Phase,
+    *,
+    seeds: Sequence[int],
+    strengths: Sequence[float],
+    regularizer: Regularizer | None = None,
+) -> list[Training]:
     """Trains M models in place, each as `benchmark.training.train` would with its own seed and λ.
 
-    A model that diverges is reported so and goes on as NaN beside the others, which it does not touch.
+    A model that diverges is reported so and goes on as NaN beside the others, which it does not
+    touch.
 
     Args:
         models: of one architecture without BatchNorm or Dropout, on the split's device.
@@ -63,26 +79,51 @@ def train_stacked(models: Sequence[nn.Module], split: Split, phase: Phase, *, se
     M, base, device = len(models), models[0], split.images.device
     dtype = next(base.parameters()).dtype
     parameters, buffers = stack_module_state(list(models))
-    optimizer = torch.optim.SGD(parameters.values(), lr=phase.learning_rate, momentum=phase.recipe.momentum,
-                                weight_decay=phase.recipe.weight_decay)
-    orders = [batches(len(split.labels), phase.recipe.batch_size, seeded(seed, f"{phase.name} order")) for seed in seeds]
+    optimizer = torch.optim.SGD(
+        parameters.values(),
+        lr=phase.learning_rate,
+        momentum=phase.recipe.momentum,
+        weight_decay=phase.recipe.weight_decay,
+    )
+    orders = [
+        batches(len(split.labels), phase.recipe.batch_size, seeded(seed, f"{phase.name} order"))
+        for seed in seeds
+    ]
     augmentations = [seeded(seed, f"{phase.name} augmentation") for seed in seeds]
     generators = [seeded(seed, f"{phase.name} noise", device) for seed in seeds]
     draws: list[tuple[Any, tuple[int, ...]]] = []
     state: dict[str, Tensor] = {}
     progress = 0.0
 
-    def objective(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor, weight: Tensor,
-                  noise: list[Tensor], state: dict[str, Tensor]) -> tuple[Tensor, Any]:
+    def objective(
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+        weight: Tensor,
+        noise: list[Tensor],
+        state: dict[str, Tensor],
+    ) -> tuple[Tensor, Any]:
         def model(images: Tensor) -> Tensor:
             return functional_call(base, (parameters, buffers), (images,))
 
-        step = _Supplied(model, x, y, parameters=parameters, strength=weight, progress=progress, state=dict(state),
-                         generator=iter(noise))
+        step = _Supplied(
+            model,
+            x,
+            y,
+            parameters=parameters,
+            strength=weight,
+            progress=progress,
+            state=dict(state),
+            generator=iter(noise),
+        )
         penalty, step = _penalised(regularizer, step)
         loss = step.losses.mean()
         correct = (step.logits.argmax(1) == y).double().mean()
-        return loss + weight * penalty, (torch.stack([loss.double(), penalty.double(), correct]), dict(step.state))
+        return loss + weight * penalty, (
+            torch.stack([loss.double(), penalty.double(), correct]),
+            dict(step.state),
+        )
 
     base.train()
     epochs: list[list[Epoch]] = [[] for _ in range(M)]
@@ -94,16 +135,30 @@ def train_stacked(models: Sequence[nn.Module], split: Split, phase: Phase, *, se
         for group in optimizer.param_groups:
             group["lr"] = rate
         progress = (iteration - 1) / max(phase.iterations - 1, 1)
-        x, y = _batch(split, [next(order) for order in orders], augmentations if phase.recipe.augment != "none" else None)
+        x, y = _batch(
+            split,
+            [next(order) for order in orders],
+            augmentations if phase.recipe.augment != "none" else None,
+        )
         x = x.to(dtype)
-        weights = torch.tensor([phase.strength(iteration - 1, strength) for strength in strengths], dtype=dtype, device=device)
-        if iteration <= 2:  # a warm start draws in its first step only; from the second on all are alike
+        weights = torch.tensor(
+            [phase.strength(iteration - 1, strength) for strength in strengths],
+            dtype=dtype,
+            device=device,
+        )
+        if (
+            iteration <= 2
+        ):  # a warm start draws in its first step only; from the second on all are alike
             first = {name: value[0] for name, value in state.items()}
             draws = _draws(regularizer, base, x[0], y[0], float(weights[0]), first)
-        noise = [torch.stack([kind(shape, generator=g, dtype=dtype, device=device) for g in generators])
-                 for kind, shape in draws]
+        noise = [
+            torch.stack([kind(shape, generator=g, dtype=dtype, device=device) for g in generators])
+            for kind, shape in draws
+        ]
         leaves = {name: value.detach() for name, value in parameters.items()}
-        gradients, (means, state) = vmap(grad(objective, has_aux=True))(leaves, buffers, x, y, weights, noise, state)
+        gradients, (means, state) = vmap(grad(objective, has_aux=True))(
+            leaves, buffers, x, y, weights, noise, state
+        )
         state = {name: value.detach() for name, value in state.items()}
         for name, gradient in gradients.items():
             parameters[name].grad = gradient
@@ -115,8 +170,16 @@ def train_stacked(models: Sequence[nn.Module], split: Split, phase: Phase, *, se
             for m, mean in enumerate((totals / passed).tolist()):
                 if m in ended:
                     continue
-                epochs[m].append(Epoch(phase=phase.name, epoch=len(epochs[m]), loss=mean[0], penalty=mean[1],
-                                       accuracy=mean[2], learning_rate=rate))
+                epochs[m].append(
+                    Epoch(
+                        phase=phase.name,
+                        epoch=len(epochs[m]),
+                        loss=mean[0],
+                        penalty=mean[1],
+                        accuracy=mean[2],
+                        learning_rate=rate,
+                    )
+                )
                 if not all(map(math.isfinite, mean[:2])):
                     ended[m] = iteration
             totals.zero_()
@@ -128,8 +191,15 @@ def train_stacked(models: Sequence[nn.Module], split: Split, phase: Phase, *, se
         _put(model, parameters, m)
         model.eval()
         diverged = m in ended or not all(bool(p.isfinite().all()) for p in model.parameters())
-        results.append(Training("diverged" if diverged else "finished", ended.get(m, iteration), seconds, epochs[m],
-                                {name: value[m] for name, value in state.items()}))
+        results.append(
+            Training(
+                "diverged" if diverged else "finished",
+                ended.get(m, iteration),
+                seconds,
+                epochs[m],
+                {name: value[m] for name, value in state.items()},
+            )
+        )
     return results
 
 
@@ -143,21 +213,34 @@ def _penalised(regularizer: Regularizer | None, step: Step) -> tuple[Tensor, Ste
     return regularizer.penalty(step).mean(), step
 
 
-def _batch(split: Split, index: list[Tensor], augmentations: list[torch.Generator] | None) -> tuple[Tensor, Tensor]:
+def _batch(
+    split: Split, index: list[Tensor], augmentations: list[torch.Generator] | None
+) -> tuple[Tensor, Tensor]:
     """[M, B, C, H, W] and [M, B]."""
     flat = torch.cat(index).to(split.images.device)
     x = split.pixels(flat).unflatten(0, (len(index), -1))
     if augmentations is not None:
-        x = torch.stack([crop_and_flip(images, generator) for images, generator in zip(x, augmentations)])
+        x = torch.stack(
+            [crop_and_flip(images, generator) for images, generator in zip(x, augmentations)]
+        )
     return x, split.labels[flat].unflatten(0, (len(index), -1))
 
 
-def _draws(regularizer: Regularizer | None, model: nn.Module, x: Tensor, y: Tensor, weight: float,
-           state: dict[str, Tensor]) -> list[tuple[Any, tuple[int, ...]]]:
+def _draws(
+    regularizer: Regularizer | None,
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    weight: float,
+    state: dict[str, Tensor],
+) -> list[tuple[Any, tuple[int, ...]]]:
     """What one step of a model draws, in order."""
     record: list[tuple[Any, tuple[int, ...]]] = []
     if regularizer is not None:
-        _penalised(regularizer, _Recording(model, x, y, strength=weight, state=dict(state), generator=record))
+        _penalised(
+            regularizer,
+            _Recording(model, x, y, strength=weight, state=dict(state), generator=record),
+        )
     return record
 
 
@@ -167,8 +250,12 @@ def _put(model: nn.Module, parameters: dict[str, Tensor], m: int) -> None:
             parameter.copy_(parameters[name][m])
 
 
-def _after_epoch(regularizer: Regularizer | None, base: nn.Module, parameters: dict[str, Tensor],
-                 strengths: Sequence[float]) -> None:
+def _after_epoch(
+    regularizer: Regularizer | None,
+    base: nn.Module,
+    parameters: dict[str, Tensor],
+    strengths: Sequence[float],
+) -> None:
     if regularizer is None or type(regularizer).after_epoch is Regularizer.after_epoch:
         return
     for m, strength in enumerate(strengths):
@@ -186,4 +273,4 @@ def groups(keys: Sequence[Any], size: int) -> Iterator[list[int]]:
         found.setdefault(key, []).append(position)
     for positions in found.values():
         for at in range(0, len(positions), size):
-            yield positions[at:at + size]
+            yield positions[at : at + size]

@@ -1,4 +1,7 @@
-"""run_group: trials that differ in λ and seed only, trained and attacked as one model where that pays, then each evaluated."""
+"""run_group: trials that differ in λ and seed only, trained and attacked as one model where that
+pays, then each evaluated.
+"""
+
 from __future__ import annotations
 
 import copy
@@ -24,29 +27,52 @@ MEMORY_SHARE = 0.7  # of the device's free memory that a stack may take
 
 def configure() -> None:
     """Of the process that runs groups, once: what makes a trial repeat, and its gradients exact."""
-    torch.set_num_threads(1)  # two workers' threads on few cores hinder each other, and sums depend on their number
-    torch.backends.cudnn.allow_tf32 = False  # convolutions of 10 bits, the default, would blur gradients and attacks
+    torch.set_num_threads(
+        1
+    )  # two workers' threads on few cores hinder each other, and sums depend on their number
+    torch.backends.cudnn.allow_tf32 = (
+        False  # convolutions of 10 bits, the default, would blur gradients and attacks
+    )
 
 
 def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome]:
-    """Runs trials of one kind (see `executors.schedule.kind`); yields each outcome as soon as it is on disk.
+    """Runs trials of one kind (see `executors.schedule.kind`); yields each outcome as soon as it is
+    on disk.
 
-    Those that are not trained yet train together, as many at once as the memory holds, and are attacked together. When it
-    runs out the stack is halved, down to single models, whose failure is then their own.
+    Those that are not trained yet train together, as many at once as the memory holds, and are
+    attacked together. When it runs out the stack is halved, down to single models, whose failure is
+    then their own.
     """
     try:
-        _in_stacks(_train_together, [trial for trial in trials if not single.is_trained(trial, home)], home, device)
+        _in_stacks(
+            _train_together,
+            [trial for trial in trials if not single.is_trained(trial, home)],
+            home,
+            device,
+        )
         _in_stacks(single.attack_together, trials, home, device)
     except Exception as error:
-        # The sequential engine is the reference: what the stacked one cannot do, that one does, or says why not.
-        warnings.warn(f"{trials[0].entry.id} and {len(trials) - 1} more go on one by one, as stacking them failed: "
-                      f"{type(error).__name__}: {error}", RuntimeWarning, stacklevel=1)
+        # The sequential engine is the reference: what the stacked one cannot do, that one does, or
+        # says why not.
+        warnings.warn(
+            f"{trials[0].entry.id} and {len(trials) - 1} more go on one by one, as stacking them failed: "
+            f"{type(error).__name__}: {error}",
+            RuntimeWarning,
+            stacklevel=1,
+        )
     for trial in trials:
         yield single.run_trial(trial, home, device)
 
 
-def _in_stacks(do: Callable[[Sequence[Trial], Path, str], int], trials: Sequence[Trial], home: Path, device: str) -> None:
-    """As many at once as `do` says that it did; half as many, down to two, where the memory runs out."""
+def _in_stacks(
+    do: Callable[[Sequence[Trial], Path, str], int],
+    trials: Sequence[Trial],
+    home: Path,
+    device: str,
+) -> None:
+    """As many at once as `do` says that it did; half as many, down to two, where the memory runs
+    out.
+    """
     size = len(trials)
     while len(trials) > 1 and size > 1:
         try:
@@ -58,21 +84,35 @@ def _in_stacks(do: Callable[[Sequence[Trial], Path, str], int], trials: Sequence
 
 
 def _train_together(trials: Sequence[Trial], home: Path, device: str) -> int:
-    """Trains and keeps the first so many as fit the memory; returns how many, all where they cannot be stacked."""
+    """Trains and keeps the first so many as fit the memory; returns how many, all where they cannot
+    be stacked.
+    """
     prepared = [single.prepare(trial, home, device) for trial in trials]
     nets, (images, _, phase, regularizer) = [each[1] for each in prepared], prepared[0]
     if not stackable(nets[0]):
         return len(trials)
-    options = {"seeds": [trial.seed for trial in trials], "strengths": [trial.entry.strength for trial in trials]}
+    options = {
+        "seeds": [trial.seed for trial in trials],
+        "strengths": [trial.entry.strength for trial in trials],
+    }
     count = min(len(trials), _fitting(nets, images.train, phase, options, regularizer))
-    trained = train_stacked(nets[:count], images.train, phase, regularizer=regularizer,
-                            **{name: values[:count] for name, values in options.items()})
+    trained = train_stacked(
+        nets[:count],
+        images.train,
+        phase,
+        regularizer=regularizer,
+        **{name: values[:count] for name, values in options.items()},
+    )
     for trial, model, training in zip(trials, nets, trained):
-        single.keep(trial, home, dataclasses.replace(training, engine=f"stacked, {count} models"), model)
+        single.keep(
+            trial, home, dataclasses.replace(training, engine=f"stacked, {count} models"), model
+        )
     return count
 
 
-def _fitting(nets: Sequence[nn.Module], split: Split, phase: Phase, options: dict[str, Any], regularizer: Any) -> int:
+def _fitting(
+    nets: Sequence[nn.Module], split: Split, phase: Phase, options: dict[str, Any], regularizer: Any
+) -> int:
     """How many models the device's memory holds, from two steps with one and with two of them."""
     device = split.images.device
     if device.type != "cuda":
@@ -81,8 +121,13 @@ def _fitting(nets: Sequence[nn.Module], split: Split, phase: Phase, options: dic
     for count in (1, 2):
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        train_stacked(copy.deepcopy(nets[:count]), split, dataclasses.replace(phase, iterations=2), regularizer=regularizer,
-                      **{name: values[:count] for name, values in options.items()})
+        train_stacked(
+            copy.deepcopy(nets[:count]),
+            split,
+            dataclasses.replace(phase, iterations=2),
+            regularizer=regularizer,
+            **{name: values[:count] for name, values in options.items()},
+        )
         peaks.append(torch.cuda.max_memory_allocated(device) - before)
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)

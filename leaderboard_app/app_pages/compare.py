@@ -1,4 +1,5 @@
 """Two methods side by side: by how much they differ, on which scores, which classes, which images."""
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -7,8 +8,12 @@ from leaderboard_app import density_plots, frame, pair_plots, pairs, queries
 from leaderboard_app.labels import columns_of, distances_of, percent, place, plain
 from registry.spec import Track
 
-MEASURES = {"linearised_distance_2": "ℓ2 distance to the linearised boundary (input units)", "margin": "Margin (logits)",
-            "probability": "p_y, probability of the label", "loss": "Cross-entropy (nats)"}
+MEASURES = {
+    "linearised_distance_2": "ℓ2 distance to the linearised boundary (input units)",
+    "margin": "Margin (logits)",
+    "probability": "p_y, probability of the label",
+    "loss": "Cross-entropy (nats)",
+}
 
 
 def metric_of(track: Track, column: str) -> str:
@@ -17,8 +22,11 @@ def metric_of(track: Track, column: str) -> str:
 
 def means_of(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """The scores of a column as if each were one image's: key, values."""
-    mine = rows[(rows["threat"] == column) & (rows["split"] == "test")
-                & rows["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
+    mine = rows[
+        (rows["threat"] == column)
+        & (rows["split"] == "test")
+        & rows["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])
+    ]
     return pd.DataFrame({"key": mine["key"], "values": [[value] for value in mine["value"]]})
 
 
@@ -28,29 +36,51 @@ architecture = frame.choose_architecture(track)
 with frame.reading():
     rows, standings = queries.rows(track), queries.standings(track)
 rows = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
-standing = {row["regularizer"]: row for row in standings[standings["architecture"] == architecture].to_dict("records")}
+standing = {
+    row["regularizer"]: row
+    for row in standings[standings["architecture"] == architecture].to_dict("records")
+}
 methods = [method for method in standing if (rows["regularizer"] == method).any()]
 if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
     st.stop()
 
 chosen: list[tuple[str, float, dict[int, str]]] = []
-for where, param, label, default in zip(st.columns(2), ("first", "second"), ("First method", "Second method"), methods[:2]):
+for where, param, label, default in zip(
+    st.columns(2), ("first", "second"), ("First method", "Second method"), methods[:2]
+):
     with where:
         method = frame.choose(label, methods, param, default)
         mine = rows[rows["regularizer"] == method]
         strengths = {f"{value:g}": value for value in sorted(mine["lambda"].unique())}
         selected = f"{standing[method]['lambda']:g}" if pd.notna(standing[method]["lambda"]) else ""
         told = {text: f"{text} (selected)" if text == selected else text for text in strengths}
-        strength = strengths[frame.choose("λ", list(told), f"{param}_lambda", selected, lambda text, told=told: told[text],
-                                          of=method)]
-        keys = mine[mine["lambda"] == strength].drop_duplicates("seed").set_index("seed")["key"].to_dict()
+        strength = strengths[
+            frame.choose(
+                "λ",
+                list(told),
+                f"{param}_lambda",
+                selected,
+                lambda text, told=told: told[text],
+                of=method,
+            )
+        ]
+        keys = (
+            mine[mine["lambda"] == strength]
+            .drop_duplicates("seed")
+            .set_index("seed")["key"]
+            .to_dict()
+        )
         chosen.append((method, strength, keys))
 (first, first_lambda, first_keys), (second, second_lambda, second_keys) = chosen
 if first_keys == second_keys:
     st.info("These are the same models. Choose another method, or another λ.")
     st.stop()
-names = (first, second) if first != second else (f"{first}, λ = {first_lambda:g}", f"{second}, λ = {second_lambda:g}")
+names = (
+    (first, second)
+    if first != second
+    else (f"{first}, λ = {first_lambda:g}", f"{second}, λ = {second_lambda:g}")
+)
 styles = frame.method_styles(track)
 styles = {name: styles[method] for name, (method, *_) in zip(names, chosen)}
 name = f"{track.name}-{architecture}-{first}-{first_lambda:g}-{second}-{second_lambda:g}"
@@ -62,9 +92,14 @@ def numbers(method: str, strength: float) -> dict[str, str]:
     row = standing[method]
     ranked = row["lambda"] == strength
     rank = place(row["rank"], row["rank_high"]) if ranked and pd.notna(row["rank"]) else "–"
-    return {"λ": f"{strength:g}", "Rank": rank, "Worst case": percent(row["worst"]) or "–" if ranked else "–",
-            "Cost ×": f"{row['cost']:.1f}" if np.isfinite(row["cost"]) else "–", "Tier": row["tier"] or "–" if ranked else "–",
-            "Flags": row["flags"] or "none" if ranked else "–"}
+    return {
+        "λ": f"{strength:g}",
+        "Rank": rank,
+        "Worst case": percent(row["worst"]) or "–" if ranked else "–",
+        "Cost ×": f"{row['cost']:.1f}" if np.isfinite(row["cost"]) else "–",
+        "Tier": row["tier"] or "–" if ranked else "–",
+        "Flags": row["flags"] or "none" if ranked else "–",
+    }
 
 
 with frame.reading():
@@ -90,18 +125,37 @@ differences = pd.DataFrame(table)
 if differences.empty:
     st.info("The two have no seed in common yet.")
     st.stop()
-frame.chart(pair_plots.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
-            f"differences-{name}", differences)
+frame.chart(
+    pair_plots.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
+    f"differences-{name}",
+    differences,
+)
 told = differences[(differences["low"] > 0) | (differences["high"] < 0)]["Score"].tolist()
 st.markdown(f"Told apart: {plain(', '.join(told))}." if told else "No score tells the two apart.")
-st.caption("Paired by seed and by test image; intervals from a bootstrap over both. DeepFool and C&W: % of ‖x‖. "
-           "Nothing is corrected for the number of scores.")
+st.caption(
+    "Paired by seed and by test image; intervals from a bootstrap over both. DeepFool and C&W: % of ‖x‖. "
+    "Nothing is corrected for the number of scores."
+)
 facts = [numbers(method, strength) for method, strength, _ in chosen]
-shown = pd.DataFrame({"": [*facts[0], *differences["Score"], "Paired seeds"]} | {
-    label: [*fact.values(), *(percent(value) for value in differences[side]), str(int(differences["seeds"].max()))]
-    for label, fact, side in zip(names, facts, ("first", "second"))} | {
-    "Difference": [""] * len(facts[0]) + [f"{100 * d:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]" for d, low, high in
-                                          differences[["difference", "low", "high"]].to_numpy()] + [""]})
+shown = pd.DataFrame(
+    {"": [*facts[0], *differences["Score"], "Paired seeds"]}
+    | {
+        label: [
+            *fact.values(),
+            *(percent(value) for value in differences[side]),
+            str(int(differences["seeds"].max())),
+        ]
+        for label, fact, side in zip(names, facts, ("first", "second"))
+    }
+    | {
+        "Difference": [""] * len(facts[0])
+        + [
+            f"{100 * d:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+            for d, low, high in differences[["difference", "low", "high"]].to_numpy()
+        ]
+        + [""]
+    }
+)
 st.dataframe(shown, hide_index=True, height="content")
 
 st.subheader("Per class")
@@ -114,8 +168,11 @@ else:
         if column in values_of and values_of[column].shape[2] > 1:
             classwise = pairs.by_class(values_of[column], labels, class_names)
             with where:
-                frame.chart(pair_plots.intervals(classwise, "class", names, styles, columns[column]),
-                            f"classes-{column}-{name}", classwise)
+                frame.chart(
+                    pair_plots.intervals(classwise, "class", names, styles, columns[column]),
+                    f"classes-{column}-{name}",
+                    classwise,
+                )
 
 st.subheader("Per image")
 values = values_of[ranking]
@@ -127,15 +184,34 @@ left, right = st.columns(2)
 with left:
     available = {metric: label for metric, label in MEASURES.items() if len(measured[metric])}
     if available:
-        metric = frame.choose("Measure", list(available), "measure", "linearised_distance_2", lambda metric: MEASURES[metric])
+        metric = frame.choose(
+            "Measure",
+            list(available),
+            "measure",
+            "linearised_distance_2",
+            lambda metric: MEASURES[metric],
+        )
         _, both = pairs.stack(first_keys, second_keys, measured[metric])
         points = pairs.by_image(both, labels, class_names)
-        frame.chart(density_plots.against(points, "first", "second", f"{MEASURES[metric]}, mean over seeds", names[0], names[1],
-                                          styles[names[1]].colour), f"images-{metric}-{name}", points)
+        frame.chart(
+            density_plots.against(
+                points,
+                "first",
+                "second",
+                f"{MEASURES[metric]}, mean over seeds",
+                names[0],
+                names[1],
+                styles[names[1]].colour,
+            ),
+            f"images-{metric}-{name}",
+            points,
+        )
     else:
         st.info("These trials hold no per-example measures.")
 with right:
     images = pairs.by_image(values, labels, class_names)
     st.markdown(plain(f"Where they differ most, {columns[ranking]}, share of seeds:"))
-    st.dataframe(images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True)
+    st.dataframe(
+        images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True
+    )
     frame.download(images, f"per-image-{name}")

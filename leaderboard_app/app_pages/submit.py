@@ -1,4 +1,5 @@
 """How to submit a regularizer."""
+
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,9 @@ from leaderboard_app.labels import plain
 from registry.load import HERE
 
 st.title("Submit a regularizer")
-st.markdown("A submission is a folder with a card (facts) and one function (the penalty per example).")
+st.markdown(
+    "A submission is a folder with a card (facts) and one function (the penalty per example)."
+)
 readme = HERE.parent / "submissions" / "README.md"
 if readme.exists():
     st.markdown(readme.read_text().partition("\n")[2])  # without its own title
@@ -33,10 +36,27 @@ st.subheader("What the checks last said")
 with frame.reading():
     reports = queries.last_checks()
 if not reports:
-    st.info("Nothing has been checked yet. Run\n\n```\nregbench check submissions/my_method\n```\n\n"
-            "and its findings stand here.", icon=":material/hourglass_empty:")
+    st.info(
+        "Nothing has been checked yet. Run\n\n```\nregbench check submissions/my_method\n```\n\n"
+        "and its findings stand here.",
+        icon=":material/hourglass_empty:",
+    )
 for report in reports:
-    with st.expander(plain(report.verdict), icon=":material/check:" if report.ok else ":material/close:"):
-        st.dataframe(pd.DataFrame([{"Result": "ok" if finding.ok else "FAIL", "Check": finding.check, "Found": finding.detail}
-                                   for finding in report.findings]), hide_index=True, height="content",
-                     column_config={"Check": st.column_config.TextColumn(width="large")})
+    with st.expander(
+        plain(report.verdict), icon=":material/check:" if report.ok else ":material/close:"
+    ):
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "Result": "ok" if finding.ok else "FAIL",
+                        "Check": finding.check,
+                        "Found": finding.detail,
+                    }
+                    for finding in report.findings
+                ]
+            ),
+            hide_index=True,
+            height="content",
+            column_config={"Check": st.column_config.TextColumn(width="large")},
+        )

@@ -1,4 +1,5 @@
 """What the theory says for two classes, with what was measured beside it."""
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -10,8 +11,10 @@ P = 1 / (1 + np.exp(-np.linspace(0.01, 10, 200)))
 DASHES = ("solid", "dash", "dot")
 
 st.title("Theory")
-st.markdown("For two classes everything depends on the confidence p_y and on ν, the norm of the difference of the two logits' "
-            "gradients.")
+st.markdown(
+    "For two classes everything depends on the confidence p_y and on ν, the norm of the difference of the two logits' "
+    "gradients."
+)
 
 
 def has_theory(track: Track) -> bool:
@@ -35,67 +38,147 @@ if not meetings.empty:
     chosen = selected[(selected["architecture"] == architecture) & selected["lambda"].notna()]
     chosen = chosen.rename(columns={"regularizer": "method"})[["method", "lambda"]]
     meetings = meetings.merge(chosen, on=["method", "lambda"])
-    st.markdown("Each method at the λ that the leaderboard selects: perturbations z of PGD, and random ones of their length.")
+    st.markdown(
+        "Each method at the λ that the leaderboard selects: perturbations z of PGD, and random ones of their length."
+    )
     places = st.columns(2)
     for i, (name, title) in enumerate(samples.QUANTITIES.items()):
         mine = meetings[meetings["quantity"] == name]
         if len(mine):
             with places[i % 2]:
-                frame.chart(density_plots.against_radius(mine, styles, title.partition(" ")[0], title),
-                            f"{name}-{track.name}-{architecture}", mine)
+                frame.chart(
+                    density_plots.against_radius(mine, styles, title.partition(" ")[0], title),
+                    f"{name}-{track.name}-{architecture}",
+                    mine,
+                )
 if not two_classes(track):
     if meetings.empty:
         frame.nothing_yet(track)
     st.stop()
-points = pd.DataFrame(columns=["probability", "log_odds", "nu", "distance", "quadratic", "input_gradient", "curvature"])
+points = pd.DataFrame(
+    columns=[
+        "probability",
+        "log_odds",
+        "nu",
+        "distance",
+        "quadratic",
+        "input_gradient",
+        "curvature",
+    ]
+)
 nus = [1.0, 2.0, 4.0]
 if models.empty:
     st.info(f"Measured points appear here after `regbench run {track.name}`.")
 else:
     models = models[models["seed"] == models["seed"].min()]
-    about = {row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}" for row in models.to_dict("records")}
-    key = frame.choose("Model that the points are of", list(about), "model", next(iter(about)), lambda key: about[key])
+    about = {
+        row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}"
+        for row in models.to_dict("records")
+    }
+    key = frame.choose(
+        "Model that the points are of",
+        list(about),
+        "model",
+        next(iter(about)),
+        lambda key: about[key],
+    )
     with frame.reading():
-        columns = {column: queries.examples([key], metric, threat="measures") for column, metric in
-                   {"probability": "probability", "log_odds": "margin", "cross": "cross_lipschitz", "gradient": "gradient_norm",
-                    "hessian": "hessian_norm", "linearised": "linearised_distance_2"}.items()}
+        columns = {
+            column: queries.examples([key], metric, threat="measures")
+            for column, metric in {
+                "probability": "probability",
+                "log_odds": "margin",
+                "cross": "cross_lipschitz",
+                "gradient": "gradient_norm",
+                "hessian": "hessian_norm",
+                "linearised": "linearised_distance_2",
+            }.items()
+        }
         attack = queries.examples([key], "distance", threat="deepfool-2")
     one = models[models["key"] == key].head(1)
     measured = samples.join(one, columns if attack.empty else columns | {"distance": attack})
-    measured = measured[np.isfinite(measured["cross"].astype(float)) & (measured["cross"].astype(float) > 0)]
+    measured = measured[
+        np.isfinite(measured["cross"].astype(float)) & (measured["cross"].astype(float) > 0)
+    ]
     nu = np.sqrt(2 * measured["cross"].astype(float))  # Ω = ν²/2 for two classes
-    points = measured.assign(nu=nu, input_gradient=measured["gradient"] ** 2 / nu**2, curvature=measured["hessian"] / nu**2)
+    points = measured.assign(
+        nu=nu,
+        input_gradient=measured["gradient"] ** 2 / nu**2,
+        curvature=measured["hessian"] / nu**2,
+    )
     if len(points):
         nus = [float(f"{value:.3g}") for value in np.quantile(points["nu"], (0.1, 0.5, 0.9))]
 
 st.subheader("Perturbation size against confidence")
 curves = {}
 for value, dash in zip(dict.fromkeys(nus), DASHES):
-    curves[f"quadratic model, ν = {value:g}"] = (P, theory.quadratic_distance(P, value), palette.COLOURS[1], dash)
-    curves[f"exact in the cell, ν = {value:g}"] = (P, theory.exact_distance(P, value), palette.COLOURS[0], dash)
+    curves[f"quadratic model, ν = {value:g}"] = (
+        P,
+        theory.quadratic_distance(P, value),
+        palette.COLOURS[1],
+        dash,
+    )
+    curves[f"exact in the cell, ν = {value:g}"] = (
+        P,
+        theory.exact_distance(P, value),
+        palette.COLOURS[0],
+        dash,
+    )
 confident = points[points["probability"].astype(float) > 0.5]
-names = {"linearised": ("measured: linearised distance", palette.COLOURS[2], "circle")} if "linearised" in points else {}
+names = (
+    {"linearised": ("measured: linearised distance", palette.COLOURS[2], "circle")}
+    if "linearised" in points
+    else {}
+)
 if "distance" in points and len(points):
     names["distance"] = ("measured: DeepFool", palette.COLOURS[4], "diamond")
-figure = density_plots.measured_over_curves(curves, confident, names if len(points) else {}, "Guo et al., Figure 1",
-                                            "ℓ2 size (input units)", log_odds=True)
+figure = density_plots.measured_over_curves(
+    curves,
+    confident,
+    names if len(points) else {},
+    "Guo et al., Figure 1",
+    "ℓ2 size (input units)",
+    log_odds=True,
+)
 # The quadratic model runs away exponentially; the true distances would be a flat line beside it.
-figure.update_yaxes(autorangeoptions={"clipmax": 4 * float(theory.exact_distance(P, min(nus)).max())})
+figure.update_yaxes(
+    autorangeoptions={"clipmax": 4 * float(theory.exact_distance(P, min(nus)).max())}
+)
 frame.chart(figure, f"figure-1-{track.name}-{architecture}", frame.plotted(figure))
-st.caption("The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, "
-           "five times at p = 0.999. It is no guarantee." + (
-               " ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else ""))
+st.caption(
+    "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, "
+    "five times at p = 0.999. It is no guarantee."
+    + (" ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else "")
+)
 
 st.subheader("What each penalty weighs")
 every = np.linspace(0.001, 0.999, 300)
-weights = {f"{method}: {formula}": (every, theory.penalty_weights(every)[method], styles[method].colour, styles[method].dash)
-           for method, formula in {"cross_lipschitz": "½", "input_gradient": "(1 − p)²", "curvature": "p(1 − p)"}.items()
-           if method in styles}
-names = {method: (f"measured: {called}", styles[method].colour, styles[method].symbol) for method, called in
-         {"input_gradient": "‖∇‖²/ν²", "curvature": "‖H‖₂/ν²"}.items() if method in styles and len(points)}
-figure = density_plots.measured_over_curves(weights, points, names, "Guo et al., Figure 3: what multiplies ν²", "Weight of ν²")
+weights = {
+    f"{method}: {formula}": (
+        every,
+        theory.penalty_weights(every)[method],
+        styles[method].colour,
+        styles[method].dash,
+    )
+    for method, formula in {
+        "cross_lipschitz": "½",
+        "input_gradient": "(1 − p)²",
+        "curvature": "p(1 − p)",
+    }.items()
+    if method in styles
+}
+names = {
+    method: (f"measured: {called}", styles[method].colour, styles[method].symbol)
+    for method, called in {"input_gradient": "‖∇‖²/ν²", "curvature": "‖H‖₂/ν²"}.items()
+    if method in styles and len(points)
+}
+figure = density_plots.measured_over_curves(
+    weights, points, names, "Guo et al., Figure 3: what multiplies ν²", "Weight of ν²"
+)
 frame.chart(figure, f"figure-3-{track.name}-{architecture}", frame.plotted(figure))
-st.caption("`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that the model gets wrong; "
-           "`curvature` on those it is unsure of.")
+st.caption(
+    "`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that the model gets wrong; "
+    "`curvature` on those it is unsure of."
+)
 if len(points):
     frame.download(points, f"theory-{track.name}-{architecture}", "Download all points as CSV")

@@ -1,4 +1,7 @@
-"""Plain convolutional nets: conv4_bn and vgg_like (Guo et al.), cnn7 (Roth et al.), conv4_swish (Cross-Hölder)."""
+"""Plain convolutional nets: conv4_bn and vgg_like (Guo et al.), cnn7 (Roth et al.), conv4_swish
+(Cross-Hölder).
+"""
+
 from __future__ import annotations
 
 from torch import Tensor, nn
@@ -18,7 +21,8 @@ from .layers import (
 class Features(nn.Sequential):
     """A chain of 3×3 convolutions and 2×2 max-poolings that keeps count of channels and map size.
 
-    A pooling is left out once the map is one pixel high or wide, so that 8×8 digits pass through every net.
+    A pooling is left out once the map is one pixel high or wide, so that 8×8 digits pass through
+    every net.
 
     Attributes:
         outputs: length of the flattened features.
@@ -28,15 +32,27 @@ class Features(nn.Sequential):
         super().__init__()
         self._channels, self._sides, self._activation = in_chans, img_size, ACTIVATIONS[activation]
 
-    def conv(self, width: int, *, stride: int = 1, valid: bool = False, batch_norm: bool = False,
-             affine: bool = True) -> None:
-        """Appends convolution, BatchNorm where asked for, activation. `valid`: unpadded, where the map is large enough."""
+    def conv(
+        self,
+        width: int,
+        *,
+        stride: int = 1,
+        valid: bool = False,
+        batch_norm: bool = False,
+        affine: bool = True,
+    ) -> None:
+        """Appends convolution, BatchNorm where asked for, activation. `valid`: unpadded, where the
+        map is large enough.
+        """
         padding = fitting_padding(min(self._sides), 3) if valid else 1
         self.append(nn.Conv2d(self._channels, width, 3, stride, padding))
         if batch_norm:
             self.append(nn.BatchNorm2d(width, affine=affine))
         self.append(self._activation())
-        self._channels, self._sides = width, tuple(out_side(side, 3, padding, stride) for side in self._sides)
+        self._channels, self._sides = (
+            width,
+            tuple(out_side(side, 3, padding, stride) for side in self._sides),
+        )
 
     def pool(self) -> None:
         if min(self._sides) >= 2:
@@ -49,9 +65,13 @@ class Features(nn.Sequential):
 
 
 class ConvNet(nn.Module):
-    """Features, then fully connected layers of the given hidden widths. Images [B, C, H, W] → logits [B, K]."""
+    """Features, then fully connected layers of the given hidden widths. Images [B, C, H, W] →
+    logits [B, K].
+    """
 
-    def __init__(self, features: Features, widths: tuple[int, ...], num_classes: int, activation: str) -> None:
+    def __init__(
+        self, features: Features, widths: tuple[int, ...], num_classes: int, activation: str
+    ) -> None:
         super().__init__()
         self.features = features
         layers: list[nn.Module] = [nn.Flatten()]
@@ -66,12 +86,18 @@ class ConvNet(nn.Module):
 
 
 @register_from_scratch
-def conv4_bn(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int] = (32, 32),
-             activation: str = "relu") -> nn.Module:
-    """Four convolutions with BatchNorm and a max-pooling after every second, then one fully connected layer.
+def conv4_bn(
+    num_classes: int = 10,
+    in_chans: int = 3,
+    img_size: tuple[int, int] = (32, 32),
+    activation: str = "relu",
+) -> nn.Module:
+    """Four convolutions with BatchNorm and a max-pooling after every second, then one fully
+    connected layer.
 
-    Guo et al. say "a four-layer convolutional network similar to LeNet-5 but with batch normalization". Chosen here:
-    3×3 filters, 32, 32, 64, 64 channels, padding 1, He's initialisation.
+    Guo et al. say "a four-layer convolutional network similar to LeNet-5 but with batch
+    normalization". Chosen here: 3×3 filters, 32, 32, 64, 64 channels, padding 1, He's
+    initialisation.
     """
     features = Features(in_chans, img_size, activation)
     for width in (32, 64):
@@ -84,13 +110,18 @@ def conv4_bn(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int]
 
 
 @register_from_scratch
-def vgg_like(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int] = (32, 32),
-             activation: str = "relu") -> nn.Module:
+def vgg_like(
+    num_classes: int = 10,
+    in_chans: int = 3,
+    img_size: tuple[int, int] = (32, 32),
+    activation: str = "relu",
+) -> nn.Module:
     """Twelve convolutions and two fully connected layers.
 
-    Guo et al. give these two counts only. Chosen here: VGG-19 without its last stage (2 × 64, 2 × 128, 4 × 256,
-    4 × 512 channels, a max-pooling after each stage), 512 hidden units, no BatchNorm and no dropout as the paper mentions
-    neither, He's initialisation (which a net of this depth needs without BatchNorm).
+    Guo et al. give these two counts only. Chosen here: VGG-19 without its last stage (2 × 64, 2 ×
+    128, 4 × 256, 4 × 512 channels, a max-pooling after each stage), 512 hidden units, no BatchNorm
+    and no dropout as the paper mentions neither, He's initialisation (which a net of this depth
+    needs without BatchNorm).
     """
     features = Features(in_chans, img_size, activation)
     for width, depth in ((64, 2), (128, 2), (256, 4), (512, 4)):
@@ -103,14 +134,19 @@ def vgg_like(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int]
 
 
 @register_from_scratch
-def cnn7(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int] = (32, 32),
-         activation: str = "relu") -> nn.Module:
+def cnn7(
+    num_classes: int = 10,
+    in_chans: int = 3,
+    img_size: tuple[int, int] = (32, 32),
+    activation: str = "relu",
+) -> nn.Module:
     """Seven convolutions with BatchNorm and max-pooling, then one fully connected layer.
 
-    Roth et al. take a pretrained "standard" net (93.5 % on CIFAR-10) and describe no more of it. Chosen here, after a
-    public pretrained CIFAR-10 net of that description: 2 × 128, 2 × 256, 2 × 512 channels with a max-pooling after each
-    pair, then an unpadded convolution to 1024 and a last pooling; BatchNorm without scale and shift. That net is
-    initialised with PyTorch's defaults, which BatchNorm makes immaterial; He's initialisation here.
+    Roth et al. take a pretrained "standard" net (93.5 % on CIFAR-10) and describe no more of it.
+    Chosen here, after a public pretrained CIFAR-10 net of that description: 2 × 128, 2 × 256, 2 ×
+    512 channels with a max-pooling after each pair, then an unpadded convolution to 1024 and a last
+    pooling; BatchNorm without scale and shift. That net is initialised with PyTorch's defaults,
+    which BatchNorm makes immaterial; He's initialisation here.
     """
     features = Features(in_chans, img_size, activation)
     for width in (128, 256, 512):
@@ -125,12 +161,18 @@ def cnn7(num_classes: int = 10, in_chans: int = 3, img_size: tuple[int, int] = (
 
 
 @register_from_scratch
-def conv4_swish(num_classes: int = 10, in_chans: int = 1, img_size: tuple[int, int] = (28, 28),
-                activation: str = "swish") -> nn.Module:
-    """Four convolutions (32, 32, 64, 64), every second with stride 2, two hidden layers of 200: 312,202 parameters on MNIST.
+def conv4_swish(
+    num_classes: int = 10,
+    in_chans: int = 1,
+    img_size: tuple[int, int] = (28, 28),
+    activation: str = "swish",
+) -> nn.Module:
+    """Four convolutions (32, 32, 64, 64), every second with stride 2, two hidden layers of 200:
+    312,202 parameters on MNIST.
 
-    Twice differentiable with its default activation. The padding is not in the paper: none, as in the net of Carlini &
-    Wagner that it changes (so both have 1024 features on MNIST); likewise Xavier's initialisation.
+    Twice differentiable with its default activation. The padding is not in the paper: none, as in
+    the net of Carlini & Wagner that it changes (so both have 1024 features on MNIST); likewise
+    Xavier's initialisation.
     """
     features = Features(in_chans, img_size, activation)
     for width in (32, 64):

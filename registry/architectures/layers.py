@@ -1,4 +1,5 @@
 """What the families share: registration with timm, activations, paddings and initialisations."""
+
 from __future__ import annotations
 
 import functools
@@ -10,15 +11,24 @@ from torch import nn
 
 # None works in place: penalties and measures look at what goes into an activation.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU, "swish": nn.SiLU, "softplus": nn.Softplus, "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "swish": nn.SiLU,
+    "softplus": nn.Softplus,
+    "gelu": nn.GELU,
 }
 
 
 def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     """Registers `build` with timm under its own name, as a network that has no pretrained weights."""
+
     @functools.wraps(build)
-    def entrypoint(pretrained: bool = False, pretrained_cfg: Any = None, pretrained_cfg_overlay: Any = None,
-                   cache_dir: Any = None, **kwargs: Any) -> nn.Module:
+    def entrypoint(
+        pretrained: bool = False,
+        pretrained_cfg: Any = None,
+        pretrained_cfg_overlay: Any = None,
+        cache_dir: Any = None,
+        **kwargs: Any,
+    ) -> nn.Module:
         if pretrained:
             raise ValueError(f"{build.__name__} has no pretrained weights")
         return build(**kwargs)
@@ -27,12 +37,16 @@ def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.M
 
 
 def fitting_padding(side: int, kernel: int) -> int:
-    """0, a valid convolution as the papers have it; on maps smaller than the kernel, what keeps their size."""
+    """0, a valid convolution as the papers have it; on maps smaller than the kernel, what keeps
+    their size.
+    """
     return 0 if side >= kernel else kernel // 2
 
 
 def out_side(side: int, kernel: int, padding: int = 0, stride: int = 1) -> int:
-    """The side of the map that a convolution or pooling makes. Raises ValueError where nothing is left."""
+    """The side of the map that a convolution or pooling makes. Raises ValueError where nothing is
+    left.
+    """
     out = (side + 2 * padding - kernel) // stride + 1
     if side + 2 * padding < kernel:
         raise ValueError(f"a map of {side} pixels is too small for a window of {kernel}")
@@ -48,7 +62,8 @@ def initialise(net: nn.Module, conv_: Callable[[Any], Any], linear_: Callable[[A
                 nn.init.zeros_(module.bias)
 
 
-# Normal with variance 2 / (what each input pixel feeds), as He et al. 2015 and the residual nets' own code have it.
+# Normal with variance 2 / (what each input pixel feeds), as He et al. 2015 and the residual nets'
+# own code have it.
 he_normal_ = functools.partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
 # Uniform with variance 1 / fan-in: keeps the scale of what enters; Caffe's "xavier" filler.
 fan_in_uniform_ = functools.partial(nn.init.kaiming_uniform_, nonlinearity="linear")

@@ -1,9 +1,23 @@
 """What is compared, as strict data. Nothing here loads torch.
 
-An *Entry* (dataset, architecture, regularizer, λ) under a *Track*'s protocol expands to *Trials*, one per seed.
+An *Entry* (dataset, architecture, regularizer, λ) under a *Track*'s protocol expands to *Trials*,
+one per seed.
 """
+
 from .architecture import Architecture
-from .base import Count, InputError, Name, NonNegative, Norm, Number, Positive, Share, Spec, canonical, named_lambda
+from .base import (
+    Count,
+    InputError,
+    Name,
+    NonNegative,
+    Norm,
+    Number,
+    Positive,
+    Share,
+    Spec,
+    canonical,
+    named_lambda,
+)
 from .card import Card, Method, Param
 from .dataset import Dataset
 from .recipe import Recipe
@@ -12,8 +26,38 @@ from .track import EntryLine, Result, Submission, SubmittedEntry, Track, TrackEn
 from .trial import TRAINER_VERSION, Entry, Trial
 
 __all__ = [
-    "ATTACKS", "HONESTY_EXAMPLES", "TIER_ATTACKS", "TRAINER_VERSION", "Architecture", "Card", "Count", "Curve", "Dataset",
-    "Entry", "EntryLine", "InputError", "Measure", "Method", "Name", "NonNegative", "Norm", "Number", "Param", "Part",
-    "Positive", "Recipe", "Result", "Share", "Spec", "Submission", "SubmittedEntry", "Threat", "Tier", "Track", "TrackEntry",
-    "Trial", "canonical", "named_lambda",
+    "ATTACKS",
+    "HONESTY_EXAMPLES",
+    "TIER_ATTACKS",
+    "TRAINER_VERSION",
+    "Architecture",
+    "Card",
+    "Count",
+    "Curve",
+    "Dataset",
+    "Entry",
+    "EntryLine",
+    "InputError",
+    "Measure",
+    "Method",
+    "Name",
+    "NonNegative",
+    "Norm",
+    "Number",
+    "Param",
+    "Part",
+    "Positive",
+    "Recipe",
+    "Result",
+    "Share",
+    "Spec",
+    "Submission",
+    "SubmittedEntry",
+    "Threat",
+    "Tier",
+    "Track",
+    "TrackEntry",
+    "Trial",
+    "canonical",
+    "named_lambda",
 ]

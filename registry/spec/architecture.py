@@ -1,4 +1,5 @@
 """A network and its options."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -10,12 +11,17 @@ from .base import Spec, canonical
 
 
 class Architecture(Spec):
-    """A network that `timm.create_model` can make; `module` is the file here that registers it, if it is ours."""
+    """A network that `timm.create_model` can make; `module` is the file here that registers it, if
+    it is ours.
+    """
+
     name: str
     title: str
     timm: str
     paper: str = ""
-    activation: Literal["relu", "swish", "softplus", "gelu"] | None = None  # None where the net has no choice
+    activation: Literal["relu", "swish", "softplus", "gelu"] | None = (
+        None  # None where the net has no choice
+    )
     module: str | None = None
     kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
 

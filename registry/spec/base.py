@@ -1,4 +1,5 @@
 """What every spec has in common: strict, frozen data whose errors a user can read."""
+
 from __future__ import annotations
 
 import json
@@ -9,7 +10,9 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 
 class InputError(Exception):
-    """What the user gave cannot be used. The message is one line naming the file, the field and the fix."""
+    """What the user gave cannot be used. The message is one line naming the file, the field and the
+    fix.
+    """
 
 
 def _finite(value: float) -> float:
@@ -28,16 +31,21 @@ Count = Annotated[int, Field(ge=1)]
 
 
 # The one JSON text of plain data: what keys are made of.
-canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+).encode
 
 
 def named_lambda(default: Any = ...) -> Any:
     """A field that is `lambda`, a reserved word, in TOML and JSON and `strength` in Python."""
-    return Field(default, validation_alias=AliasChoices("lambda", "strength"), serialization_alias="lambda")
+    return Field(
+        default, validation_alias=AliasChoices("lambda", "strength"), serialization_alias="lambda"
+    )
 
 
 class Spec(BaseModel):
     """Frozen, strict: an unknown field or a value of another type is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @model_validator(mode="before")
@@ -45,12 +53,16 @@ class Spec(BaseModel):
     def _lists_are_tuples(cls, data: Any) -> Any:
         # TOML and JSON know lists only; strict mode would refuse them where a field is a tuple.
         if isinstance(data, dict) and any(isinstance(value, list) for value in data.values()):
-            return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+            return {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in data.items()
+            }
         return data
 
     def model_copy(self, *, update: dict[str, Any] | None = None, deep: bool = False) -> Self:
-        # Pydantic's own takes three times as long, of 100,000 trials a second, and would copy cached properties, which are
-        # another object's. What is frozen may be shared: `deep` or not is the same.
+        # Pydantic's own takes three times as long, of 100,000 trials a second, and would copy
+        # cached properties, which are another object's. What is frozen may be shared: `deep` or not
+        # is the same.
         copied = object.__new__(type(self))
         values = vars(self)
         if len(values) > len(self.__pydantic_fields__):

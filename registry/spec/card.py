@@ -1,4 +1,5 @@
 """A regularizer's card, and the regularizer as it is registered."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from .base import Name, NonNegative, Spec, _finite
 
 class Param(Spec):
     """One field of a regularizer's dataclass, with the values an entry may give it."""
+
     type: Literal["int", "float", "str", "bool"]
     doc: str
     default: bool | int | float | str | None = None
@@ -19,12 +21,21 @@ class Param(Spec):
     choices: tuple[str | int | float, ...] | None = None
 
     def parse(self, text: str) -> bool | int | float | str:
-        """An option's text, as in `jacobian:projections=1`, in the declared type. Raises ValueError where it is not allowed."""
-        readers = {"int": int, "float": float, "str": str, "bool": {"true": True, "false": False}.__getitem__}
+        """An option's text, as in `jacobian:projections=1`, in the declared type. Raises ValueError
+        where it is not allowed.
+        """
+        readers = {
+            "int": int,
+            "float": float,
+            "str": str,
+            "bool": {"true": True, "false": False}.__getitem__,
+        }
         try:
             value = readers[self.type](text)
         except (ValueError, KeyError):
-            needed = {"int": "a whole number", "float": "a number", "bool": "true or false"}[self.type]
+            needed = {"int": "a whole number", "float": "a number", "bool": "true or false"}[
+                self.type
+            ]
             raise ValueError(f"needs {needed}, not {text!r}") from None
         if isinstance(value, float):
             _finite(value)
@@ -39,6 +50,7 @@ class Param(Spec):
 
 class Card(Spec):
     """What a regularizer is, in facts: the `card.toml` beside its `regularizer.py`."""
+
     name: Name
     title: str
     authors: str
@@ -53,7 +65,10 @@ class Card(Spec):
     extra_forwards: str = "0"  # passes per training step beside the plain one's
     extra_backwards: str = "0"
     stackable: bool = True  # False where a step cannot be mapped over stacked models
-    linear_model: str | None = None  # the penalty on a linear model in closed form: an expression as `linear_form` reads it
+    linear_model: str | None = (
+        # the penalty on a linear model in closed form: an expression as `linear_form` reads it
+        None
+    )
     params: dict[Name, Param] = Field(default_factory=dict)
 
     @field_validator("grid")
@@ -66,6 +81,7 @@ class Card(Spec):
 
 class Method(Spec):
     """A registered regularizer: its card, its folder and the hash of its code."""
+
     card: Card
     folder: Path
     sha256: str

@@ -1,4 +1,5 @@
 """A data set and what its id may say: `mnist:1,7`."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -9,7 +10,10 @@ from .base import Count, Name, Number, Positive, Spec, canonical
 
 
 class Dataset(Spec):
-    """Where images come from. `classes` are the names in label order; `subset` picks some of them by label."""
+    """Where images come from. `classes` are the names in label order; `subset` picks some of them
+    by label.
+    """
+
     name: Name
     title: str
     licence: str
@@ -26,20 +30,26 @@ class Dataset(Spec):
     image_column: str = "image"
     label_column: str = "label"
     test_split: str = "test"  # the hub's name for it
-    packaged: str | None = None  # "sklearn:load_digits", or a folder of IDX files that a package brings
+    packaged: str | None = (
+        None  # "sklearn:load_digits", or a folder of IDX files that a package brings
+    )
     subset: tuple[int, ...] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Dataset:
         if not (len(self.mean) == len(self.std) == self.shape[0]):
-            raise ValueError(f"mean and std need one value for each of the {self.shape[0]} channels")
+            raise ValueError(
+                f"mean and std need one value for each of the {self.shape[0]} channels"
+            )
         if self.hub and not self.revision:
             raise ValueError("a hub dataset needs a pinned revision")
         return self
 
     @property
     def id(self) -> str:
-        return self.name if self.subset is None else f"{self.name}:{','.join(map(str, self.subset))}"
+        return (
+            self.name if self.subset is None else f"{self.name}:{','.join(map(str, self.subset))}"
+        )
 
     @property
     def num_classes(self) -> int:
@@ -50,6 +60,17 @@ class Dataset(Spec):
         """What makes two datasets the same training data, as canonical JSON."""
         source = {"packaged": self.packaged}
         if self.hub:
-            source = {"hub": self.hub, "revision": self.revision, "config": self.config, "label": self.label_column}
-        return canonical(source | {"mean": self.mean, "std": self.std,
-                                   "classes": list(range(len(self.classes)) if self.subset is None else self.subset)})
+            source = {
+                "hub": self.hub,
+                "revision": self.revision,
+                "config": self.config,
+                "label": self.label_column,
+            }
+        return canonical(
+            source
+            | {
+                "mean": self.mean,
+                "std": self.std,
+                "classes": list(range(len(self.classes)) if self.subset is None else self.subset),
+            }
+        )

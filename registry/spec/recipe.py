@@ -1,4 +1,5 @@
 """How networks are trained."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -10,10 +11,15 @@ from .base import Count, NonNegative, Positive, Share, Spec, canonical
 
 
 class Recipe(Spec):
-    """How a trial trains. Adding a field with a default keeps every key; changing a default must raise TRAINER_VERSION."""
+    """How a trial trains. Adding a field with a default keeps every key; changing a default must
+    raise TRAINER_VERSION.
+    """
+
     batch_size: Count
     learning_rate: Positive
-    reference_epochs: Annotated[int, Field(ge=0)] = 0  # 0: trained from scratch in the fine-tune phase
+    reference_epochs: Annotated[int, Field(ge=0)] = (
+        0  # 0: trained from scratch in the fine-tune phase
+    )
     fine_tune_epochs: Annotated[int, Field(ge=0)] = 0
     reference_iterations: Count | None = None  # instead of epochs
     fine_tune_iterations: Count | None = None
@@ -35,18 +41,24 @@ class Recipe(Spec):
             if getattr(self, f"{phase}_epochs") and getattr(self, f"{phase}_iterations"):
                 raise ValueError(f"give {phase}_epochs or {phase}_iterations, not both")
         if not (self.has_reference or self.has_fine_tune):
-            raise ValueError("give reference_epochs, fine_tune_epochs or both, else nothing is trained")
+            raise ValueError(
+                "give reference_epochs, fine_tune_epochs or both, else nothing is trained"
+            )
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule 'step' needs milestones")
         return self
 
     def per_epoch(self, images: int) -> int:
-        """Iterations of one pass. A last batch that is not full is left out, so that all have one shape."""
+        """Iterations of one pass. A last batch that is not full is left out, so that all have one
+        shape.
+        """
         return max(images // self.batch_size, 1)
 
     def iterations(self, phase: str, images: int) -> int:
         """Of a whole phase, "reference" or "fine_tune"."""
-        return getattr(self, f"{phase}_iterations") or getattr(self, f"{phase}_epochs") * self.per_epoch(images)
+        return getattr(self, f"{phase}_iterations") or getattr(
+            self, f"{phase}_epochs"
+        ) * self.per_epoch(images)
 
     @cached_property
     def identity(self) -> str:
@@ -56,7 +68,13 @@ class Recipe(Spec):
     @cached_property
     def without_fine_tune(self) -> Recipe:
         """The recipe of the reference that every fine-tune of this recipe starts from."""
-        fine_tune = ("fine_tune_epochs", "fine_tune_iterations", "fine_tune_learning_rate", "warmup_epochs", "ramp")
+        fine_tune = (
+            "fine_tune_epochs",
+            "fine_tune_iterations",
+            "fine_tune_learning_rate",
+            "warmup_epochs",
+            "ramp",
+        )
         return Recipe(**self.model_dump(exclude=set(fine_tune)))
 
     @property

@@ -1,4 +1,5 @@
 """Attacks with their settings, and the parts that an evaluation is made of."""
+
 from __future__ import annotations
 
 from typing import Any, Literal
@@ -7,31 +8,47 @@ from pydantic import Field, model_validator
 
 from .base import Count, Norm, Positive, Spec
 
-# The attacks there are and their customary settings: a threat's id names only what differs from these.
-# An attack with an `epsilon` of None searches the smallest perturbation instead of staying within a ball.
+# The attacks there are and their customary settings: a threat's id names only what differs from
+# these. An attack with an `epsilon` of None searches the smallest perturbation instead of staying
+# within a ball.
 ATTACKS: dict[str, dict[str, Any]] = {
     "fgsm": {"norm": "inf", "epsilon": 0.1},
-    "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},  # step_size: 2.5 ε / steps
+    "pgd": {
+        "norm": "inf",
+        "epsilon": 0.1,
+        "steps": 20,
+        "restarts": 1,
+        "loss": "ce",
+    },  # step_size: 2.5 ε / steps
     "deepfool": {"norm": "2", "steps": 50},
     "carlini_wagner": {"norm": "2", "steps": 200},
-    "apgd": {"norm": "inf", "epsilon": 0.1},  # AutoAttack's first members: APGD-CE and, from four classes on, APGD-T
+    "apgd": {
+        "norm": "inf",
+        "epsilon": 0.1,
+    },  # AutoAttack's first members: APGD-CE and, from four classes on, APGD-T
     "autoattack": {"norm": "inf", "epsilon": 0.1},
 }
 
 HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
 
-# How far an evaluation can be believed, rising. Every track's own threats are the quick tier, on its fixed subset; each
-# further tier adds its attack under the headline's norm and ε on the whole test set.
+# How far an evaluation can be believed, rising. Every track's own threats are the quick tier, on
+# its fixed subset; each further tier adds its attack under the headline's norm and ε on the whole
+# test set.
 Tier = Literal["quick", "standard", "verified"]
-TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {"standard": "apgd", "verified": "autoattack"}
+TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {
+    "standard": "apgd",
+    "verified": "autoattack",
+}
 
 
-# What a track may measure beside what every track does; `benchmark.evaluation.columns` says what each is.
+# What a track may measure beside what every track does; `benchmark.evaluation.columns` says what
+# each is.
 Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
 
 
 class Settings(Spec):
     """What a threat and a curve of threats may set alike."""
+
     norm: Norm
     steps: Count | None = None
     step_size: Positive | None = None
@@ -41,10 +58,13 @@ class Settings(Spec):
 
 
 class Threat(Settings):
-    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its customary value.
+    """An attack with all its settings; ε in units of [0,1] pixels. A setting not given takes its
+    customary value.
 
-    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no part of the id.
+    `examples`, for a costly attack, is how many of the track's test images it is run on; it is no
+    part of the id.
     """
+
     attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
     epsilon: Positive | None = None
 
@@ -60,26 +80,39 @@ class Threat(Settings):
             if getattr(self, field) is not None and field not in customary:
                 raise ValueError(f"{self.attack} has no {field}")
         if "epsilon" not in customary and self.norm != "2":
-            raise ValueError(f"{self.attack} measures ℓ2 perturbations; set norm = \"2\"")
+            raise ValueError(f'{self.attack} measures ℓ2 perturbations; set norm = "2"')
         return self
 
     @property
     def unusual(self) -> dict[str, int | float | str]:
         """The settings, radius and norm aside, that are not the customary ones."""
-        given = {field: getattr(self, field) for field in ("steps", "step_size", "restarts", "loss")}
-        return {field: value for field, value in given.items() if value != ATTACKS[self.attack].get(field)}
+        given = {
+            field: getattr(self, field) for field in ("steps", "step_size", "restarts", "loss")
+        }
+        return {
+            field: value
+            for field, value in given.items()
+            if value != ATTACKS[self.attack].get(field)
+        }
 
     @property
     def id(self) -> str:
         """Names the threat in rows and plots: two different threats never share one."""
-        parts = [self.attack, self.norm] + ([] if self.epsilon is None else [f"{self.epsilon:.12g}"])
-        parts += [f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}"
-                  for field, value in self.unusual.items()]
+        parts = [self.attack, self.norm] + (
+            [] if self.epsilon is None else [f"{self.epsilon:.12g}"]
+        )
+        parts += [
+            f"{field}={value:.12g}" if isinstance(value, float) else f"{field}={value}"
+            for field, value in self.unusual.items()
+        ]
         return "-".join(parts)
 
 
 class Curve(Settings):
-    """One attack over a grid of ε, for a curve of accuracy against ε: run in one pass, a threat for each ε."""
+    """One attack over a grid of ε, for a curve of accuracy against ε: run in one pass, a threat for
+    each ε.
+    """
+
     attack: Literal["fgsm", "pgd"]
     epsilons: tuple[Positive, ...] = Field(min_length=1)
 
@@ -97,9 +130,10 @@ class Curve(Settings):
 
 
 class Part(Spec):
-    """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be believed ("honesty"),
-    per-example measures ("measures", or a further one's name) or a threat, on the first `examples` images of a split's
-    fixed order."""
+    """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be
+    believed ("honesty"), per-example measures ("measures", or a further one's name) or a threat, on
+    the first `examples` images of a split's fixed order."""
+
     name: str
     split: Literal["train", "validation", "test"]
     examples: Count

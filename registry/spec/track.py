@@ -1,4 +1,5 @@
 """A track: one competition, its entries, and what submissions add to them."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -14,6 +15,7 @@ from .trial import Trial
 
 class Result(Spec):
     """A value that a paper reports: shown beside ours, never tuned toward."""
+
     paper: str
     architecture: str
     regularizer: str
@@ -24,7 +26,10 @@ class Result(Spec):
 
 
 class EntryLine(Spec):
-    """What a line of entries may leave open: the λ grid is then the card's, the architectures all of the track's."""
+    """What a line of entries may leave open: the λ grid is then the card's, the architectures all
+    of the track's.
+    """
+
     architecture: tuple[str, ...] | None = None
     strengths: Annotated[tuple[NonNegative, ...], Field(min_length=1)] | None = named_lambda(None)
 
@@ -32,29 +37,39 @@ class EntryLine(Spec):
     @classmethod
     def _one_or_several(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            return {key: (value,) if key in ("architecture", "lambda") and not isinstance(value, list | tuple) else value
-                    for key, value in data.items()}
+            return {
+                key: (value,)
+                if key in ("architecture", "lambda") and not isinstance(value, list | tuple)
+                else value
+                for key, value in data.items()
+            }
         return data
 
 
 class TrackEntry(EntryLine):
     """A line of a track: a method with its λ grid on some of the track's architectures."""
+
     regularizer: str
 
 
 class SubmittedEntry(EntryLine):
-    """A line of a submission's `entries.toml`: a track that the method joins, with params other than the card's defaults."""
+    """A line of a submission's `entries.toml`: a track that the method joins, with params other
+    than the card's defaults.
+    """
+
     track: str
     params: dict[Name, bool | int | float | str] = Field(default_factory=dict)
 
 
 class Submission(Spec):
     """A submission's `entries.toml`."""
+
     entry: tuple[SubmittedEntry, ...] = Field(min_length=1)
 
 
 class Track(Spec):
     """One comparable competition: all that is held fixed, and the entries that compete."""
+
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[1-9][0-9]*)?$")]
     title: str
     dataset: str
@@ -66,7 +81,9 @@ class Track(Spec):
     headline: str  # the id of the threat that ranks
     clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
     recipe: Recipe
-    recipe_for: dict[str, dict[str, Any]] = Field(default_factory=dict)  # architecture → the fields that differ there
+    recipe_for: dict[str, dict[str, Any]] = Field(
+        default_factory=dict
+    )  # architecture → the fields that differ there
     test_examples: Count = 1000
     measure_examples: Count = 500
     notes: str = ""
@@ -82,7 +99,9 @@ class Track(Spec):
             raise ValueError(f"headline: {self.headline!r} is none of the threats {', '.join(ids)}")
         for architecture in self.recipe_for:
             if architecture not in self.architectures:
-                raise ValueError(f"recipe_for: {architecture!r} is none of the track's architectures")
+                raise ValueError(
+                    f"recipe_for: {architecture!r} is none of the track's architectures"
+                )
             self._recipe_of(architecture)
         return self
 
@@ -94,7 +113,9 @@ class Track(Spec):
     def _recipe_of(self, architecture: str) -> Recipe:
         """Raises ValueError naming the field that does not fit."""
         try:
-            return Recipe(**self.recipe.model_dump(exclude_unset=True) | self.recipe_for.get(architecture, {}))
+            return Recipe(
+                **self.recipe.model_dump(exclude_unset=True) | self.recipe_for.get(architecture, {})
+            )
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, ("recipe_for", architecture, *first["loc"])))
@@ -102,20 +123,41 @@ class Track(Spec):
 
     @cached_property
     def evaluation(self) -> tuple[Part, ...]:
-        """What is measured on each of the track's models. Only the headline threat is needed on validation images."""
-        clean = [Part(name="clean", split=split, examples=self.test_examples) for split in ("train", "validation", "test")]
-        headline = [self._part(threat, "validation") for threat in self.threats if threat.id == self.headline]
+        """What is measured on each of the track's models. Only the headline threat is needed on
+        validation images.
+        """
+        clean = [
+            Part(name="clean", split=split, examples=self.test_examples)
+            for split in ("train", "validation", "test")
+        ]
+        headline = [
+            self._part(threat, "validation")
+            for threat in self.threats
+            if threat.id == self.headline
+        ]
         threats = [self._part(threat) for threat in self.threats]
         curves = [self._part(threat) for curve in self.curves for threat in curve.threats]
-        honesty = Part(name="honesty", split="test", examples=min(HONESTY_EXAMPLES, self.test_examples))
+        honesty = Part(
+            name="honesty", split="test", examples=min(HONESTY_EXAMPLES, self.test_examples)
+        )
         measures = Part(name="measures", split="test", examples=self.measure_examples)
-        further = [Part(name=name, split=split, examples=self.measure_examples) for name in self.measures
-                   for split in (("train", "test") if name == "margins" else ("test",))]
-        return tuple(dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures, *further)))
+        further = [
+            Part(name=name, split=split, examples=self.measure_examples)
+            for name in self.measures
+            for split in (("train", "test") if name == "margins" else ("test",))
+        ]
+        return tuple(
+            dict.fromkeys((*clean, *headline, *threats, *curves, honesty, measures, *further))
+        )
 
     def _part(self, threat: Threat, split: Literal["validation", "test"] = "test") -> Part:
         examples = min(threat.examples or self.test_examples, self.test_examples)
-        return Part(name=threat.id, split=split, examples=examples, threat=threat.model_copy(update={"examples": None}))
+        return Part(
+            name=threat.id,
+            split=split,
+            examples=examples,
+            threat=threat.model_copy(update={"examples": None}),
+        )
 
     @property
     def headline_threat(self) -> Threat:
@@ -124,15 +166,23 @@ class Track(Spec):
     @property
     def headline_metric(self) -> str:
         """What ranks: robust accuracy, or for an attack without ε the mean relative distance."""
-        return "robust_accuracy" if self.headline_threat.epsilon is not None else "relative_distance"
+        return (
+            "robust_accuracy" if self.headline_threat.epsilon is not None else "relative_distance"
+        )
 
     def within_headline(self, part: Part) -> bool:
-        """Whether a part attacks within the headline's norm and ε: ranks and worst cases rest on such."""
+        """Whether a part attacks within the headline's norm and ε: ranks and worst cases rest on
+        such.
+        """
         headline = self.headline_threat
-        return part.threat is not None and (part.threat.norm, part.threat.epsilon) == (headline.norm, headline.epsilon)
+        return part.threat is not None and (part.threat.norm, part.threat.epsilon) == (
+            headline.norm,
+            headline.epsilon,
+        )
 
     def tier_part(self, tier: Tier, test_size: int) -> Part:
-        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole test set.
+        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole
+        test set.
 
         Raises InputError where the headline has no ε, or the tier has no attack.
         """
@@ -140,8 +190,10 @@ class Track(Spec):
         if tier not in TIER_ATTACKS:
             raise InputError(f"tier: {tier!r} adds no attack; give {' or '.join(TIER_ATTACKS)}")
         if headline.epsilon is None:
-            raise InputError(f"track {self.name}: tier {tier!r} needs a headline threat with an epsilon, which "
-                             f"{headline.id} has not")
+            raise InputError(
+                f"track {self.name}: tier {tier!r} needs a headline threat with an epsilon, which "
+                f"{headline.id} has not"
+            )
         threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
         return Part(name=threat.id, split="test", examples=test_size, threat=threat)
 

@@ -1,4 +1,5 @@
 """An entry, and the trials that it expands to: one a seed."""
+
 from __future__ import annotations
 
 import hashlib
@@ -19,8 +20,10 @@ TRAINER_VERSION = 1
 
 
 class Entry(Spec):
-    """One line of the registry. Its id is its four fields, `fashion_mnist/lenet_5/jacobian/0.1`; a field's options
-    follow its name: `mnist:1,7`, `lenet_5:activation=swish`, `jacobian:projections=1`."""
+    """One line of the registry. Its id is its four fields, `fashion_mnist/lenet_5/jacobian/0.1`; a
+    field's options follow its name: `mnist:1,7`, `lenet_5:activation=swish`,
+    `jacobian:projections=1`."""
+
     dataset: str
     architecture: str
     regularizer: str
@@ -33,28 +36,38 @@ class Entry(Spec):
 
 class Trial(Spec):
     """One training run with everything that a worker needs to perform it."""
+
     entry: Entry
     dataset: Dataset
     architecture: Architecture
-    regularizer: str | None  # path of the plugin's folder; None at λ = 0, where all methods share one control
+    regularizer: (
+        str | None
+    )  # path of the plugin's folder; None at λ = 0, where all methods share one control
     regularizer_sha256: str | None
     params: dict[str, bool | int | float | str]
     seed: Annotated[int, Field(ge=0)]
     recipe: Recipe
     evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
-    stackable: bool = False  # whether it may train together with others of its kind as one model: not part of the key
-    sandboxed: bool = False  # whether the regularizer is submitted code, which trains in a sandbox: not part of the key
+    # whether it may train together with others of its kind as one model: not part of the key
+    stackable: bool = False
+    # whether the regularizer is submitted code, which trains in a sandbox: not part of the key
+    sandboxed: bool = False
 
     @cached_property
     def spec(self) -> str:
-        """All that decides the trained weights, as canonical JSON. Code, versions and device are provenance instead."""
-        # Put together, as `canonical` would, from parts that many trials share: a selection may have 100,000.
+        """All that decides the trained weights, as canonical JSON. Code, versions and device are
+        provenance instead.
+        """
+        # Put together, as `canonical` would, from parts that many trials share: a selection may
+        # have 100,000.
         method = "null"
         if self.regularizer is not None:
             params = canonical(self.params) if self.params else "{}"
             method = f'{{"lambda":{self.entry.strength!r},"params":{params},"sha256":"{self.regularizer_sha256}"}}'
-        return (f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
-                f'"regularizer":{method},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}')
+        return (
+            f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
+            f'"regularizer":{method},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}'
+        )
 
     @cached_property
     def key(self) -> str:
@@ -63,7 +76,9 @@ class Trial(Spec):
 
     def also(self, parts: Iterable[Part]) -> Trial:
         """The same trial, evaluated under `parts` as well."""
-        return self.model_copy(update={"evaluation": tuple(dict.fromkeys((*self.evaluation, *parts)))})
+        return self.model_copy(
+            update={"evaluation": tuple(dict.fromkeys((*self.evaluation, *parts)))}
+        )
 
     @property
     def has_reference(self) -> bool:
@@ -74,13 +89,34 @@ class Trial(Spec):
         """Equal for trials that fine-tune the same reference; cheaper than the reference itself."""
         if not self.has_reference:
             return None
-        return self.dataset.identity, self.architecture.identity, self.recipe.without_fine_tune.identity, self.seed
+        return (
+            self.dataset.identity,
+            self.architecture.identity,
+            self.recipe.without_fine_tune.identity,
+            self.seed,
+        )
 
     @property
     def reference(self) -> Trial | None:
-        """The trial whose weights this one fine-tunes: same data, network and seed, plain cross-entropy."""
+        """The trial whose weights this one fine-tunes: same data, network and seed, plain
+        cross-entropy.
+        """
         if not self.has_reference:
             return None
-        control = Entry(dataset=self.entry.dataset, architecture=self.entry.architecture, regularizer="none", strength=0.0)
-        return self.model_copy(update={"entry": control, "regularizer": None, "regularizer_sha256": None, "params": {},
-                                       "recipe": self.recipe.without_fine_tune, "stackable": True, "sandboxed": False})
+        control = Entry(
+            dataset=self.entry.dataset,
+            architecture=self.entry.architecture,
+            regularizer="none",
+            strength=0.0,
+        )
+        return self.model_copy(
+            update={
+                "entry": control,
+                "regularizer": None,
+                "regularizer_sha256": None,
+                "params": {},
+                "recipe": self.recipe.without_fine_tune,
+                "stackable": True,
+                "sandboxed": False,
+            }
+        )

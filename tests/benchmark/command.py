@@ -1,4 +1,7 @@
-"""`regbench` in a process of its own, in a home and with a folder of registered results that the test chooses."""
+"""`regbench` in a process of its own, in a home and with a folder of registered results that the
+test chooses.
+"""
+
 import os
 import subprocess
 import sys
@@ -6,5 +9,10 @@ import sys
 
 def regbench(*arguments, home, results):
     environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
-    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=environment, capture_output=True, text=True,
-                          check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,4 +1,7 @@
-"""In Python without files: any model is scored as the leaderboard's are, and a function is tried as a method."""
+"""In Python without files: any model is scored as the leaderboard's are, and a function is tried as
+a method.
+"""
+
 import subprocess
 import sys
 
@@ -26,7 +29,9 @@ def test_a_trials_checkpoint_scores_as_the_trial_did(home):
     table = benchmark.evaluate(home / trial.key / "weights.safetensors", "quickstart")
     found = {(row.threat, row.split, row.metric): row.value for row in table.itertuples()}
     for score in outcome.scores:
-        assert found[score.threat, score.split, score.metric] == pytest.approx(score.value, abs=1e-6, nan_ok=True)
+        assert found[score.threat, score.split, score.metric] == pytest.approx(
+            score.value, abs=1e-6, nan_ok=True
+        )
 
 
 def test_any_model_can_be_scored_and_is_left_in_its_mode(home):
@@ -36,11 +41,14 @@ def test_any_model_can_be_scored_and_is_left_in_its_mode(home):
     assert model.training and model[1].training
 
 
-@pytest.mark.parametrize(("model", "track", "expected"), [
-    (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "quickstart", r"gives \[2, 3\]"),
-    (nn.Flatten(), "quikstart", "did you mean 'quickstart'"),
-    ("nowhere.safetensors", "quickstart", "nowhere.safetensors: cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("model", "track", "expected"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "quickstart", r"gives \[2, 3\]"),
+        (nn.Flatten(), "quikstart", "did you mean 'quickstart'"),
+        ("nowhere.safetensors", "quickstart", "nowhere.safetensors: cannot be read"),
+    ],
+)
 def test_what_cannot_be_scored_is_refused(home, model, track, expected):
     with pytest.raises(InputError, match=expected):
         benchmark.evaluate(model, track)
@@ -55,7 +63,9 @@ def test_a_function_a_class_and_an_instance_are_tried_alike(home):
         return gradient(step)
 
     assert issubclass(decorated, Regularizer) and decorated.__name__ == "decorated"
-    tables = [benchmark.try_regularizer(method, [0.1]) for method in (gradient, decorated, decorated())]
+    tables = [
+        benchmark.try_regularizer(method, [0.1]) for method in (gradient, decorated, decorated())
+    ]
     assert tables[0]["lambda"].tolist() == [0.0, 0.1]
     assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])
     control, method = tables[0].to_dict("records")
@@ -66,7 +76,8 @@ def test_a_decorated_function_is_a_plugin_too(tmp_path):
     from benchmark.regularizer import Step, load_regularizer
 
     (tmp_path / "regularizer.py").write_text(
-        "from benchmark.regularizer import regularizer\n\n@regularizer\ndef mine(step):\n    return step.losses ** 2\n")
+        "from benchmark.regularizer import regularizer\n\n@regularizer\ndef mine(step):\n    return step.losses ** 2\n"
+    )
     plugin = load_regularizer(tmp_path, {})
     model, x, y = nn.Flatten(), torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2])
     assert torch.equal(plugin.penalty(Step(model, x, y)), Step(model, x, y).losses ** 2)

@@ -1,4 +1,5 @@
 """Submissions that mean harm: the template with a line of code more."""
+
 import shutil
 
 import pytest
@@ -19,6 +20,7 @@ def _needs_a_sandbox():
 @pytest.fixture
 def submission(tmp_path, home):
     """Makes a submission that does `at_import` when it is loaded and `in_penalty` in every step."""
+
     def make(at_import: str = "", in_penalty: str = "pass"):
         folder = tmp_path / "submissions" / "hostile"
         shutil.copytree(TEMPLATE, folder)
@@ -31,4 +33,5 @@ def submission(tmp_path, home):
         body = "".join(f"        {line}\n" for line in in_penalty.splitlines())
         code.write_text(f"{at_import}\n".join(["", text.replace(first, f"{body}{first}")]))
         return folder
+
     return make

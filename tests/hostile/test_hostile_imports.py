@@ -1,4 +1,5 @@
 """Code that does harm as soon as it is loaded: a verdict of one line, and the host untouched."""
+
 import re
 
 import pytest
@@ -12,12 +13,20 @@ LIMITS = Limits(wall_seconds=60, cpu_seconds=30, memory=1024 * MIB)
 CASES = {
     "forks without end": ("import os\nwhile True: os.fork()", "PermissionError"),
     "eats memory": ("x = [bytearray(2**26) for _ in range(10**6)]", "MemoryError"),
-    "replaces a function of torch": ("import torch\ntorch.nn.functional.cross_entropy = None", "replaces .*cross_entropy"),
-    "replaces the evaluator": ("import benchmark.evaluation.evaluate\nbenchmark.evaluation.evaluate.evaluate = None",
-                               "imports benchmark.*: a method may use"),
+    "replaces a function of torch": (
+        "import torch\ntorch.nn.functional.cross_entropy = None",
+        "replaces .*cross_entropy",
+    ),
+    "replaces the evaluator": (
+        "import benchmark.evaluation.evaluate\nbenchmark.evaluation.evaluate.evaluate = None",
+        "imports benchmark.*: a method may use",
+    ),
     "raises": ("raise RuntimeError('no\\nsecond line')", "RuntimeError: no"),
     "prints a gigabyte": ("while True: print('x' * 10**6)", "printed more than its limit of 1 MiB"),
-    "ends its process as if all were well": ("import os\nos._exit(0)", "ended with exit code 0 before its task was done"),
+    "ends its process as if all were well": (
+        "import os\nos._exit(0)",
+        "ended with exit code 0 before its task was done",
+    ),
 }
 
 

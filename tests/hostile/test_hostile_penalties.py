@@ -1,4 +1,5 @@
 """Code that does harm in a step: found by the check, or without effect on what is measured."""
+
 import re
 
 import pytest
@@ -8,17 +9,29 @@ from benchmark.review.check import examine
 from benchmark.sandbox.process import MIB, Limits
 
 CASES = {
-    "replaces the model's forward": ("vars(step.model)['forward'] = lambda x: x.flatten(1)[:, :4]", "leaves the model changed"),
+    "replaces the model's forward": (
+        "vars(step.model)['forward'] = lambda x: x.flatten(1)[:, :4]",
+        "leaves the model changed",
+    ),
     "returns NaN": ("return step.losses * float('nan')", "not finite"),
-    "returns a constant": ("return step.losses.detach() * 0 + 1", "it changes nothing that is trained"),
-    "replaces a function of torch": ("import torch\ntorch.softmax = None", "it replaces torch.softmax"),
+    "returns a constant": (
+        "return step.losses.detach() * 0 + 1",
+        "it changes nothing that is trained",
+    ),
+    "replaces a function of torch": (
+        "import torch\ntorch.softmax = None",
+        "it replaces torch.softmax",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_penalty_that_does_harm_ends_in_a_verdict_of_one_line(submission, case):
     code, expected = CASES[case]
-    report = examine(submission(in_penalty=code), limits=Limits(wall_seconds=120, cpu_seconds=60, memory=2048 * MIB))
+    report = examine(
+        submission(in_penalty=code),
+        limits=Limits(wall_seconds=120, cpu_seconds=60, memory=2048 * MIB),
+    )
     assert not report.ok
     assert any(re.search(expected, finding.detail) for finding in report.findings if not finding.ok)
     assert len(report.verdict.splitlines()) == 1

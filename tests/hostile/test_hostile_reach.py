@@ -1,4 +1,5 @@
 """Code that reaches for what is not its own finds nothing there."""
+
 import re
 import socket
 from pathlib import Path
@@ -11,7 +12,10 @@ from .verdict import verdict_of
 
 CASES = {
     "reads /etc/passwd": ("open('/etc/passwd').read()", "FileNotFoundError.*/etc/passwd"),
-    "fills the scratch folder": ("open('/scratch/x', 'wb').write(bytes(2**27))", "OSError.*(too large|No space)"),
+    "fills the scratch folder": (
+        "open('/scratch/x', 'wb').write(bytes(2**27))",
+        "OSError.*(too large|No space)",
+    ),
     "writes into its own code": ("open(__file__, 'a').write('x')", "OSError.*Read-only"),
 }
 
@@ -29,14 +33,19 @@ def test_a_submission_reaches_no_socket_of_this_machine(submission):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
         port = server.getsockname()[1]
-        assert re.search("Connection|unreachable", verdict_of(
-            submission(f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)")))
+        assert re.search(
+            "Connection|unreachable",
+            verdict_of(
+                submission(f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 2)")
+            ),
+        )
         with pytest.raises(BlockingIOError):
             server.accept()
 
 
-def test_a_submission_finds_no_home_no_database_no_other_submission_no_labels_and_no_environment(submission, tmp_path,
-                                                                                                monkeypatch):
+def test_a_submission_finds_no_home_no_database_no_other_submission_no_labels_and_no_environment(
+    submission, tmp_path, monkeypatch
+):
     secret = tmp_path / "secret"
     secret.write_text("x")
     monkeypatch.setenv("SECRET", "x")

@@ -1,4 +1,5 @@
 """What `regbench check` says of a submission that means harm."""
+
 from benchmark.review.check import LIMITS, examine
 
 

@@ -1,7 +1,9 @@
-"""Loads every page of the app in this environment and says how long each took. Run: python tests/leaderboard_app/every_page.py
+"""Loads every page of the app in this environment and says how long each took. Run: python
+tests/leaderboard_app/every_page.py
 
 Exits with 1 where a page breaks, or where torch has been imported.
 """
+
 import logging
 import sys
 import time
@@ -19,7 +21,9 @@ def main() -> int:
         start = time.perf_counter()
         app.switch_page(f"app_pages/{path.name}").run()
         broken += len(app.exception)
-        print(f"{path.stem:12} {time.perf_counter() - start:5.1f} s  {[e.message for e in app.exception] or 'ok'}")
+        print(
+            f"{path.stem:12} {time.perf_counter() - start:5.1f} s  {[e.message for e in app.exception] or 'ok'}"
+        )
     if "torch" in sys.modules:
         print("torch was imported")
     return 1 if broken or "torch" in sys.modules else 0

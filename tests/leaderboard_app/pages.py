@@ -1,4 +1,5 @@
 """The app's pages without a browser."""
+
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,16 @@ def opened(page: str = "app_pages/leaderboard.py", **query) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    kinds = (app.markdown, app.info, app.warning, app.error, app.caption, app.text, app.title, app.subheader)
+    kinds = (
+        app.markdown,
+        app.info,
+        app.warning,
+        app.error,
+        app.caption,
+        app.text,
+        app.title,
+        app.subheader,
+    )
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 

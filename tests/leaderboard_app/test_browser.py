@@ -1,4 +1,5 @@
 """The app as `regbench app` starts it, in a real Chromium. Screenshots are kept in tests/output/."""
+
 import os
 import shutil
 import socket
@@ -12,12 +13,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "tests" / "output"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
-# Below a page's path Streamlit's client first tries to find the server under that path, then at the root.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Below a page's path Streamlit's client first tries to find the server under that path, then at the
+# root.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium"
+)
 
 
 @pytest.fixture
@@ -25,8 +36,13 @@ def server(home):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-m", "benchmark", "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmark", "app", "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         try:
             deadline = time.monotonic() + 60
             while True:
@@ -52,8 +68,14 @@ def page():
         page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
         page.set_default_timeout(60_000)
         page.errors = []
-        page.on("console", lambda message: page.errors.append(f"{message.text} ({message.location.get('url')})")
-                if message.type == "error" and not message.location.get("url", "").endswith(PROBES) else None)
+        page.on(
+            "console",
+            lambda message: (
+                page.errors.append(f"{message.text} ({message.location.get('url')})")
+                if message.type == "error" and not message.location.get("url", "").endswith(PROBES)
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         yield page
         browser.close()
@@ -68,7 +90,9 @@ def settled(page, heading: str) -> None:
 
 
 def keep(page, name: str) -> None:
-    height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
+    height = page.evaluate(
+        "document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight"
+    )
     page.set_viewport_size({"width": 1280, "height": min(height + 80, 5000)})
     page.wait_for_timeout(1500)  # charts are drawn anew at their size
     OUTPUT.mkdir(exist_ok=True)
@@ -77,7 +101,12 @@ def keep(page, name: str) -> None:
 
 
 def test_both_pages_work_in_a_browser(fill, server, page):
-    fill("quickstart", status=lambda trial: None if trial.entry.regularizer == "curvature" and trial.seed == 2 else "finished")
+    fill(
+        "quickstart",
+        status=lambda trial: (
+            None if trial.entry.regularizer == "curvature" and trial.seed == 2 else "finished"
+        ),
+    )
     fill("guo-fashion-binary", seeds=3)
     page.goto(server)
     settled(page, "Leaderboard")
@@ -95,13 +124,19 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     page.get_by_role("textbox", name="Search methods").press("Enter")
     page.wait_for_url("**search=curvature**")
     settled(page, "Leaderboard")
-    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == ["curvature"]
+    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
+        "curvature"
+    ]
     page.goto(f"{server}/?track=guo-fashion-binary")
     settled(page, "Leaderboard")
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
-    assert download.value.path().read_text().startswith("track,architecture,rank,rank_high,regularizer,lambda,")
+    assert (
+        download.value.path()
+        .read_text()
+        .startswith("track,architecture,rank,rank_high,regularizer,lambda,")
+    )
 
     page.get_by_role("link", name="Equivalence").click()
     settled(page, "Equivalence")
@@ -109,18 +144,35 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     page.locator(".js-plotly-plot").nth(5).wait_for()  # clean accuracy and five threats
     keep(page, "equivalence")
 
-    page.goto(f"{server}/equivalence?track=guo-fashion-binary&architecture=lenet_5&method=curvature&method=none")  # a deep link
+    page.goto(
+        f"{server}/equivalence?track=guo-fashion-binary&architecture=lenet_5&method=curvature&method=none"
+    )  # a deep link
     settled(page, "Equivalence")
-    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == ["none", "curvature"]
+    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
+        "none",
+        "curvature",
+    ]
     assert page.get_by_role("combobox", name="Architecture").input_value() == "LeNet-5"
     assert page.errors == []
 
 
 def test_every_other_page_works_in_a_browser(fill, server, page):
-    fill("guo-fashion-binary", seeds=2, status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished")
+    fill(
+        "guo-fashion-binary",
+        seeds=2,
+        status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished",
+    )
     page.goto(f"{server}/?track=guo-fashion-binary")
     settled(page, "Leaderboard")
-    headings = {"Margins": 7, "Robustness curves": 5, "Theory": 2, "Compare": 4, "Method": 2, "Runs": 0, "Submit": 0}
+    headings = {
+        "Margins": 7,
+        "Robustness curves": 5,
+        "Theory": 2,
+        "Compare": 4,
+        "Method": 2,
+        "Runs": 0,
+        "Submit": 0,
+    }
     for name, charts in headings.items():
         page.get_by_role("link", name=name, exact=True).click()
         settled(page, "Submit a regularizer" if name == "Submit" else name)
@@ -135,13 +187,22 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
     fill("quickstart", seeds=2)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 400, "height": 900})
-    for path, heading in (("", "Leaderboard"), ("equivalence", "Equivalence"), ("margins", "Margins"), ("compare", "Compare"),
-                          ("robustness", "Robustness curves"), ("method", "Method"), ("runs", "Runs")):
+    for path, heading in (
+        ("", "Leaderboard"),
+        ("equivalence", "Equivalence"),
+        ("margins", "Margins"),
+        ("compare", "Compare"),
+        ("robustness", "Robustness curves"),
+        ("method", "Method"),
+        ("runs", "Runs"),
+    ):
         page.goto(f"{server}/{path}?track=quickstart")
         settled(page, heading)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
-        red, green, blue = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
-                                         ".match(/[0-9]+/g).slice(0, 3).map(Number)")
+        red, green, blue = page.evaluate(
+            "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+            ".match(/[0-9]+/g).slice(0, 3).map(Number)"
+        )
         assert max(red, green, blue) < 60, path
         page.screenshot(path=OUTPUT / f"phone-{heading.lower().replace(' ', '-')}.png")
     assert page.errors == []

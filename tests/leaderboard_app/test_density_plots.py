@@ -1,4 +1,7 @@
-"""Distributions, curves over ε and the theory's curves: plotted values against independent computations."""
+"""Distributions, curves over ε and the theory's curves: plotted values against independent
+computations.
+"""
+
 import math
 
 import numpy as np
@@ -19,17 +22,25 @@ def traces(figure) -> dict:
 
 def test_a_density_is_the_sum_of_gaussians_at_the_images_values():
     values = np.array([0.0, 1.0, 1.5, 4.0])
-    drawn = traces(density_plots.densities(pd.DataFrame({"lambda": 0.1, "margin": values}), "margin", "t", "x"))["λ = 0.1"]
+    drawn = traces(
+        density_plots.densities(pd.DataFrame({"lambda": 0.1, "margin": values}), "margin", "t", "x")
+    )["λ = 0.1"]
     bandwidth = values.std(ddof=1) * len(values) ** (-1 / 5)  # Scott
-    gaussians = np.exp(-((drawn.x[:, None] - values) ** 2) / (2 * bandwidth**2)) / (bandwidth * math.sqrt(2 * math.pi))
+    gaussians = np.exp(-((drawn.x[:, None] - values) ** 2) / (2 * bandwidth**2)) / (
+        bandwidth * math.sqrt(2 * math.pi)
+    )
     np.testing.assert_allclose(drawn.y, gaussians.mean(1), rtol=1e-9)
     assert np.trapezoid(drawn.y, drawn.x) == pytest.approx(1, abs=0.01)
 
 
 def test_a_density_that_would_flatten_the_others_leaves_the_chart():
     spread, narrow = np.linspace(-5, 5, 50), np.linspace(-0.01, 0.01, 50)
-    table = pd.concat([pd.DataFrame({"lambda": strength, "margin": values})
-                       for strength, values in ((0.1, spread), (0.2, 1.1 * spread), (0.3, narrow))])
+    table = pd.concat(
+        [
+            pd.DataFrame({"lambda": strength, "margin": values})
+            for strength, values in ((0.1, spread), (0.2, 1.1 * spread), (0.3, narrow))
+        ]
+    )
     others = density_plots.densities(table[table["lambda"] < 0.3], "margin", "t", "x")
     assert others.layout.yaxis.range is None
     top = density_plots.densities(table, "margin", "t", "x").layout.yaxis.range[1]
@@ -37,13 +48,17 @@ def test_a_density_that_would_flatten_the_others_leaves_the_chart():
 
 
 def test_densities_skip_what_has_none_and_values_that_are_not_finite():
-    table = pd.DataFrame({"lambda": [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], "margin": [1.0, 1.0, 5.0, 1.0, 2.0, math.inf]})
+    table = pd.DataFrame(
+        {"lambda": [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], "margin": [1.0, 1.0, 5.0, 1.0, 2.0, math.inf]}
+    )
     assert list(traces(density_plots.densities(table, "margin", "t", "x"))) == ["λ = 0.3"]
 
 
 def test_a_histogram_counts_every_image_once_also_beyond_its_edges():
     table = pd.DataFrame({"lambda": 0.1, "loss": [-1.0, 0.1, 0.9, 1.1, 5.0, math.inf]})
-    drawn = traces(density_plots.shares(table, "loss", np.array([0.0, 1.0, 2.0]), "t", "x"))["λ = 0.1"]
+    drawn = traces(density_plots.shares(table, "loss", np.array([0.0, 1.0, 2.0]), "t", "x"))[
+        "λ = 0.1"
+    ]
     np.testing.assert_allclose(drawn.y, [50, 50])
     np.testing.assert_allclose(drawn.x, [0.5, 1.5])
 
@@ -56,8 +71,15 @@ def test_survival_is_the_share_of_images_beyond_each_distance():
 
 
 def test_accuracy_against_epsilon_holds_its_rows():
-    table = pd.DataFrame({"method": "jacobian", "lambda": 0.1, "epsilon": [0.1, 0.0], "mean": [0.4, 0.9],
-                          "half_width": [0.05, math.nan]})
+    table = pd.DataFrame(
+        {
+            "method": "jacobian",
+            "lambda": 0.1,
+            "epsilon": [0.1, 0.0],
+            "mean": [0.4, 0.9],
+            "half_width": [0.05, math.nan],
+        }
+    )
     drawn = traces(density_plots.accuracy_against_epsilon(table, STYLES, "t", "x"))["jacobian"]
     assert (list(drawn.x), list(drawn.y), list(drawn.error_y.array)) == ([0, 0.1], [90, 40], [0, 5])
 
@@ -66,30 +88,57 @@ def test_the_generalization_gap_is_test_less_train_loss_averaged_over_seeds(fill
     trials = fill("quickstart", seeds=2)
     rows = labelled(trials, fill.store.scores({trial.key for trial in trials}))
     gap = plots.gap_curves(rows)["gap"].set_index(["method", "lambda"])
-    loss = {(row["regularizer"], row["lambda"], row["seed"], row["split"]): row["value"] for row in rows.to_dict("records")
-            if row["metric"] == "loss" and row["threat"] == "clean"}
+    loss = {
+        (row["regularizer"], row["lambda"], row["seed"], row["split"]): row["value"]
+        for row in rows.to_dict("records")
+        if row["metric"] == "loss" and row["threat"] == "clean"
+    }
     for method, strength in (("jacobian", 0.1), ("none", 0.0)):
-        expected = np.mean([loss[method, strength, seed, "test"] - loss[method, strength, seed, "train"] for seed in (0, 1)])
+        expected = np.mean(
+            [
+                loss[method, strength, seed, "test"] - loss[method, strength, seed, "train"]
+                for seed in (0, 1)
+            ]
+        )
         assert gap.loc[(method, strength), "mean"] == pytest.approx(expected)
 
 
 def test_the_layers_line_is_the_mean_over_seeds():
-    table = pd.DataFrame({"lambda": [0.1, 0.1, 0.1], "layer": ["a", "a", "b"], "metric": "sigma_std", "value": [1.0, 3.0, 5.0]})
+    table = pd.DataFrame(
+        {
+            "lambda": [0.1, 0.1, 0.1],
+            "layer": ["a", "a", "b"],
+            "metric": "sigma_std",
+            "value": [1.0, 3.0, 5.0],
+        }
+    )
     drawn = traces(plots.layer_spread(table, {0.1: "#000000"}))["λ = 0.1"]
     assert (list(drawn.x), list(drawn.y)) == (["a", "b"], [2.0, 5.0])
 
 
 def test_joined_measures_are_of_the_same_image():
     trials = pd.DataFrame({"key": ["k", "l"], "method": "jacobian", "lambda": 0.1, "seed": [0, 1]})
-    table = samples.join(trials, {"a": pd.DataFrame({"key": ["k", "l"], "values": [[1.0, 2.0, 3.0], [4.0]]}),
-                                  "b": pd.DataFrame({"key": ["k"], "values": [[10.0, 20.0]]})})
-    assert table[["key", "image", "a", "b"]].to_numpy().tolist() == [["k", 0, 1.0, 10.0], ["k", 1, 2.0, 20.0]]
+    table = samples.join(
+        trials,
+        {
+            "a": pd.DataFrame({"key": ["k", "l"], "values": [[1.0, 2.0, 3.0], [4.0]]}),
+            "b": pd.DataFrame({"key": ["k"], "values": [[10.0, 20.0]]}),
+        },
+    )
+    assert table[["key", "image", "a", "b"]].to_numpy().tolist() == [
+        ["k", 0, 1.0, 10.0],
+        ["k", 1, 2.0, 20.0],
+    ]
 
 
 def test_the_relative_spread_does_not_change_when_all_margins_shrink():
     margins = pd.DataFrame({"lambda": 0.1, "margin": [1.0, 2.0, 6.0]})
-    [large], [small] = (samples.spread(margins.assign(margin=margins["margin"] * scale), "margin").to_dict("records")
-                        for scale in (1, 0.01))
+    [large], [small] = (
+        samples.spread(margins.assign(margin=margins["margin"] * scale), "margin").to_dict(
+            "records"
+        )
+        for scale in (1, 0.01)
+    )
     assert small["deviation"] == pytest.approx(large["deviation"] / 100)
     assert small["relative"] == pytest.approx(large["relative"]) == pytest.approx(math.sqrt(7) / 3)
 
@@ -98,16 +147,21 @@ def test_the_relative_spread_does_not_change_when_all_margins_shrink():
 @pytest.mark.parametrize("nu", [0.5, 3.0])
 def test_figure_1_is_the_smallest_step_that_lifts_the_quadratic_model_to_log_2(p, nu):
     """Along the one direction that matters: L + (1−p)ν·r + ½p(1−p)ν²·r² = log 2."""
+
     def miss(r):
         return (-math.log(p) + (1 - p) * nu * r + p * (1 - p) * nu**2 * r**2 / 2 - math.log(2)) ** 2
 
-    r = minimize_scalar(miss, bounds=(0, 100 / nu), method="bounded", options={"xatol": 1e-12, "maxiter": 5000}).x
+    r = minimize_scalar(
+        miss, bounds=(0, 100 / nu), method="bounded", options={"xatol": 1e-12, "maxiter": 5000}
+    ).x
     assert theory.quadratic_distance(np.array([p]), nu)[0] == pytest.approx(r, rel=1e-4)
 
 
 def test_the_exact_distance_takes_the_logits_difference_to_zero_and_is_always_the_smaller():
     p = np.array([0.51, 0.9, 0.999])
-    np.testing.assert_allclose(np.log(p) - np.log(1 - p) - 2.5 * theory.exact_distance(p, 2.5), 0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.log(p) - np.log(1 - p) - 2.5 * theory.exact_distance(p, 2.5), 0, atol=1e-12
+    )
     ratio = theory.exact_distance(p, 2.5) / theory.quadratic_distance(p, 2.5)
     assert (ratio < 1).all()
     np.testing.assert_allclose(ratio[1:], [0.823, 0.19], atol=0.005)  # by hand, to three digits
@@ -121,7 +175,9 @@ def test_figure_3_weights_times_nu_squared_are_the_penalties_of_a_two_class_mode
     gradient = V @ (probabilities - label)
     hessian = V @ (np.diag(probabilities) - np.outer(probabilities, probabilities)) @ V.T
     omega = sum(np.sum((V[:, i] - V[:, j]) ** 2) for i in range(2) for j in range(2)) / 4
-    weights = {name: values[0] * nu**2 for name, values in theory.penalty_weights(np.array([p])).items()}
+    weights = {
+        name: values[0] * nu**2 for name, values in theory.penalty_weights(np.array([p])).items()
+    }
     assert weights["input_gradient"] == pytest.approx(gradient @ gradient)
     assert weights["curvature"] == pytest.approx(np.linalg.norm(hessian, 2))
     assert weights["cross_lipschitz"] == pytest.approx(omega)
@@ -129,10 +185,14 @@ def test_figure_3_weights_times_nu_squared_are_the_penalties_of_a_two_class_mode
 
 @pytest.mark.parametrize("log_odds", [True, False])
 def test_measured_points_lie_at_their_rows(log_odds):
-    points = pd.DataFrame({"probability": [0.5, 0.9], "log_odds": [0.0, math.log(9)], "distance": [0.1, 0.2]})
+    points = pd.DataFrame(
+        {"probability": [0.5, 0.9], "log_odds": [0.0, math.log(9)], "distance": [0.1, 0.2]}
+    )
     curves = {"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}
     names = {"distance": ("found", "#000000", "circle")}
-    drawn = traces(density_plots.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds))
+    drawn = traces(
+        density_plots.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds)
+    )
     np.testing.assert_allclose(drawn["found"].x, points["log_odds" if log_odds else "probability"])
     assert list(drawn["found"].y) == [0.1, 0.2]
     assert drawn["curve"].x[0] == pytest.approx(math.log(3) if log_odds else 0.75)

@@ -1,4 +1,7 @@
-"""Cards, tracks and databases are foreign text: shown as it is, never read as HTML, Markdown or SQL."""
+"""Cards, tracks and databases are foreign text: shown as it is, never read as HTML, Markdown or
+SQL.
+"""
+
 import re
 
 import duckdb
@@ -12,28 +15,48 @@ from registry.load import Registry
 
 from .pages import APP, PAGES
 
-HOSTILE = ("""<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """
-           "<img src=x onerror=alert(2)>")
+HOSTILE = (
+    """<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """
+    "<img src=x onerror=alert(2)>"
+)
 
 
 @pytest.fixture
 def hostile_registry(registry_copy, monkeypatch):
-    """The registry with markup and quotes in every text of one card, one track and one architecture."""
+    """The registry with markup and quotes in every text of one card, one track and one
+    architecture.
+    """
     card = registry_copy / "regularizers" / "jacobian" / "card.toml"
     quoted = "'''" + HOSTILE.replace("'''", "") + "'''"
     text = card.read_text()
-    for field in ("title", "authors", "paper", "licence", "formula", "lambda_means", "batch_norm", "extra_forwards",
-                  "extra_backwards", "doc"):
-        text = re.sub(rf"(?m)^{field} = .*$", lambda match, field=field: f"{field} = {quoted}", text)
+    for field in (
+        "title",
+        "authors",
+        "paper",
+        "licence",
+        "formula",
+        "lambda_means",
+        "batch_norm",
+        "extra_forwards",
+        "extra_backwards",
+        "doc",
+    ):
+        text = re.sub(
+            rf"(?m)^{field} = .*$", lambda match, field=field: f"{field} = {quoted}", text
+        )
     card.write_text(text)
     track = registry_copy / "tracks" / "quickstart.toml"
     text = re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", track.read_text())
     text = re.sub(r'(?s)notes = """.*?"""', lambda match: f"notes = {quoted}", text)
-    fields = "".join(f"{field} = {quoted}\n" for field in ("paper", "architecture", "regularizer", "metric"))
+    fields = "".join(
+        f"{field} = {quoted}\n" for field in ("paper", "architecture", "regularizer", "metric")
+    )
     text += f"\n[[reported]]\n{fields}value = 0.5\n"
     track.write_text(text)
     lenets = registry_copy / "architectures" / "lenet.toml"
-    lenets.write_text(re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", lenets.read_text()))
+    lenets.write_text(
+        re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", lenets.read_text())
+    )
     known = Registry(registry_copy, registry_copy / "none")
     monkeypatch.setattr(queries, "_registry", lambda version: known)
     assert known.regularizer("jacobian").card.authors == HOSTILE
@@ -42,7 +65,17 @@ def hostile_registry(registry_copy, monkeypatch):
 
 def rendered(app: AppTest):
     """Every element that the browser reads as Markdown or HTML."""
-    for kind in ("markdown", "caption", "info", "warning", "error", "title", "header", "subheader", "success"):
+    for kind in (
+        "markdown",
+        "caption",
+        "info",
+        "warning",
+        "error",
+        "title",
+        "header",
+        "subheader",
+        "success",
+    ):
         yield from getattr(app, kind)
 
 
@@ -52,7 +85,10 @@ def unescaped(text: str) -> str:
 
 
 def test_a_card_and_a_track_full_of_markup_show_as_text(fill, hostile_registry):
-    fill("quickstart", status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished")
+    fill(
+        "quickstart",
+        status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
+    )
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params.update({"track": "quickstart", "regularizer": "jacobian", "first": "jacobian"})
     app.run()
@@ -68,7 +104,9 @@ def test_a_card_and_a_track_full_of_markup_show_as_text(fill, hostile_registry):
             for live in ("<script", "<img", "[x](", "**b**", "$y$", ":red["):
                 assert live not in text, f"{page}: {element.value}"
         assert not app.get("html"), page
-        seen += "".join(str(frame.value.to_dict()) for frame in app.dataframe) + "".join(c.value for c in app.text)
+        seen += "".join(str(frame.value.to_dict()) for frame in app.dataframe) + "".join(
+            c.value for c in app.text
+        )
     assert "DROP TABLE trial" in seen  # it is shown
 
 
@@ -88,7 +126,9 @@ def test_text_of_the_database_shows_as_text(fill, home):
     trials = fill("quickstart", seeds=1)
     with duckdb.connect(str(home / DATABASE)) as connection:
         connection.execute("UPDATE attempt SET status = 'failed', error = ?", [HOSTILE])
-        connection.execute("UPDATE trial SET provenance = json_object('device', ?, 'torch', ?)", [HOSTILE, HOSTILE])
+        connection.execute(
+            "UPDATE trial SET provenance = json_object('device', ?, 'torch', ?)", [HOSTILE, HOSTILE]
+        )
         connection.execute("UPDATE score SET flags = [?] WHERE threat = 'honesty'", [HOSTILE])
     st.cache_data.clear()
     for page in PAGES:

@@ -7,17 +7,32 @@ from registry.load import Registry
 from registry.spec import Threat
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0.1, "0.1"), (0.2, "0.2"), (1.5, "1.5"), (0.0313725, "8/255"), (8 / 255, "8/255"), (0.00784314, "2/255"),
-    (0.0314, "0.0314"), (0.123457, "0.123457"), (1e-05, "1e-05")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.1, "0.1"),
+        (0.2, "0.2"),
+        (1.5, "1.5"),
+        (0.0313725, "8/255"),
+        (8 / 255, "8/255"),
+        (0.00784314, "2/255"),
+        (0.0314, "0.0314"),
+        (0.123457, "0.123457"),
+        (1e-05, "1e-05"),
+    ],
+)
 def test_a_radius_is_written_in_grey_levels_where_it_was_rounded_from_them(value, shown):
     assert radius(value) == shown
 
 
 def test_a_threat_is_labelled_with_what_is_not_customary():
     assert threat_label(Threat(attack="pgd", norm="inf", epsilon=0.1)) == "PGD ℓ∞ ε=0.1"
-    assert threat_label(Threat(attack="pgd", norm="2", epsilon=0.5, steps=10, step_size=1e-5, loss="margin")
-                        ) == "PGD ℓ2 ε=0.5 steps=10 step_size=1e-05 loss=margin"
+    assert (
+        threat_label(
+            Threat(attack="pgd", norm="2", epsilon=0.5, steps=10, step_size=1e-5, loss="margin")
+        )
+        == "PGD ℓ2 ε=0.5 steps=10 step_size=1e-05 loss=margin"
+    )
     assert threat_label(Threat(attack="carlini_wagner", norm="2", steps=50)) == "C&W ℓ2 steps=50"
 
 

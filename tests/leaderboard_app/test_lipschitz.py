@@ -1,4 +1,5 @@
 """The chain of inequalities from measured columns, and what perturbations and balls give per seed."""
+
 import math
 
 import numpy as np
@@ -20,9 +21,17 @@ def measured(classes, images=50):
         y = int(z.argmax()) if image % 5 else int(z.argmin())
         gradient = V @ (p - np.eye(classes)[y])
         hessian = V @ (np.diag(p) - np.outer(p, p)) @ V.T
-        rows.append({"image": image, "margin": z[y] - np.delete(z, y).max(), "loss": -math.log(p[y]),
-                     "gradient_norm": np.linalg.norm(gradient), "hessian_norm": np.linalg.norm(hessian, 2),
-                     "spectral_norm": np.linalg.norm(V, 2), "lipschitz": np.linalg.norm(V)})
+        rows.append(
+            {
+                "image": image,
+                "margin": z[y] - np.delete(z, y).max(),
+                "loss": -math.log(p[y]),
+                "gradient_norm": np.linalg.norm(gradient),
+                "hessian_norm": np.linalg.norm(hessian, 2),
+                "spectral_norm": np.linalg.norm(V, 2),
+                "lipschitz": np.linalg.norm(V),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -32,48 +41,87 @@ def test_the_chain_holds_at_every_image_that_is_right(classes):
     assert len(terms) == 40  # a fifth is wrong
     assert list(lipschitz.holds(terms).values()) == [1.0, 1.0, 1.0]
     if classes == 2:
-        np.testing.assert_allclose(terms["gradient"], terms["hessian"], rtol=1e-9)  # an equality for two classes
+        np.testing.assert_allclose(
+            terms["gradient"], terms["hessian"], rtol=1e-9
+        )  # an equality for two classes
 
 
 def test_where_a_step_fails_the_share_says_so():
     terms = lipschitz.chain(measured(3))
-    terms["hessian"] = np.where(np.arange(len(terms)) < 10, terms["spectral"] * 1.1, terms["hessian"])
+    terms["hessian"] = np.where(
+        np.arange(len(terms)) < 10, terms["spectral"] * 1.1, terms["hessian"]
+    )
     assert lipschitz.holds(terms)["‖H‖₂ ≤ ½‖V‖₂²"] == pytest.approx(0.75)
 
 
 def test_a_box_holds_the_columns_values():
     terms = lipschitz.chain(measured(3))
-    drawn = {trace.name: trace for trace in density_plots.boxes(terms, lipschitz.CHAIN, "t", "y", "#000000").data}
+    drawn = {
+        trace.name: trace
+        for trace in density_plots.boxes(terms, lipschitz.CHAIN, "t", "y", "#000000").data
+    }
     np.testing.assert_array_equal(np.sort(drawn["½µ²"].y), np.sort(terms["frobenius"]))
     assert list(drawn) == list(lipschitz.CHAIN.values())
 
 
 def labelled(threat, values):
     """values: (method, seed, metric) → value."""
-    return pd.DataFrame([{"key": f"{method}{seed}", "architecture": "a", "regularizer": method, "lambda": 0.1, "seed": seed,
-                          "status": "finished", "threat": threat, "split": "test", "metric": metric, "value": value}
-                         for (method, seed, metric), value in values.items()])
+    return pd.DataFrame(
+        [
+            {
+                "key": f"{method}{seed}",
+                "architecture": "a",
+                "regularizer": method,
+                "lambda": 0.1,
+                "seed": seed,
+                "status": "finished",
+                "threat": threat,
+                "split": "test",
+                "metric": metric,
+                "value": value,
+            }
+            for (method, seed, metric), value in values.items()
+        ]
+    )
 
 
 def test_perturbations_are_told_apart_by_kind_quantity_and_length():
-    rows = labelled("perturbed", {
-        ("jacobian", 0, "alignment_0.25"): 0.8, ("jacobian", 1, "alignment_0.25"): 0.6,
-        ("jacobian", 0, "alignment_0.25:median"): 9.0, ("jacobian", 0, "random_alignment_0.25"): 0.1,
-        ("jacobian", 0, "relative_deviation_2"): 0.3, ("jacobian", 0, "deviation_2"): 7.0})
+    rows = labelled(
+        "perturbed",
+        {
+            ("jacobian", 0, "alignment_0.25"): 0.8,
+            ("jacobian", 1, "alignment_0.25"): 0.6,
+            ("jacobian", 0, "alignment_0.25:median"): 9.0,
+            ("jacobian", 0, "random_alignment_0.25"): 0.1,
+            ("jacobian", 0, "relative_deviation_2"): 0.3,
+            ("jacobian", 0, "deviation_2"): 7.0,
+        },
+    )
     table = samples.perturbed(rows).set_index(["quantity", "kind", "radius"])
     assert len(table) == 3
     assert table.loc[("alignment", "PGD", 0.25), "mean"] == pytest.approx(0.7)
     assert table.loc[("alignment", "random", 0.25), "mean"] == pytest.approx(0.1)
     assert table.loc[("relative_deviation", "PGD", 2.0), "mean"] == pytest.approx(0.3)
     mine = samples.perturbed(rows)
-    drawn = density_plots.against_radius(mine[mine["quantity"] == "alignment"], STYLES, "t", "y").data
+    drawn = density_plots.against_radius(
+        mine[mine["quantity"] == "alignment"], STYLES, "t", "y"
+    ).data
     assert {(trace.name, trace.x[0], round(trace.y[0], 9)) for trace in drawn} == {
-        ("jacobian, PGD", 0.25, 0.7), ("jacobian, random", 0.25, 0.1)}
+        ("jacobian, PGD", 0.25, 0.7),
+        ("jacobian, random", 0.25, 0.1),
+    }
 
 
 def test_loss_variation_is_the_mean_over_seeds_of_each_radius():
-    rows = labelled("loss_variation", {("jacobian", 0, "loss_variation_1"): 0.02, ("jacobian", 1, "loss_variation_1"): 0.04,
-                                       ("jacobian", 0, "loss_variation_4"): 0.1, ("jacobian", 0, "loss_variation_4:finite"): 1})
+    rows = labelled(
+        "loss_variation",
+        {
+            ("jacobian", 0, "loss_variation_1"): 0.02,
+            ("jacobian", 1, "loss_variation_1"): 0.04,
+            ("jacobian", 0, "loss_variation_4"): 0.1,
+            ("jacobian", 0, "loss_variation_4:finite"): 1,
+        },
+    )
     table = samples.loss_variation(rows).set_index("radius")
     assert table["mean"].to_dict() == pytest.approx({"1": 0.03, "4": 0.1})
     assert table.loc["1", "seeds"] == 2

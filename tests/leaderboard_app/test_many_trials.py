@@ -1,4 +1,7 @@
-"""The pages on a database in which most rows belong to other tracks (tests/speed/app.py times the full 100,000 trials)."""
+"""The pages on a database in which most rows belong to other tracks (tests/speed/app.py times the
+full 100,000 trials).
+"""
+
 import pytest
 
 from benchmark.ranking.board import board

@@ -1,4 +1,5 @@
 """Every page, run without a browser, on every state that a database can be in."""
+
 import json
 import math
 import subprocess
@@ -18,7 +19,9 @@ from .pages import APP, PAGES, every_page, opened, tables, texts
 def test_without_a_database_every_page_says_what_to_run(home):
     for page, app in every_page():
         if page not in ("app_pages/theory.py", "app_pages/submit.py"):
-            assert "regbench run quickstart" in texts(app) + "\n".join(element.value for element in app.code), page
+            assert "regbench run quickstart" in texts(app) + "\n".join(
+                element.value for element in app.code
+            ), page
     assert not home.exists()  # reading makes nothing
 
 
@@ -38,14 +41,22 @@ def test_every_page_shows_a_filled_database(fill, track):
 def spoiled(trial):
     """Diverged, missing and failed trials of every method but two."""
     fate = (trial.seed + int(10 * trial.entry.strength)) % 4
-    return "finished" if trial.entry.regularizer in ("none", "jacobian") else ["finished", "diverged", None, "failed"][fate]
+    return (
+        "finished"
+        if trial.entry.regularizer in ("none", "jacobian")
+        else ["finished", "diverged", None, "failed"][fate]
+    )
 
 
 def test_malformed_rows_break_no_page(fill, home):
     fill("quickstart", status=spoiled)
     with duckdb.connect(str(home / DATABASE)) as connection:
-        connection.execute("UPDATE score SET value = 'nan' WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0")
-        connection.execute("""UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1] WHERE hash(trial_key) % 2 = 0""")
+        connection.execute(
+            "UPDATE score SET value = 'nan' WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0"
+        )
+        connection.execute(
+            """UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1] WHERE hash(trial_key) % 2 = 0"""
+        )
         connection.execute("""UPDATE example SET "values" = [] WHERE hash(trial_key) % 5 = 0""")
         connection.execute("UPDATE trial SET train_seconds = 'nan' WHERE regularizer = 'none'")
     assert len([page for page, _ in every_page()]) == len(PAGES)
@@ -63,7 +74,9 @@ def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monk
     fill("quickstart", seeds=1)
     monkeypatch.setattr("leaderboard_app.queries.PATIENCE", 0.2)
     hold = f"import duckdb, sys; c = duckdb.connect({str(home / DATABASE)!r}); print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         app = opened()
         holder.stdin.close()
@@ -74,9 +87,17 @@ def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monk
 
 @pytest.mark.parametrize("name", ["quickstart", "guo-fashion-binary"])
 def test_the_table_equals_what_rank_prints(fill, name):
-    fill(name, seeds=3, status=lambda trial: None if "curv" in trial.entry.regularizer and trial.seed else "finished")
+    fill(
+        name,
+        seeds=3,
+        status=lambda trial: (
+            None if "curv" in trial.entry.regularizer and trial.seed else "finished"
+        ),
+    )
     command = [sys.executable, "-m", "benchmark", "rank", name, "--json"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=APP.parents[1]).stdout
+    printed = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
+    ).stdout
     table = pd.DataFrame(json.loads(printed))
     app = opened(track=name)
     shown = tables(app)
@@ -84,10 +105,18 @@ def test_the_table_equals_what_rank_prints(fill, name):
     assert shown["Rank"].astype("Int64").tolist() == table["rank"].astype("Int64").tolist()
     assert shown["Note"].dropna().tolist() == table["why"].tolist()
     assert shown["Tier"].tolist() == table["tier"].tolist()
-    labels = {"clean": "Clean", "pgd-inf-0.1": "PGD ℓ∞ ε=0.1", "deepfool-2": "DeepFool ℓ2", "lambda": "λ", "cost": "Cost ×",
-              "worst": "Worst case"}
+    labels = {
+        "clean": "Clean",
+        "pgd-inf-0.1": "PGD ℓ∞ ε=0.1",
+        "deepfool-2": "DeepFool ℓ2",
+        "lambda": "λ",
+        "cost": "Cost ×",
+        "worst": "Worst case",
+    }
     for column, heading in labels.items():
-        np.testing.assert_allclose(shown[heading].astype(float), table[column].astype(float), atol=1e-14)
+        np.testing.assert_allclose(
+            shown[heading].astype(float), table[column].astype(float), atol=1e-14
+        )
 
 
 def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
@@ -95,7 +124,10 @@ def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
     fill("guo-fashion-binary", seeds=1)
     app = opened(track="guo-fashion-binary")
     assert app.selectbox[0].value == "guo-fashion-binary"
-    methods = {(entry.architecture, entry.regularizer) for entry in Registry().entries("guo-fashion-binary")}
+    methods = {
+        (entry.architecture, entry.regularizer)
+        for entry in Registry().entries("guo-fashion-binary")
+    }
     assert len(tables(app)) == len(methods)
     app.selectbox[0].select("quickstart").run()
     assert app.query_params["track"] == "quickstart"
@@ -114,7 +146,10 @@ def test_a_link_to_an_unknown_track_names_the_nearest(fill):
 
 
 def test_search_and_filter_keep_the_rows_that_match(fill):
-    fill("quickstart", status=lambda trial: None if trial.entry.regularizer == "curvature" else "finished")
+    fill(
+        "quickstart",
+        status=lambda trial: None if trial.entry.regularizer == "curvature" else "finished",
+    )
     app = opened()
     app.text_input[0].set_value("LIPSCHITZ").run()
     assert tables(app)["Method"].tolist() == ["cross_lipschitz"]
@@ -125,7 +160,10 @@ def test_search_and_filter_keep_the_rows_that_match(fill):
 
 
 def test_nothing_in_the_database_reaches_the_page_as_html(fill):
-    fill("quickstart", status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished")
+    fill(
+        "quickstart",
+        status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
+    )
     for _, app in every_page():
         for element in (*app.markdown, *app.info, *app.warning, *app.caption):
             assert not getattr(element, "allow_html", False)
@@ -142,7 +180,13 @@ for page in {PAGES!r}:
     assert not app.exception, app.exception
 assert 'torch' not in sys.modules, 'torch was imported'
 """
-    done = subprocess.run([sys.executable, "-c", check], cwd=APP.parents[1], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        cwd=APP.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -150,8 +194,11 @@ def test_the_equivalence_page_says_the_largest_gap_and_where_it_is(fill):
     trials = fill("guo-fashion-binary", seeds=3)
     app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
     scores = fill.store.scores({trial.key for trial in trials})
-    mine = scores[(scores["architecture"] == "lenet_300_100") & (scores["split"] == "test")
-                  & scores["metric"].isin(["accuracy", "robust_accuracy"])]
+    mine = scores[
+        (scores["architecture"] == "lenet_300_100")
+        & (scores["split"] == "test")
+        & scores["metric"].isin(["accuracy", "robust_accuracy"])
+    ]
     means = mine.groupby(["regularizer", "threat", "lambda"])["value"].mean()
     gaps = (means["jacobian"] - means["cross_lipschitz"]).abs()
     threat, strength = gaps.idxmax()
@@ -162,7 +209,13 @@ def test_the_equivalence_page_says_the_largest_gap_and_where_it_is(fill):
 
 
 def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
-    fill("quickstart", seeds=2, status=lambda trial: "finished" if trial.entry.regularizer in ("none", "jacobian") else None)
+    fill(
+        "quickstart",
+        seeds=2,
+        status=lambda trial: (
+            "finished" if trial.entry.regularizer in ("none", "jacobian") else None
+        ),
+    )
     app = opened("app_pages/equivalence.py")
     assert not app.exception
     assert "no matched λ" in texts(app)
@@ -170,16 +223,26 @@ def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
 
 
 def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, home):
-    fill("quickstart", seeds=2, status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished")
+    fill(
+        "quickstart",
+        seeds=2,
+        status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
+    )
     command = [sys.executable, "-m", "benchmark", "plan", "quickstart", "--json"]
-    plan = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=APP.parents[1]).stdout)
+    plan = json.loads(
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
+        ).stdout
+    )
     app = opened("app_pages/runs.py")
     counts = {metric.label: int(metric.value) for metric in app.metric}
     assert counts["Trials, with references"] == plan["trials"]
     assert counts["Done"] == plan["done"] > 0
     assert counts["Failed so far"] == 6  # three λ, two seeds
     failures = next(frame.value for frame in app.dataframe if len(frame.value) == 6)
-    assert set(failures["Error"]) == {"RuntimeError: out of <b>memory</b>"}  # a table's cell is text
+    assert set(failures["Error"]) == {
+        "RuntimeError: out of <b>memory</b>"
+    }  # a table's cell is text
 
 
 def test_each_trial_of_a_method_has_the_command_that_reproduces_it(fill):
@@ -189,7 +252,11 @@ def test_each_trial_of_a_method_has_the_command_that_reproduces_it(fill):
     known = Registry()
     for row in trials.to_dict("records"):
         words = row["Command"].split()
-        selected = [trial for _, trial in known.select([words[2].strip("'")], int(words[4])) if trial.seed == row["Seed"]]
+        selected = [
+            trial
+            for _, trial in known.select([words[2].strip("'")], int(words[4]))
+            if trial.seed == row["Seed"]
+        ]
         assert row["Key"] in {trial.key for trial in selected}
     assert trials["Status"].tolist().count("finished") == 3  # one seed of three λ
 

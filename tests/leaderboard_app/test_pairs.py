@@ -1,4 +1,5 @@
 """Two methods side by side: what is paired with what, and what the page says of it."""
+
 import math
 
 import numpy as np
@@ -34,7 +35,9 @@ def test_an_image_that_one_model_has_no_finite_value_for_counts_for_neither():
 
 
 def test_labels_are_the_longest_row_of_labels():
-    table = examples(a=[0.0, 1.0], b=[0.0, 1.0, 1.0], c=[0.0, math.nan, 1.0, 1.0], d=[0.0, 1.0, 1.0, 7.0], e=[])
+    table = examples(
+        a=[0.0, 1.0], b=[0.0, 1.0, 1.0], c=[0.0, math.nan, 1.0, 1.0], d=[0.0, 1.0, 1.0, 7.0], e=[]
+    )
     assert pairs.labels_of(table, 2).tolist() == [0, 1, 1]
     assert pairs.labels_of(examples(e=[]), 2).tolist() == []
 
@@ -44,14 +47,21 @@ def test_a_class_is_compared_on_its_own_images_alone():
     values, labels = rng.integers(0, 2, size=(2, 3, 30)), np.arange(30) % 2
     table = pairs.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
     assert list(table.index) == ["even", "odd"]
-    assert table.loc["odd", "difference"] == pytest.approx(values[0][:, 1::2].mean() - values[1][:, 1::2].mean())
+    assert table.loc["odd", "difference"] == pytest.approx(
+        values[0][:, 1::2].mean() - values[1][:, 1::2].mean()
+    )
     assert table.loc["odd", "images"] == 15
     assert table.loc["odd", "low"] < table.loc["odd", "difference"] < table.loc["odd", "high"]
 
 
 def test_the_four_outcomes_of_an_image_add_up_to_one():
     correct = np.array([[[1, 1, 0, 0]], [[1, 0, 1, 0]]])
-    assert pairs.outcomes(correct) == {pairs.BOTH: 0.25, pairs.FIRST: 0.25, pairs.SECOND: 0.25, pairs.NEITHER: 0.25}
+    assert pairs.outcomes(correct) == {
+        pairs.BOTH: 0.25,
+        pairs.FIRST: 0.25,
+        pairs.SECOND: 0.25,
+        pairs.NEITHER: 0.25,
+    }
 
 
 def test_images_are_listed_by_how_much_the_methods_differ_on_them():
@@ -63,13 +73,38 @@ def test_images_are_listed_by_how_much_the_methods_differ_on_them():
 
 
 def test_a_line_is_drawn_at_its_row_in_the_colour_of_the_better():
-    table = pd.DataFrame({"Score": ["a", "b", "<c>"], "first": 0.5, "second": 0.4, "difference": [0.1, -0.2, 0.01],
-                          "low": [0.05, -0.3, -0.1], "high": [0.2, -0.1, math.nan]})
-    drawn = {trace.name: trace for trace in pair_plots.intervals(table, "Score", NAMES, STYLES, "t").data}
-    better, worse, open_ = drawn["jacobian better"], drawn["cross_lipschitz better"], drawn["not told apart"]
-    assert (better.x[0], better.y[0], better.marker.color) == (pytest.approx(10), "a", STYLES["jacobian"].colour)
-    assert (better.error_x.array[0], better.error_x.arrayminus[0]) == (pytest.approx(10), pytest.approx(5))
-    assert (worse.x[0], worse.y[0], worse.marker.color) == (-20, "b", STYLES["cross_lipschitz"].colour)
+    table = pd.DataFrame(
+        {
+            "Score": ["a", "b", "<c>"],
+            "first": 0.5,
+            "second": 0.4,
+            "difference": [0.1, -0.2, 0.01],
+            "low": [0.05, -0.3, -0.1],
+            "high": [0.2, -0.1, math.nan],
+        }
+    )
+    drawn = {
+        trace.name: trace for trace in pair_plots.intervals(table, "Score", NAMES, STYLES, "t").data
+    }
+    better, worse, open_ = (
+        drawn["jacobian better"],
+        drawn["cross_lipschitz better"],
+        drawn["not told apart"],
+    )
+    assert (better.x[0], better.y[0], better.marker.color) == (
+        pytest.approx(10),
+        "a",
+        STYLES["jacobian"].colour,
+    )
+    assert (better.error_x.array[0], better.error_x.arrayminus[0]) == (
+        pytest.approx(10),
+        pytest.approx(5),
+    )
+    assert (worse.x[0], worse.y[0], worse.marker.color) == (
+        -20,
+        "b",
+        STYLES["cross_lipschitz"].colour,
+    )
     assert open_.y[0] == "&lt;c&gt;"
     assert open_.error_x.array[0] == 0
 
@@ -88,13 +123,19 @@ def test_the_page_compares_two_methods_at_their_selected_strengths(fill):
     mine = scores[(scores["threat"] == "pgd-inf-0.1") & (scores["split"] == "test")]
     correct = fill.store.examples({trial.key for trial in trials}, "correct")
     correct = correct[correct["threat"] == "pgd-inf-0.1"].set_index("key")["values"]
-    keys = [mine[(mine["regularizer"] == method) & (mine["lambda"] == value)].sort_values("seed")["key"]
-            for method, value in (("jacobian", strength), ("none", 0.0))]
+    keys = [
+        mine[(mine["regularizer"] == method) & (mine["lambda"] == value)].sort_values("seed")["key"]
+        for method, value in (("jacobian", strength), ("none", 0.0))
+    ]
     means = np.array([[np.mean(correct[key]) for key in method] for method in keys])
     assert table.loc["PGD ℓ∞ ε=0.1", "jacobian"] == f"{100 * means[0].mean():.1f} %"
     low, high = stats.ttest_rel(*means).confidence_interval()
-    shown_low, shown_high = map(float, table.loc["PGD ℓ∞ ε=0.1", "Difference"].split("[")[1].strip("]").split(", "))
-    assert shown_low < 100 * low + 1  # images vary as well: the interval is wider than that over seeds
+    shown_low, shown_high = map(
+        float, table.loc["PGD ℓ∞ ε=0.1", "Difference"].split("[")[1].strip("]").split(", ")
+    )
+    assert (
+        shown_low < 100 * low + 1
+    )  # images vary as well: the interval is wider than that over seeds
     assert shown_high > 100 * high - 1
 
 
@@ -103,7 +144,12 @@ def test_the_same_models_are_not_compared_and_other_strengths_of_one_method_are(
     app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="jacobian")
     assert "same models" in texts(app)
     app.selectbox(key="widget second_lambda").select(
-        next(text for text in ("0.01", "0.1", "0.4") if text != app.selectbox(key="widget first_lambda").value)).run()
+        next(
+            text
+            for text in ("0.01", "0.1", "0.4")
+            if text != app.selectbox(key="widget first_lambda").value
+        )
+    ).run()
     assert not app.exception
     assert list(said(app))[1].startswith("jacobian, λ = ")
 

@@ -1,4 +1,7 @@
-"""Without a database the pages show the registered results; whose word a row is, and whether it came out again."""
+"""Without a database the pages show the registered results; whose word a row is, and whether it
+came out again.
+"""
+
 from benchmark.records.reports import CheckReport, Compared, Finding, RerunReport
 from registry.load import Registry
 
@@ -29,9 +32,19 @@ def test_a_claim_is_shown_as_one_and_a_run_here_as_that(fill, home, tmp_path, mo
     once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
     standing = {"jacobian": "claimed", "curvature": "verified"}
     rows = [outcome_of(trial) for trial in once if trial.entry.regularizer in standing]
-    marked = [row.model_copy(update={"provenance": row.provenance | {"standing": standing[row.regularizer]}}) for row in rows]
-    (folder / "quickstart.jsonl").write_text("".join(f"{row.model_dump_json(by_alias=True)}\n" for row in marked))
-    fill("quickstart", status=lambda trial: None if trial.entry.regularizer in standing else "finished")
+    marked = [
+        row.model_copy(
+            update={"provenance": row.provenance | {"standing": standing[row.regularizer]}}
+        )
+        for row in rows
+    ]
+    (folder / "quickstart.jsonl").write_text(
+        "".join(f"{row.model_dump_json(by_alias=True)}\n" for row in marked)
+    )
+    fill(
+        "quickstart",
+        status=lambda trial: None if trial.entry.regularizer in standing else "finished",
+    )
     shown = tables(opened(track="quickstart")).set_index("Method")["Source"]
     assert shown.to_dict() == dict.fromkeys(shown.index, "here") | standing
 
@@ -40,9 +53,18 @@ def test_the_last_rerun_is_told_where_the_track_is(fill, home):
     first, second, *_ = fill("quickstart", seeds=1)
     assert "regbench rerun" in texts(opened(track="quickstart"))
     home.mkdir(exist_ok=True)
-    rows = (Compared(key=first.key, entry="a", seed=0, verdict="exact"),
-            Compared(key=second.key, entry="b <b>", seed=1, verdict="drifted", why="accuracy 0.1 instead of 0.9", drift=7.0),
-            Compared(key="0" * 16, entry="another track", seed=0, verdict="drifted"))
+    rows = (
+        Compared(key=first.key, entry="a", seed=0, verdict="exact"),
+        Compared(
+            key=second.key,
+            entry="b <b>",
+            seed=1,
+            verdict="drifted",
+            why="accuracy 0.1 instead of 0.9",
+            drift=7.0,
+        ),
+        Compared(key="0" * 16, entry="another track", seed=0, verdict="drifted"),
+    )
     RerunReport(finished="2026-01-02T03:04:05+00:00", rows=rows).write(home)
     app = opened(track="quickstart")
     assert "of 2 registered rows 1 came out the same to the last bit, 1 drifted" in texts(app)
@@ -55,7 +77,9 @@ def test_the_last_rerun_is_told_where_the_track_is(fill, home):
 def test_what_the_checks_last_said_is_told(home):
     page = "app_pages/submit.py"
     assert "Nothing has been checked yet" in texts(opened(page))
-    CheckReport("my_method", [Finding("it learns", True, "90 %"), Finding("it <i>fails</i>", False, "NaN")]).write(home)
+    CheckReport(
+        "my_method", [Finding("it learns", True, "90 %"), Finding("it <i>fails</i>", False, "NaN")]
+    ).write(home)
     app = opened(page)
     [table] = [frame.value for frame in app.dataframe]
     assert table["Result"].tolist() == ["ok", "FAIL"]

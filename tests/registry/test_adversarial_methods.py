@@ -1,4 +1,7 @@
-"""Methods that search for an image: adversarial training, its mixtures, and the penalties at what it finds."""
+"""Methods that search for an image: adversarial training, its mixtures, and the penalties at what
+it finds.
+"""
+
 from __future__ import annotations
 
 import pytest
@@ -34,7 +37,9 @@ def test_adversarial_training_uses_the_worst_image_of_a_linear_models_ball(norm)
     net, (x, y) = linear_net(), data_of(2)
     w = net[1].weight.detach()
     away = (w[1 - y] - w[y]).view_as(x)
-    direction = away.sign() if norm == "inf" else away / away.flatten(1).norm(dim=1)[:, None, None, None]
+    direction = (
+        away.sign() if norm == "inf" else away / away.flatten(1).norm(dim=1)[:, None, None, None]
+    )
     step = Step(net, x, y, strength=0.05, generator=seeded())
     found = method("adversarial_training", norm=norm, steps=40, step_size=0.05).training_input(step)
     assert_close(found, x + 0.05 * direction, rtol=0, atol=1e-5)
@@ -43,7 +48,9 @@ def test_adversarial_training_uses_the_worst_image_of_a_linear_models_ball(norm)
 def test_adversarial_training_of_one_step_without_random_start_is_fgsm():
     net, (x, y) = net_of("conv", 3), data_of(3)
     sign = torch.cat([loss_gradient(net, *one).detach().sign() for one in each(x, y)])
-    found = method("adversarial_training", steps=1, random_start=False).training_input(Step(net, x, y, strength=0.3))
+    found = method("adversarial_training", steps=1, random_start=False).training_input(
+        Step(net, x, y, strength=0.3)
+    )
     assert_close(found, (x + 0.3 * sign).clamp(0, 1))
 
 
@@ -64,10 +71,14 @@ def test_convex_mix_ends_in_adversarial_training_and_in_the_operator_norm():
     worst = (x + 0.05 * away / away.flatten(1).norm(dim=1)[:, None, None, None]).detach()
 
     def added():
-        return F.cross_entropy(net(worst), y, reduction="none") - F.cross_entropy(net(x), y, reduction="none")
+        return F.cross_entropy(net(worst), y, reduction="none") - F.cross_entropy(
+            net(x), y, reduction="none"
+        )
 
     for mix in (0.0, 0.3, 1.0):
-        regularizer = method("convex_mix", mix=mix, operator_weight=0.2, epsilon=0.05, steps=40, step_size=0.05)
+        regularizer = method(
+            "convex_mix", mix=mix, operator_weight=0.2, epsilon=0.05, steps=40, step_size=0.05
+        )
         worst_and_norm = (1 - mix) * added() + mix * 0.2 * (spectral_norm(w) ** 2).expand(B)
         assert_penalty(regularizer, net, (x, y), worst_and_norm)
 
@@ -84,8 +95,10 @@ def ascended(objective, start, clean, *, epsilon, norm, steps, step_size):
     x = projected(start, clean, epsilon, norm)
     for _ in range(steps):
         x = x.detach().requires_grad_()
-        g, = torch.autograd.grad(objective(x), x)
-        x = projected(x + step_size * (g.sign() if norm == "inf" else g / g.norm()), clean, epsilon, norm)
+        (g,) = torch.autograd.grad(objective(x), x)
+        x = projected(
+            x + step_size * (g.sign() if norm == "inf" else g / g.norm()), clean, epsilon, norm
+        )
     return x.detach()
 
 
@@ -102,9 +115,21 @@ def test_trades_is_the_divergence_at_the_image_that_ascent_finds(kind, K, norm):
         return (p * (p.log() - q.log())).sum()
 
     starts = x + 0.001 * noise(seeded(), *x.shape, normal=True)
-    expected = torch.stack([
-        divergence(image, ascended(lambda there, image=image: divergence(image, there), start, image, norm=norm, **SEARCH))
-        for image, start in zip(x.split(1), starts.split(1))])
+    expected = torch.stack(
+        [
+            divergence(
+                image,
+                ascended(
+                    lambda there, image=image: divergence(image, there),
+                    start,
+                    image,
+                    norm=norm,
+                    **SEARCH,
+                ),
+            )
+            for image, start in zip(x.split(1), starts.split(1))
+        ]
+    )
     assert_penalty(method("trades", norm=norm, **SEARCH), net, (x, y), expected)
 
 
@@ -115,13 +140,20 @@ def test_llr_is_the_largest_deviation_from_linear_plus_the_linear_part(kind, K, 
 
     def parts(there, image, label):
         linear = ((there - image) * loss_gradient(net, image, label)).sum()
-        return F.cross_entropy(net(there), label) - F.cross_entropy(net(image), label) - linear, linear
+        return F.cross_entropy(net(there), label) - F.cross_entropy(
+            net(image), label
+        ) - linear, linear
 
     starts = x + 0.1 * (2 * noise(seeded(), *x.shape) - 1)
     values = []
     for (image, label), start in zip(each(x, y), starts.split(1)):
-        found = ascended(lambda there, image=image, label=label: parts(there, image, label)[0].abs(), start, image,
-                         norm=norm, **SEARCH)
+        found = ascended(
+            lambda there, image=image, label=label: parts(there, image, label)[0].abs(),
+            start,
+            image,
+            norm=norm,
+            **SEARCH,
+        )
         excess, linear = parts(found, image, label)
         values.append(excess.abs() + 0.3 * linear.abs())
     assert_penalty(method("llr", norm=norm, **SEARCH), net, (x, y), torch.stack(values))
@@ -137,8 +169,15 @@ def test_grad_align_trains_on_fgsm_images_and_penalises_the_angle_around_the_cle
     net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
     regularizer = method("grad_align", epsilon=0.2)
     eta = 0.2 * (2 * noise(seeded(), *x.shape) - 1)
-    cosines = [F.cosine_similarity(loss_gradient(net, image, label).flatten(), loss_gradient(net, image + e, label).flatten(),
-                                   dim=0, eps=0) for (image, label), e in zip(each(x, y), eta.split(1))]
+    cosines = [
+        F.cosine_similarity(
+            loss_gradient(net, image, label).flatten(),
+            loss_gradient(net, image + e, label).flatten(),
+            dim=0,
+            eps=0,
+        )
+        for (image, label), e in zip(each(x, y), eta.split(1))
+    ]
     assert_penalty(regularizer, net, (x, y), 1 - torch.stack(cosines))
     step = Step(net, x, y, generator=seeded())
     adversarial = regularizer.training_input(step)
@@ -152,7 +191,9 @@ def test_grad_align_is_zero_where_a_gradient_vanishes():
         net[-1].weight.zero_()
     penalty = method("grad_align").penalty(Step(net, *data, generator=seeded()))
     assert penalty.tolist() == [0.0] * B
-    for gradient in torch.autograd.grad(penalty.sum(), list(net.parameters()), allow_unused=True, materialize_grads=True):
+    for gradient in torch.autograd.grad(
+        penalty.sum(), list(net.parameters()), allow_unused=True, materialize_grads=True
+    ):
         assert bool(gradient.isfinite().all())
 
 

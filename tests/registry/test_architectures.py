@@ -1,4 +1,7 @@
-"""Every registered architecture: its facts, its size, its forward pass against the papers' equations."""
+"""Every registered architecture: its facts, its size, its forward pass against the papers'
+equations.
+"""
+
 import subprocess
 import sys
 from itertools import pairwise
@@ -23,12 +26,24 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 56, 56), (3, 64, 64)]
 
 
 def dataset(shape, K=10):
-    return Dataset(name="some", title="", licence="", classes=tuple(map(str, range(K))), shape=shape, train_size=1,
-                   test_size=1, mean=(0.4,) * shape[0], std=(0.3,) * shape[0], packaged="none")
+    return Dataset(
+        name="some",
+        title="",
+        licence="",
+        classes=tuple(map(str, range(K))),
+        shape=shape,
+        train_size=1,
+        test_size=1,
+        mean=(0.4,) * shape[0],
+        std=(0.3,) * shape[0],
+        packaged="none",
+    )
 
 
 def create(name, shape=(3, 8, 8), K=10, seed=0, **update):
-    return networks.create(REGISTERED[name].model_copy(update=update), dataset(shape, K), seed=seed).eval()
+    return networks.create(
+        REGISTERED[name].model_copy(update=update), dataset(shape, K), seed=seed
+    ).eval()
 
 
 def images(shape, count=2, dtype=torch.float32):
@@ -36,17 +51,23 @@ def images(shape, count=2, dtype=torch.float32):
 
 
 def shaken(model):
-    """The model with every parameter moved at random: no block is an identity and no layer zero, as after training."""
+    """The model with every parameter moved at random: no block is an identity and no layer zero, as
+    after training.
+    """
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            parameter += 0.05 * torch.randn(
+                parameter.shape, generator=generator, dtype=parameter.dtype
+            )
     return model
 
 
 def test_reading_the_architectures_loads_no_torch():
-    code = ("import sys; from registry.load import Registry; assert Registry().architectures; "
-            "sys.exit(bool({'torch', 'timm'} & set(sys.modules)))")
+    code = (
+        "import sys; from registry.load import Registry; assert Registry().architectures; "
+        "sys.exit(bool({'torch', 'timm'} & set(sys.modules)))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -64,7 +85,9 @@ def test_pretrained_weights_are_refused(name):
         timm.create_model(REGISTERED[name].timm, pretrained=True)
 
 
-# --- sizes ------------------------------------------------------------------------------------------------------------
+# --- sizes
+# ------------------------------------------------------------------------------------------------------------
+
 
 def chain(*widths):
     """Parameters of fully connected layers with biases."""
@@ -76,7 +99,8 @@ def filters(kernel, *channels, bias=True):
     return sum((a * kernel**2 + bias) * b for a, b in pairwise(channels))
 
 
-# The side of the map that the first fully connected layer sees, worked out by hand for SHAPES' sides.
+# The side of the map that the first fully connected layer sees, worked out by hand for SHAPES'
+# sides.
 FLAT_SIDE = {
     "lenet_5": {8: 2, 28: 5, 32: 5, 56: 11, 64: 13},
     "lenet_5_caffe": {8: 1, 28: 4, 32: 5, 56: 11, 64: 13},
@@ -98,7 +122,9 @@ def cifar_resnet_size(depth, C, K, batch_norm):
 def preact_size(stem, widths, depth, C, K):
     total, a = filters(3, C, stem, bias=False), stem
     for b in widths:
-        total += filters(3, a, *[b] * (2 * depth), bias=False) + (a * b if (a, b) != (64, 64) else 0)
+        total += filters(3, a, *[b] * (2 * depth), bias=False) + (
+            a * b if (a, b) != (64, 64) else 0
+        )
         total += 2 * (a + (2 * depth - 1) * b)
         a = b
     return total + 2 * a + chain(a, K)
@@ -119,7 +145,9 @@ def expected_size(name, shape, K):
         case "conv4_bn":
             return filters(3, C, 32, 32, 64, 64) + 2 * 192 + chain(64 * area, K)
         case "vgg_like":
-            return filters(3, C, *[64] * 2, *[128] * 2, *[256] * 4, *[512] * 4) + chain(512 * area, 512, K)
+            return filters(3, C, *[64] * 2, *[128] * 2, *[256] * 4, *[512] * 4) + chain(
+                512 * area, 512, K
+            )
         case "cnn7":
             return filters(3, C, 128, 128, 256, 256, 512, 512, 1024) + chain(1024 * area, K)
         case "conv4_swish":
@@ -139,7 +167,9 @@ def expected_size(name, shape, K):
 
 def size(name, shape, K):
     networks._register(REGISTERED[name])
-    kwargs = {"img_size": shape[1:]} if name in FLAT_SIDE or name in ("lenet_300_100", "linear") else {}
+    kwargs = (
+        {"img_size": shape[1:]} if name in FLAT_SIDE or name in ("lenet_300_100", "linear") else {}
+    )
     with torch.device("meta"):
         net = timm.create_model(REGISTERED[name].timm, num_classes=K, in_chans=shape[0], **kwargs)
     return sum(parameter.numel() for parameter in net.parameters())
@@ -151,27 +181,38 @@ def test_the_size_follows_from_the_papers_description(name, shape):
     assert size(name, shape, K=7) == expected_size(name, shape, K=7)
 
 
-@pytest.mark.parametrize(("name", "shape", "parameters"), [
-    ("lenet_300_100", (1, 28, 28), 266_610),
-    ("lenet_5", (1, 28, 28), 61_706),
-    ("lenet_5", (3, 32, 32), 62_006),
-    ("lenet_5_caffe", (1, 28, 28), 431_080),
-    ("conv4_swish", (1, 28, 28), 312_202),
-    ("preact_resnet_18", (3, 32, 32), 11_172_170),
-    ("wrn_28_10", (3, 32, 32), 36_479_194),
-])
+@pytest.mark.parametrize(
+    ("name", "shape", "parameters"),
+    [
+        ("lenet_300_100", (1, 28, 28), 266_610),
+        ("lenet_5", (1, 28, 28), 61_706),
+        ("lenet_5", (3, 32, 32), 62_006),
+        ("lenet_5_caffe", (1, 28, 28), 431_080),
+        ("conv4_swish", (1, 28, 28), 312_202),
+        ("preact_resnet_18", (3, 32, 32), 11_172_170),
+        ("wrn_28_10", (3, 32, 32), 36_479_194),
+    ],
+)
 def test_the_size_is_the_well_known_one(name, shape, parameters):
     assert size(name, shape, K=10) == parameters
 
 
-@pytest.mark.parametrize(("name", "millions", "digits"), [
-    ("resnet_56", 0.85, 2), ("resnet_110", 1.7, 1), ("wrn_28_10", 36.5, 1), ("preact_resnet_18", 11.17, 2),
-])
+@pytest.mark.parametrize(
+    ("name", "millions", "digits"),
+    [
+        ("resnet_56", 0.85, 2),
+        ("resnet_110", 1.7, 1),
+        ("wrn_28_10", 36.5, 1),
+        ("preact_resnet_18", 11.17, 2),
+    ],
+)
 def test_the_size_is_the_papers(name, millions, digits):
     assert round(size(name, (3, 32, 32), K=10) / 1e6, digits) == millions
 
 
-# --- forward passes ---------------------------------------------------------------------------------------------------
+# --- forward passes
+# ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 28, 20)])
 @pytest.mark.parametrize("name", [name for name in OURS if name not in LARGE])
@@ -196,7 +237,12 @@ def test_initial_logits_are_finite_with_every_activation(name, activation):
     with torch.no_grad():
         model = create(name, activation=activation)
         assert model(images((3, 8, 8), 1)).isfinite().all()
-    wanted = {"relu": torch.nn.ReLU, "swish": torch.nn.SiLU, "softplus": torch.nn.Softplus, "gelu": torch.nn.GELU}
+    wanted = {
+        "relu": torch.nn.ReLU,
+        "swish": torch.nn.SiLU,
+        "softplus": torch.nn.Softplus,
+        "gelu": torch.nn.GELU,
+    }
     others = tuple(kind for key, kind in wanted.items() if key != activation)
     assert any(isinstance(module, wanted[activation]) for module in model.modules())
     assert not any(isinstance(module, others) for module in model.modules())
@@ -204,7 +250,9 @@ def test_initial_logits_are_finite_with_every_activation(name, activation):
 
 @pytest.mark.parametrize("name", [name for name in OURS if name not in LARGE])
 def test_gradients_reach_every_parameter_and_the_image(name):
-    model = shaken(create(name))  # a fixup net's zero layers hold gradients back before the first steps
+    model = shaken(
+        create(name)
+    )  # a fixup net's zero layers hold gradients back before the first steps
     x = images((3, 8, 8)).requires_grad_()
     model(x).square().sum().backward()
     assert x.grad is not None
@@ -214,19 +262,27 @@ def test_gradients_reach_every_parameter_and_the_image(name):
         assert parameter.grad.abs().sum() > 0, parameter_name
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if name not in {*LARGE, "vgg_like", "cnn7", "preact_resnet_18"}])
+@pytest.mark.parametrize(
+    "name", [name for name in OURS if name not in {*LARGE, "vgg_like", "cnn7", "preact_resnet_18"}]
+)
 def test_mapping_over_stacked_models_equals_a_loop(name):
     nets = [shaken(create(name, seed=seed).double()) for seed in range(2)]
     x = images((3, 8, 8), 3, torch.float64)
     parameters, buffers = stack_module_state(nets)
-    mapped = torch.func.vmap(lambda p, b: functional_call(nets[0], (p, b), (x,)))(parameters, buffers)
+    mapped = torch.func.vmap(lambda p, b: functional_call(nets[0], (p, b), (x,)))(
+        parameters, buffers
+    )
     assert_close(mapped, torch.stack([net(x) for net in nets]))
 
 
-# --- against the equations, written with functions and the weights in order -------------------------------------------
+# --- against the equations, written with functions and the weights in order
+# -------------------------------------------
+
 
 def weights_of(model):
-    """Draws the network's tensors one by one in the order of definition; BatchNorm takes four at once."""
+    """Draws the network's tensors one by one in the order of definition; BatchNorm takes four at
+    once.
+    """
     tensors = iter([t for name, t in model.net.state_dict().items() if "num_batches" not in name])
 
     def conv(x, stride=1):
@@ -251,8 +307,10 @@ def with_running_statistics(model):
     return model
 
 
-@pytest.mark.parametrize(("name", "n", "batch_norm"),
-                         [("resnet_31", 5, False), ("resnet_56", 9, True), ("resnet_56_fixup", 9, False)])
+@pytest.mark.parametrize(
+    ("name", "n", "batch_norm"),
+    [("resnet_31", 5, False), ("resnet_56", 9, True), ("resnet_56_fixup", 9, False)],
+)
 @torch.no_grad()
 def test_a_cifar_resnet_computes_he_et_als_equations(name, n, batch_norm):
     model = with_running_statistics(shaken(create(name).double()))
@@ -265,9 +323,11 @@ def test_a_cifar_resnet_computes_he_et_als_equations(name, n, batch_norm):
             stride = 2 if stage and not number else 1
             residual = norm(conv(norm(conv(h, stride)).relu()))
             shortcut = torch.zeros_like(residual)
-            shortcut[:, :h.shape[1]] = h[:, :, ::stride, ::stride]
+            shortcut[:, : h.shape[1]] = h[:, :, ::stride, ::stride]
             h = (shortcut + residual).relu()
-    assert_close(model(x), linear(h.mean((2, 3))), rtol=1e-5, atol=1e-5)  # mean and std are kept in float32
+    assert_close(
+        model(x), linear(h.mean((2, 3))), rtol=1e-5, atol=1e-5
+    )  # mean and std are kept in float32
 
 
 @torch.no_grad()
@@ -314,7 +374,7 @@ def test_a_fixup_nets_first_convolutions_shrink_with_the_number_of_blocks():
 
 def test_resnet_31_sees_an_input_gradient_before_its_first_step():
     x = images((3, 8, 8)).requires_grad_()
-    gradient, = torch.autograd.grad(create("resnet_31")(x).square().sum(), x)
+    (gradient,) = torch.autograd.grad(create("resnet_31")(x).square().sum(), x)
     assert gradient.abs().sum() > 0
 
 
@@ -322,12 +382,14 @@ def test_nets_for_second_derivatives_have_curvature():
     model = create("conv4_swish", (1, 28, 28))
     assert REGISTERED["conv4_swish"].activation == "swish"
     x = images((1, 28, 28), 1).requires_grad_()
-    gradient, = torch.autograd.grad(model(x)[0, 0], x, create_graph=True)
+    (gradient,) = torch.autograd.grad(model(x)[0, 0], x, create_graph=True)
     assert torch.autograd.grad(gradient.square().sum(), x)[0].abs().sum() > 0
 
 
 def test_a_registered_architecture_is_made_by_timm():
     lenet = REGISTERED["lenet_5"]
     networks._register(lenet)
-    net = timm.create_model(lenet.timm, num_classes=3, in_chans=3, img_size=(32, 32), activation="gelu")
+    net = timm.create_model(
+        lenet.timm, num_classes=3, in_chans=3, img_size=(32, 32), activation="gelu"
+    )
     assert net(images((3, 32, 32))).shape == (2, 3)

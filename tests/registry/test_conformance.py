@@ -1,4 +1,5 @@
 """What every registered and submitted regularizer must keep to: a new one is tested by existing."""
+
 from __future__ import annotations
 
 import subprocess
@@ -37,16 +38,27 @@ def test_every_method_has_eight_values_of_lambda_and_a_control_has_none(subject)
 @every_subject
 def test_a_card_says_all_that_a_reader_compares(subject):
     card = subject.card
-    for field in ("title", "authors", "paper", "licence", "formula", "lambda_means", "batch_norm", "extra_forwards",
-                  "extra_backwards"):
+    for field in (
+        "title",
+        "authors",
+        "paper",
+        "licence",
+        "formula",
+        "lambda_means",
+        "batch_norm",
+        "extra_forwards",
+        "extra_backwards",
+    ):
         assert getattr(card, field).strip(), field
     assert card.formula.count("{") == card.formula.count("}")
     assert str(card.year) in card.paper or card.name == CONTROL
 
 
 def test_the_cards_are_read_without_loading_torch():
-    code = "import sys; from registry.load import Registry; r = Registry(); " \
-           "[r.regularizer(n) for n in r.regularizer_folders]; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from registry.load import Registry; r = Registry(); "
+        "[r.regularizer(n) for n in r.regularizer_folders]; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -64,6 +76,7 @@ def test_every_method_keeps_to_the_demand(subject, demand):
 
 class DrawnOnTheCPU(Step):
     """A step whose noise is the same on every device."""
+
     _draws: torch.Generator
 
     def at(self, x):

@@ -1,4 +1,5 @@
 """A key changes if and only if what is trained changes."""
+
 import json
 import random
 
@@ -8,7 +9,8 @@ from registry.load import Registry
 from registry.spec import Entry, Recipe, Trial
 from registry.spec.base import canonical
 
-# Raise TRAINER_VERSION on purpose, never these by accident: results under the old keys would be lost.
+# Raise TRAINER_VERSION on purpose, never these by accident: results under the old keys would be
+# lost.
 GOLDEN = ("21eeaac7bd501c19", "fdcb97a94f743e69", "1bc949a501d0b69b")
 
 
@@ -30,7 +32,9 @@ def test_a_changed_copy_has_a_key_of_its_own():
 def test_keys_are_the_golden_ones():
     registry = Registry()
     trials = {trial.entry.id: trial for _, trial in registry.select(["quickstart"], 1)}
-    fixed = trials["digits/lenet_300_100/jacobian/0.1"].model_copy(update={"regularizer_sha256": "0" * 64})
+    fixed = trials["digits/lenet_300_100/jacobian/0.1"].model_copy(
+        update={"regularizer_sha256": "0" * 64}
+    )
     control = trials["digits/lenet_300_100/none/0"]
     assert (fixed.key, control.key, control.reference.key) == GOLDEN
 
@@ -39,16 +43,39 @@ def test_keys_are_the_golden_ones():
 def test_a_spec_is_canonical_json_although_it_is_put_together(entry):
     name, strength = entry.split("/")
     registry = Registry()
-    trial = registry.trial(Entry(dataset="digits", architecture="lenet_300_100", regularizer=name, strength=float(strength)),
-                           registry.track("quickstart"), 0)
+    trial = registry.trial(
+        Entry(
+            dataset="digits",
+            architecture="lenet_300_100",
+            regularizer=name,
+            strength=float(strength),
+        ),
+        registry.track("quickstart"),
+        0,
+    )
     assert canonical(json.loads(trial.spec)) == trial.spec
 
 
 def test_the_defaults_that_keys_leave_out_are_unchanged():
-    assert Recipe(batch_size=1, learning_rate=1.0, reference_epochs=1).model_dump(exclude={"batch_size", "learning_rate"}) == {
-        "reference_epochs": 1, "fine_tune_epochs": 0, "reference_iterations": None, "fine_tune_iterations": None,
-        "fine_tune_learning_rate": None, "schedule": "cosine", "milestones": (), "gamma": 1e-4, "power": 0.75, "momentum": 0.9,
-        "weight_decay": 0.0, "warmup_epochs": 0.0, "ramp": 0.0, "train_size": None, "augment": "none"}
+    assert Recipe(batch_size=1, learning_rate=1.0, reference_epochs=1).model_dump(
+        exclude={"batch_size", "learning_rate"}
+    ) == {
+        "reference_epochs": 1,
+        "fine_tune_epochs": 0,
+        "reference_iterations": None,
+        "fine_tune_iterations": None,
+        "fine_tune_learning_rate": None,
+        "schedule": "cosine",
+        "milestones": (),
+        "gamma": 1e-4,
+        "power": 0.75,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "warmup_epochs": 0.0,
+        "ramp": 0.0,
+        "train_size": None,
+        "augment": "none",
+    }
 
 
 def test_shuffled_entries_change_no_key(registry_copy):
@@ -76,11 +103,16 @@ def test_line_endings_change_no_key(registry_copy):
     assert keys(reading(registry_copy), "quickstart") == before
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    ("batch_size = 64", "batch_size = 32"), ("fine_tune_epochs = 10", "fine_tune_epochs = 11"),
-    ('dataset = "digits"', 'dataset = "digits:1,8"'), ("learning_rate = 0.05", "learning_rate = 0.051"),
-    ('architectures = ["lenet_300_100"]', 'architectures = ["lenet_300_100:activation=swish"]'),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("batch_size = 64", "batch_size = 32"),
+        ("fine_tune_epochs = 10", "fine_tune_epochs = 11"),
+        ('dataset = "digits"', 'dataset = "digits:1,8"'),
+        ("learning_rate = 0.05", "learning_rate = 0.051"),
+        ('architectures = ["lenet_300_100"]', 'architectures = ["lenet_300_100:activation=swish"]'),
+    ],
+)
 def test_what_is_trained_changes_every_key(registry_copy, old, new):
     path = registry_copy / "tracks" / "quickstart.toml"
     before = set(keys(reading(registry_copy), "quickstart").values())
@@ -89,16 +121,21 @@ def test_what_is_trained_changes_every_key(registry_copy, old, new):
     assert not before & set(keys(reading(registry_copy), "quickstart").values())
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    ("epsilon = 0.5", "epsilon = 0.6"), ("test_examples = 360", "test_examples = 300"), ("seeds = 3", "seeds = 5"),
-    ("title = ", "notes = \"other words\"\ntitle = "),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("epsilon = 0.5", "epsilon = 0.6"),
+        ("test_examples = 360", "test_examples = 300"),
+        ("seeds = 3", "seeds = 5"),
+        ("title = ", 'notes = "other words"\ntitle = '),
+    ],
+)
 def test_what_is_only_measured_or_said_changes_no_key(registry_copy, old, new):
     path = registry_copy / "tracks" / "quickstart.toml"
     before = keys(reading(registry_copy), "quickstart")
     text = path.read_text()
     if new.startswith("notes"):
-        text = text[: text.index("notes = ")] + text[text.index("[recipe]"):]
+        text = text[: text.index("notes = ")] + text[text.index("[recipe]") :]
     path.write_text(text.replace(old, new, 1))
     assert keys(reading(registry_copy), "quickstart") == before
 
@@ -115,14 +152,18 @@ def test_a_parameter_at_its_default_is_the_same_trial():
     track = registry.track("quickstart")
     entry = registry.entries("quickstart")[-1]
     plain = registry.trial(entry.model_copy(update={"regularizer": "jacobian"}), track, 0)
-    estimated = registry.trial(entry.model_copy(update={"regularizer": "jacobian:projections=1"}), track, 0)
+    estimated = registry.trial(
+        entry.model_copy(update={"regularizer": "jacobian:projections=1"}), track, 0
+    )
     assert plain.params == {}
     assert estimated.params == {"projections": 1}
     assert plain.key != estimated.key
 
 
 def test_a_reference_is_shared_by_all_methods_and_has_no_reference_itself():
-    references = {trial.reference.key for _, trial in Registry().select(["quickstart"], 1) if trial.reference}
+    references = {
+        trial.reference.key for _, trial in Registry().select(["quickstart"], 1) if trial.reference
+    }
     assert len(references) == 1
     trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
     assert isinstance(trial.reference, Trial)

@@ -1,4 +1,7 @@
-"""Weight decay and the penalties on gradients, Jacobian and curvature, and their estimators, against brute force in float64."""
+"""Weight decay and the penalties on gradients, Jacobian and curvature, and their estimators,
+against brute force in float64.
+"""
+
 from __future__ import annotations
 
 import pytest
@@ -31,7 +34,9 @@ DRAWS = 20_000
 
 def test_weight_decay_is_the_sum_of_squared_weights_without_biases():
     net = net_of("conv", 3)
-    expected = torch.stack([(w * w).sum() for n, w in net.named_parameters() if "weight" in n]).sum()
+    expected = torch.stack(
+        [(w * w).sum() for n, w in net.named_parameters() if "weight" in n]
+    ).sum()
     assert_penalty(method("weight_decay"), net, data_of(3), expected)
 
 
@@ -67,9 +72,15 @@ def test_cross_lipschitz_of_two_classes_is_half_the_squared_distance_of_their_gr
 @everywhere
 def test_curvature_is_the_spectral_norm_of_the_losses_full_hessian_on_relu_nets(kind, K):
     net, data = net_of(kind, K, nn.ReLU), data_of(K)
-    H = [hessian(lambda image, y=y: F.cross_entropy(net(image), y), x, create_graph=True).reshape(16, 16)
-         for x, y in each(*data)]
-    assert_penalty(method("curvature"), net, data, torch.stack([torch.linalg.eigvalsh(h)[-1] for h in H]))
+    H = [
+        hessian(lambda image, y=y: F.cross_entropy(net(image), y), x, create_graph=True).reshape(
+            16, 16
+        )
+        for x, y in each(*data)
+    ]
+    assert_penalty(
+        method("curvature"), net, data, torch.stack([torch.linalg.eigvalsh(h)[-1] for h in H])
+    )
 
 
 def test_curvature_of_a_smooth_net_is_its_gauss_newton_part():
@@ -87,7 +98,9 @@ def test_curvature_has_a_finite_gradient_where_probabilities_underflow():
     x, y = data_of(3)
     step = Step(net, x.float(), y)
     assert bool((step.logits.softmax(1) == 0).any())
-    for gradient in torch.autograd.grad(method("curvature").penalty(step).sum(), list(net.parameters())):
+    for gradient in torch.autograd.grad(
+        method("curvature").penalty(step).sum(), list(net.parameters())
+    ):
         assert bool(gradient.isfinite().all())
 
 
@@ -120,8 +133,12 @@ def test_cure_is_the_squared_change_of_the_gradient_over_a_step_that_ramps(kind,
 @pytest.mark.parametrize("name", ["jacobian", "cross_lipschitz"])
 @pytest.mark.parametrize("K", [2, 3, 10])
 @pytest.mark.parametrize("projections", [1, 3])
-def test_the_projected_estimates_are_unbiased_with_the_variance_of_their_formula(name, K, projections, record_property):
-    """For u uniform on the unit sphere of d dimensions, Var(uᵀAu) = 2(d·tr A² − (tr A)²) / (d²(d + 2))."""
+def test_the_projected_estimates_are_unbiased_with_the_variance_of_their_formula(
+    name, K, projections, record_property
+):
+    """For u uniform on the unit sphere of d dimensions, Var(uᵀAu) = 2(d·tr A² − (tr A)²) / (d²(d +
+    2)).
+    """
     net, (x, _) = net_of("mlp", K, nn.Softplus), data_of(K)
     one = x[:1]
     J = jacobians(net, one)[0].detach()
@@ -131,8 +148,12 @@ def test_the_projected_estimates_are_unbiased_with_the_variance_of_their_formula
         centre = torch.eye(K, dtype=torch.float64) - 1 / K
         G, d, scale = centre @ G @ centre, K - 1, 2 / K
     mean = scale * float(G.trace())
-    variance = scale**2 * 2 * (d * float((G @ G).trace()) - float(G.trace()) ** 2) / (d + 2) / projections
-    step = Step(net, one.expand(DRAWS, -1, -1, -1), torch.zeros(DRAWS, dtype=torch.long), generator=seeded())
+    variance = (
+        scale**2 * 2 * (d * float((G @ G).trace()) - float(G.trace()) ** 2) / (d + 2) / projections
+    )
+    step = Step(
+        net, one.expand(DRAWS, -1, -1, -1), torch.zeros(DRAWS, dtype=torch.long), generator=seeded()
+    )
     drawn = method(name, projections=projections).penalty(step).detach()
     record_property("relative standard deviation", float(drawn.std() / drawn.mean()))
     assert abs(float(drawn.mean()) - mean) <= 4 * (variance / DRAWS) ** 0.5 + 1e-12
@@ -147,4 +168,6 @@ def test_a_projected_estimate_has_the_gradient_of_its_own_directions(kind):
     for name, factor, direction in (("jacobian", 4.0, u), ("cross_lipschitz", 1.5, centred)):
         direction = direction / direction.norm(dim=2, keepdim=True)
         products = torch.einsum("mbk,bkn->mbn", direction, jacobians(net, x))
-        assert_penalty(method(name, projections=2), net, (x, y), factor * products.square().sum(2).mean(0))
+        assert_penalty(
+            method(name, projections=2), net, (x, y), factor * products.square().sum(2).mean(0)
+        )

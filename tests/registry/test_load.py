@@ -1,4 +1,5 @@
 """Bad registry files give one line with file, field and fix; good ones expand to the right trials."""
+
 import re
 import subprocess
 import sys
@@ -21,38 +22,95 @@ def spoil(folder, old, new, file="tracks/quickstart.toml"):
 
 
 SPOILT_TRACKS = {
-    "an unknown field": ("seeds = 3", "seeds = 3\nseads = 4", "unknown field 'seads' is not a field; did you mean 'seeds'?"),
-    "an unknown field of an entry": ("lambda = [1e-4", "lamda = [1e-4", "entry 2: unknown field 'lamda' is not a field; "
-                                     "did you mean 'lambda'?"),
+    "an unknown field": (
+        "seeds = 3",
+        "seeds = 3\nseads = 4",
+        "unknown field 'seads' is not a field; did you mean 'seeds'?",
+    ),
+    "an unknown field of an entry": (
+        "lambda = [1e-4",
+        "lamda = [1e-4",
+        "entry 2: unknown field 'lamda' is not a field; did you mean 'lambda'?",
+    ),
     "a wrong type": ("seeds = 3", 'seeds = "three"', "seeds: input should be a valid integer"),
     "a missing field": ("seeds = 3\n", "", "seeds: field required"),
     "a NaN λ": ("[0.01, 0.1, 0.4]", "[0.01, nan, 0.4]", "entry 3: lambda 2: "),
     "an infinite λ": ("[0.01, 0.1, 0.4]", "[0.01, inf, 0.4]", "entry 3: lambda 2: "),
     "a negative λ": ("[0.01, 0.1, 0.4]", "[0.01, -0.1, 0.4]", "entry 3: lambda 2: "),
     "no λ": ("[0.01, 0.1, 0.4]", "[]", "entry 3: lambda: "),
-    "an unknown regularizer": ('"input_gradient"', '"input_gradeint"',
-                               "entry 3: regularizer 'input_gradeint' is not registered; did you mean 'input_gradient'?"),
+    "an unknown regularizer": (
+        '"input_gradient"',
+        '"input_gradeint"',
+        "entry 3: regularizer 'input_gradeint' is not registered; did you mean 'input_gradient'?",
+    ),
     "an unknown option": ('"jacobian"', '"jacobian:projektions=1"', "did you mean 'projections'?"),
-    "an option out of range": ('"jacobian"', '"jacobian:projections=0"', "projections must be at least 1, not 0"),
-    "an option of the wrong type": ('"jacobian"', '"jacobian:projections=many"', "projections needs a whole number"),
-    "an unknown architecture": ('["lenet_300_100"]', '["lenet_300_10"]', "architecture 'lenet_300_10' is not registered; "
-                                "did you mean 'lenet_300_100'?"),
-    "an unknown dataset": ('"digits"', '"digit"', "dataset 'digit' is not registered; did you mean 'digits'?"),
+    "an option out of range": (
+        '"jacobian"',
+        '"jacobian:projections=0"',
+        "projections must be at least 1, not 0",
+    ),
+    "an option of the wrong type": (
+        '"jacobian"',
+        '"jacobian:projections=many"',
+        "projections needs a whole number",
+    ),
+    "an unknown architecture": (
+        '["lenet_300_100"]',
+        '["lenet_300_10"]',
+        "architecture 'lenet_300_10' is not registered; did you mean 'lenet_300_100'?",
+    ),
+    "an unknown dataset": (
+        '"digits"',
+        '"digit"',
+        "dataset 'digit' is not registered; did you mean 'digits'?",
+    ),
     "a class that there is not": ('"digits"', '"digits:1,10"', "labels from 0 to 9"),
-    "a duplicate entry": ("[0.01, 0.1, 0.4]", "[0.01, 0.1, 0.1]", "digits/lenet_300_100/input_gradient/0.1 is given twice"),
-    "a λ for the control": ('regularizer = "none"', 'regularizer = "none"\nlambda = 0.1',
-                            "entry 1: lambda: 'none' is a control"),
+    "a duplicate entry": (
+        "[0.01, 0.1, 0.4]",
+        "[0.01, 0.1, 0.1]",
+        "digits/lenet_300_100/input_gradient/0.1 is given twice",
+    ),
+    "a λ for the control": (
+        'regularizer = "none"',
+        'regularizer = "none"\nlambda = 0.1',
+        "entry 1: lambda: 'none' is a control",
+    ),
     "an unknown attack": ('attack = "deepfool"', 'attack = "deepfol"', "threats 4: attack: "),
-    "a setting the attack has not": ('attack = "deepfool", norm = "2"', 'attack = "deepfool", norm = "2", restarts = 3',
-                                     "threats 4: deepfool has no restarts"),
-    "a headline that is no threat": ('headline = "pgd-inf-0.1"', 'headline = "pgd-inf-0.2"',
-                                     "'pgd-inf-0.2' is none of the threats"),
-    "a threat given twice": ("epsilon = 0.5", "epsilon = 0.5, steps = 20 }, { attack = \"pgd\", norm = \"2\", epsilon = 0.5",
-                             "pgd-2-0.5 is given twice"),
-    "another name than the file's": ('name = "quickstart"', 'name = "slowstart"', "must be the file's, 'quickstart'"),
-    "no training": ("reference_epochs = 15\nfine_tune_epochs = 10\n", "", "recipe: give reference_epochs"),
-    "a recipe for no architecture": ("[recipe]", "[recipe_for.lenet_5]\nbatch_size = 3\n[recipe]", "recipe_for: 'lenet_5'"),
-    "a wrong field in a recipe for one": ("[recipe]", "[recipe_for.lenet_300_100]\nbatchsize = 3\n[recipe]", "batchsize"),
+    "a setting the attack has not": (
+        'attack = "deepfool", norm = "2"',
+        'attack = "deepfool", norm = "2", restarts = 3',
+        "threats 4: deepfool has no restarts",
+    ),
+    "a headline that is no threat": (
+        'headline = "pgd-inf-0.1"',
+        'headline = "pgd-inf-0.2"',
+        "'pgd-inf-0.2' is none of the threats",
+    ),
+    "a threat given twice": (
+        "epsilon = 0.5",
+        'epsilon = 0.5, steps = 20 }, { attack = "pgd", norm = "2", epsilon = 0.5',
+        "pgd-2-0.5 is given twice",
+    ),
+    "another name than the file's": (
+        'name = "quickstart"',
+        'name = "slowstart"',
+        "must be the file's, 'quickstart'",
+    ),
+    "no training": (
+        "reference_epochs = 15\nfine_tune_epochs = 10\n",
+        "",
+        "recipe: give reference_epochs",
+    ),
+    "a recipe for no architecture": (
+        "[recipe]",
+        "[recipe_for.lenet_5]\nbatch_size = 3\n[recipe]",
+        "recipe_for: 'lenet_5'",
+    ),
+    "a wrong field in a recipe for one": (
+        "[recipe]",
+        "[recipe_for.lenet_300_100]\nbatchsize = 3\n[recipe]",
+        "batchsize",
+    ),
     "broken TOML": ("[recipe]", "[recipe", "not valid TOML"),
 }
 
@@ -69,7 +127,9 @@ def test_a_spoilt_track_is_refused_in_one_line_naming_file_and_field(registry_co
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("content", "expected"), [(b"", "is empty"), (b'title = "\xff"', "byte 9 is not UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"", "is empty"), (b'title = "\xff"', "byte 9 is not UTF-8")]
+)
 def test_a_file_without_readable_content_is_refused(registry_copy, content, expected):
     (registry_copy / "tracks" / "quickstart.toml").write_bytes(content)
     with pytest.raises(InputError, match=expected):
@@ -88,10 +148,13 @@ def test_a_card_without_code_is_refused(registry_copy):
         reading(registry_copy).regularizer("jacobian")
 
 
-@pytest.mark.parametrize(("selector", "expected"), [
-    ("quikstart", "did you mean 'quickstart'?"),
-    ("digits/*/jacobain/*", "no track and no entry matches"),
-])
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("quikstart", "did you mean 'quickstart'?"),
+        ("digits/*/jacobain/*", "no track and no entry matches"),
+    ],
+)
 def test_a_selector_that_names_nothing_is_refused_with_the_nearest(selector, expected):
     with pytest.raises(InputError, match=r"digits/|quickstart") as caught:
         Registry().select([selector])
@@ -100,9 +163,16 @@ def test_a_selector_that_names_nothing_is_refused_with_the_nearest(selector, exp
 
 def test_globs_choose_entries_and_seeds_limits_them():
     chosen = Registry().select(["digits/*/jacobian/*"], seeds=2)
-    ids = {(track.name, trial.entry.id, trial.seed) for track, trial in chosen if track.name == "quickstart"}
-    assert ids == {("quickstart", f"digits/lenet_300_100/jacobian/{strength}", seed)
-                   for strength in ("0.01", "0.1", "0.4") for seed in (0, 1)}
+    ids = {
+        (track.name, trial.entry.id, trial.seed)
+        for track, trial in chosen
+        if track.name == "quickstart"
+    }
+    assert ids == {
+        ("quickstart", f"digits/lenet_300_100/jacobian/{strength}", seed)
+        for strength in ("0.01", "0.1", "0.4")
+        for seed in (0, 1)
+    }
 
 
 def test_overlapping_selectors_choose_a_trial_once():
@@ -121,28 +191,34 @@ def test_every_registered_track_reads_and_each_of_its_methods_has_as_many_lambda
     assert len(set(counts.values())) == 1
 
 
-@pytest.mark.parametrize(("id", "params"), [
-    ("jacobian:projections=2", {"projections": 2}),
-    ("adversarial_training:norm=2,steps=5", {"norm": "2", "steps": 5}),
-    ("cross_hoelder:p=inf,q=1", {"p": "inf", "q": "1"}),
-    ("cross_hoelder:hessian_weight=2", {"hessian_weight": 2.0}),
-    ("adversarial_training:norm=inf", {}),
-])
+@pytest.mark.parametrize(
+    ("id", "params"),
+    [
+        ("jacobian:projections=2", {"projections": 2}),
+        ("adversarial_training:norm=2,steps=5", {"norm": "2", "steps": 5}),
+        ("cross_hoelder:p=inf,q=1", {"p": "inf", "q": "1"}),
+        ("cross_hoelder:hessian_weight=2", {"hessian_weight": 2.0}),
+        ("adversarial_training:norm=inf", {}),
+    ],
+)
 def test_options_have_the_type_that_the_card_declares(id, params):
     found = Registry().params(id)[1]
     assert found == params
     assert list(map(type, found.values())) == list(map(type, params.values()))
 
 
-@pytest.mark.parametrize(("id", "message"), [
-    ("jacobian:projections=x", "projections needs a whole number, not 'x'"),
-    ("jacobian:projections=1.5", "projections needs a whole number, not '1.5'"),
-    ("jacobian:projections=0", "projections must be at least 1, not 0"),
-    ("adversarial_training:norm=3", "norm must be one of inf, 2, not 3"),
-    ("cross_hoelder:hessian_weight=nan", "hessian_weight must be a finite number"),
-    ("jacobian:projektions=1", "'projektions'"),
-    ("jacobian:projections=1,projections=2", "each name once"),
-])
+@pytest.mark.parametrize(
+    ("id", "message"),
+    [
+        ("jacobian:projections=x", "projections needs a whole number, not 'x'"),
+        ("jacobian:projections=1.5", "projections needs a whole number, not '1.5'"),
+        ("jacobian:projections=0", "projections must be at least 1, not 0"),
+        ("adversarial_training:norm=3", "norm must be one of inf, 2, not 3"),
+        ("cross_hoelder:hessian_weight=nan", "hessian_weight must be a finite number"),
+        ("jacobian:projektions=1", "'projektions'"),
+        ("jacobian:projections=1,projections=2", "each name once"),
+    ],
+)
 def test_an_option_that_is_not_allowed_is_refused_in_one_line(id, message):
     with pytest.raises(InputError, match=re.escape(message)) as error:
         Registry().params(id)
@@ -151,13 +227,23 @@ def test_an_option_that_is_not_allowed_is_refused_in_one_line(id, message):
 
 def test_threats_that_differ_have_ids_that_differ():
     base = {"attack": "pgd", "norm": "inf", "epsilon": 0.1}
-    variants = [{}, {"epsilon": 0.2}, {"norm": "2"}, {"steps": 40}, {"step_size": 0.01}, {"restarts": 2}, {"loss": "margin"}]
+    variants = [
+        {},
+        {"epsilon": 0.2},
+        {"norm": "2"},
+        {"steps": 40},
+        {"step_size": 0.01},
+        {"restarts": 2},
+        {"loss": "margin"},
+    ]
     ids = [Threat(**base | variant).id for variant in variants]
     assert len(set(ids)) == len(ids)
     assert Threat(**base, steps=20).id == "pgd-inf-0.1"
 
 
 def test_importing_the_registry_loads_no_torch():
-    code = ("import sys, registry.load; registry.load.Registry().select(['*']); "
-            "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pandas', 'duckdb')))")
+    code = (
+        "import sys, registry.load; registry.load.Registry().select(['*']); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pandas', 'duckdb')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,5 @@
 """Cross-Hölder and the operator and spectral norms against brute force in float64."""
+
 from __future__ import annotations
 
 import itertools
@@ -31,24 +32,38 @@ from .brute_force import (
 
 def margin_hessians(net, x, label, K) -> torch.Tensor:
     """[K − 1, n, n] of one image's margins f_y − f_j, differentiable."""
+
     def margin(image, j):
         return net(image)[0, label] - net(image)[0, j]
+
     n = x.numel()
-    return torch.stack([hessian(lambda image, j=j: margin(image, j), x, create_graph=True).reshape(n, n)
-                        for j in range(K) if j != label])
+    return torch.stack(
+        [
+            hessian(lambda image, j=j: margin(image, j), x, create_graph=True).reshape(n, n)
+            for j in range(K)
+            if j != label
+        ]
+    )
 
 
 def margin_slopes(net, x, labels, K) -> torch.Tensor:
     """[B, K − 1, n]."""
     V = jacobians(net, x)
-    return torch.stack([torch.stack([v[y] - v[j] for j in range(K) if j != y]) for v, y in zip(V, labels.tolist())])
+    return torch.stack(
+        [torch.stack([v[y] - v[j] for j in range(K) if j != y]) for v, y in zip(V, labels.tolist())]
+    )
 
 
 @pytest.mark.parametrize(("kind", "K"), [("mlp", 2), ("mlp", 4), ("conv", 3)])
 def test_cross_hoelder_adds_each_margins_slope_and_hessian_norm(kind, K):
     net, (x, y) = net_of(kind, K, nn.SiLU), data_of(K)
     slopes = torch.linalg.vector_norm(margin_slopes(net, x, y, K), dim=2).sum(1)
-    curvatures = torch.stack([spectral_norm(margin_hessians(net, image, int(label), K)).sum() for image, label in each(x, y)])
+    curvatures = torch.stack(
+        [
+            spectral_norm(margin_hessians(net, image, int(label), K)).sum()
+            for image, label in each(x, y)
+        ]
+    )
     regularizer = method("cross_hoelder", hessian_weight=0.7, iterations=150)
     assert_penalty(regularizer, net, (x, y), slopes + 0.7 * curvatures, rtol=1e-6, atol=1e-9)
 
@@ -70,7 +85,9 @@ def test_cross_hoelder_of_linf_perturbations_finds_the_best_corner_and_never_mor
     H = torch.stack([margin_hessians(net, image, int(label), 2)[0] for image, label in each(x, y)])
     best = (corners(9) @ H).abs().sum(2).amax(1)
     generator, regularizer = seeded(), method("cross_hoelder", hessian_weight=1.0, p="inf", q="1")
-    found = torch.stack([regularizer.penalty(Step(net, x, y, generator=generator)) - slopes for _ in range(10)])
+    found = torch.stack(
+        [regularizer.penalty(Step(net, x, y, generator=generator)) - slopes for _ in range(10)]
+    )
     assert bool((found <= best * (1 + 1e-9)).all())
     assert_close(found.amax(0), best)  # a start may end in a lower corner
 
@@ -79,7 +96,12 @@ def test_the_papers_ascent_underestimates_small_curvatures_and_power_iteration_d
     net, (x, y) = net_of("mlp", 2, nn.SiLU), data_of(2)
     with torch.no_grad():
         net[-1].weight.mul_(0.1)
-    true = torch.stack([spectral_norm(margin_hessians(net, image, int(label), 2)[0]) for image, label in each(x, y)])
+    true = torch.stack(
+        [
+            spectral_norm(margin_hessians(net, image, int(label), 2)[0])
+            for image, label in each(x, y)
+        ]
+    )
 
     def estimate(update):
         step = [Step(net, x, y, generator=seeded()) for _ in range(2)]
@@ -92,19 +114,28 @@ def test_the_papers_ascent_underestimates_small_curvatures_and_power_iteration_d
 
 @everywhere
 @pytest.mark.parametrize("iterations", [None, 200])
-def test_the_data_dependent_spectral_norm_is_the_jacobians_largest_singular_value_squared(kind, K, iterations):
+def test_the_data_dependent_spectral_norm_is_the_jacobians_largest_singular_value_squared(
+    kind, K, iterations
+):
     net, data = net_of(kind, K, nn.Softplus), data_of(K)
     params = {} if iterations is None else {"iterations": iterations}
     expected = spectral_norm(jacobians(net, data[0])) ** 2
-    assert_penalty(method("data_dependent_operator_norm", **params), net, data, expected, rtol=1e-6, atol=1e-9)
+    assert_penalty(
+        method("data_dependent_operator_norm", **params), net, data, expected, rtol=1e-6, atol=1e-9
+    )
 
 
 def test_the_linf_operator_norm_finds_the_best_corner_and_never_more():
     net, (x, y) = net_of("mlp", 3, nn.Softplus, side=3), data_of(3, side=3)
     V = jacobians(net, x)
     best = (corners(9) @ V.transpose(1, 2)).square().sum(2).amax(1)
-    generator, regularizer = seeded(), method("data_dependent_operator_norm", norm="inf", iterations=10)
-    found = torch.stack([regularizer.penalty(Step(net, x, y, generator=generator)) for _ in range(10)])
+    generator, regularizer = (
+        seeded(),
+        method("data_dependent_operator_norm", norm="inf", iterations=10),
+    )
+    found = torch.stack(
+        [regularizer.penalty(Step(net, x, y, generator=generator)) for _ in range(10)]
+    )
     assert bool((found <= best * (1 + 1e-9)).all())
     assert_close(found.amax(0), best)  # a start may end in a lower corner
 
@@ -118,16 +149,28 @@ def test_the_linf_operator_norm_without_iterations_is_refused_with_the_fix():
 def test_global_spectral_norm_reaches_the_sum_of_squared_norms_from_its_warm_start(kind):
     net, data, state = net_of(kind, 3), data_of(3), {}
     regularizer, generator = method("global_spectral_norm"), seeded()
-    values = torch.stack([regularizer.penalty(Step(net, *data, state=state, generator=generator)) for _ in range(300)])
-    expected = torch.stack([spectral_norm(w.flatten(1)) ** 2 for w in net.parameters() if w.ndim > 1]).sum()
-    assert values[0] < 0.99 * expected and bool((values.diff() > -1e-12).all())  # each step improves on the last
+    values = torch.stack(
+        [
+            regularizer.penalty(Step(net, *data, state=state, generator=generator))
+            for _ in range(300)
+        ]
+    )
+    expected = torch.stack(
+        [spectral_norm(w.flatten(1)) ** 2 for w in net.parameters() if w.ndim > 1]
+    ).sum()
+    assert values[0] < 0.99 * expected and bool(
+        (values.diff() > -1e-12).all()
+    )  # each step improves on the last
     assert_penalty(regularizer, net, data, expected, state=state)
 
 
 def test_clipping_a_linear_layer_gives_the_nearest_matrix_with_the_bound():
     W = noise(seeded(), 5, 8, normal=True)
     U, S, Vh = torch.linalg.svd(W, full_matrices=False)
-    assert_close(clip_singular_values(W, 1.5), sum(min(s.item(), 1.5) * torch.outer(u, v) for u, s, v in zip(U.T, S, Vh)))
+    assert_close(
+        clip_singular_values(W, 1.5),
+        sum(min(s.item(), 1.5) * torch.outer(u, v) for u, s, v in zip(U.T, S, Vh)),
+    )
 
 
 def circulant(kernel: torch.Tensor, n: int) -> torch.Tensor:

@@ -1,4 +1,5 @@
 """A track that has results is fixed: another protocol is another track, name@2."""
+
 import json
 
 import pytest

@@ -1,9 +1,12 @@
-"""Times the leaderboard on a database of 100,000 trials and 1,000,000 scores. Run: python tests/speed/app.py [trials]
+"""Times the leaderboard on a database of 100,000 trials and 1,000,000 scores. Run: python
+tests/speed/app.py [trials]
 
-The rows of every registered track are there, under their real keys; the rest belongs to no track. Goals: the page in
-3 s with nothing cached, 1 s warm, within 300 MB of memory. Exits with 1 beyond. The goals are held against CPU time, which
-other processes disturb least; the wall's is told beside it, and what a server's first page pays for imports.
+The rows of every registered track are there, under their real keys; the rest belongs to no track.
+Goals: the page in 3 s with nothing cached, 1 s warm, within 300 MB of memory. Exits with 1 beyond.
+The goals are held against CPU time, which other processes disturb least; the wall's is told beside
+it, and what a server's first page pays for imports.
 """
+
 import logging
 import os
 import re
@@ -23,7 +26,9 @@ IMAGES = 1000
 
 
 def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
-    """Makes a database of so many trials with ten scores each, and per-example flags of the headline, by SQL."""
+    """Makes a database of so many trials with ten scores each, and per-example flags of the
+    headline, by SQL.
+    """
     import duckdb
     import pandas as pd
 
@@ -34,14 +39,40 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     found = {}
     for name in tracks:
         found |= {trial.key: trial for _, trial in registry.select([name])}
-    keys = pd.DataFrame([{"key": key, "dataset": trial.entry.dataset, "architecture": trial.entry.architecture,
-                          "regularizer": "none" if trial.regularizer is None else trial.entry.regularizer,
-                          "lambda": trial.entry.strength, "seed": trial.seed} for key, trial in found.items()])
-    parts = pd.DataFrame([{
-        "key": key, "threat": part.name, "split": part.split, "examples": part.examples,
-        "metric": "accuracy" if part.name == "clean" else "randomised" if part.name == "honesty" else "margin"
-        if part.threat is None else "relative_distance" if part.threat.epsilon is None else "robust_accuracy"}
-        for key, trial in found.items() for part in trial.evaluation])
+    keys = pd.DataFrame(
+        [
+            {
+                "key": key,
+                "dataset": trial.entry.dataset,
+                "architecture": trial.entry.architecture,
+                "regularizer": "none" if trial.regularizer is None else trial.entry.regularizer,
+                "lambda": trial.entry.strength,
+                "seed": trial.seed,
+            }
+            for key, trial in found.items()
+        ]
+    )
+    parts = pd.DataFrame(
+        [
+            {
+                "key": key,
+                "threat": part.name,
+                "split": part.split,
+                "examples": part.examples,
+                "metric": "accuracy"
+                if part.name == "clean"
+                else "randomised"
+                if part.name == "honesty"
+                else "margin"
+                if part.threat is None
+                else "relative_distance"
+                if part.threat.epsilon is None
+                else "robust_accuracy",
+            }
+            for key, trial in found.items()
+            for part in trial.evaluation
+        ]
+    )
     connection = duckdb.connect(str(path))
     connection.execute(SCHEMA.read_text())
     connection.register("keys", keys)
@@ -75,7 +106,10 @@ def main() -> int:
         start = time.perf_counter()
         fill(Path(home) / DATABASE, Registry().track_names, trials)
         with duckdb.connect(str(Path(home) / DATABASE), read_only=True) as connection:
-            counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("trial", "score", "example")]
+            counts = [
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+                for table in ("trial", "score", "example")
+            ]
         print(f"{counts} trials, scores, per-example rows in {time.perf_counter() - start:.1f} s")
         # A process of its own: filling took memory too.
         return subprocess.run([sys.executable, __file__, "measure"], check=False).returncode
@@ -100,9 +134,14 @@ def measure() -> int:
         assert app.dataframe[0].value["Rank"].notna().all()
     (cold, cold_wall), (warm, warm_wall) = times[0], min(times[1:])
     # Not getrusage's: that counts what the process was forked from.
-    peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
-    print(f"imports {imports:.2f} s   cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   warm {warm:.2f} s, "
-          f"by the wall {warm_wall:.2f} (goal {WARM:g})   memory at most {peak:.0f} MB (goal {MEMORY})", flush=True)
+    peak = (
+        int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
+    )
+    print(
+        f"imports {imports:.2f} s   cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   warm {warm:.2f} s, "
+        f"by the wall {warm_wall:.2f} (goal {WARM:g})   memory at most {peak:.0f} MB (goal {MEMORY})",
+        flush=True,
+    )
     return 0 if cold < COLD and warm < WARM and peak < MEMORY else 1
 
 

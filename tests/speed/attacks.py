@@ -1,8 +1,11 @@
-"""Our attacks beside Foolbox's on one network: python tests/speed/attacks.py [--images 1000] [--rounds 5] [--device cpu].
+"""Our attacks beside Foolbox's on one network: python tests/speed/attacks.py [--images 1000]
+[--rounds 5] [--device cpu].
 
-Rounds are interleaved and medians compared, so that a slow moment of the machine hits both. A ratio above 1 says how many
-times faster ours is. Each line also shows what each attack reached, since a fast weak attack is none.
+Rounds are interleaved and medians compared, so that a slow moment of the machine hits both. A ratio
+above 1 says how many times faster ours is. Each line also shows what each attack reached, since a
+fast weak attack is none.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,14 +30,27 @@ with warnings.catch_warnings():
 
 def lenet_5() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
 
 
 def trained(device: str, images: int) -> tuple[nn.Module, Tensor, Tensor]:
     """LeNet-5 on digits enlarged to 28×28, channels last, with `images` images to attack."""
     data = load_digits()
-    x = nn.functional.interpolate(torch.tensor(data.images / 16, dtype=torch.float32)[:, None], 28, mode="bilinear")
+    x = nn.functional.interpolate(
+        torch.tensor(data.images / 16, dtype=torch.float32)[:, None], 28, mode="bilinear"
+    )
     x, y = x.to(device), torch.tensor(data.target, device=device)
     torch.manual_seed(0)
     model = lenet_5().to(device).to(memory_format=torch.channels_last)
@@ -42,7 +58,9 @@ def trained(device: str, images: int) -> tuple[nn.Module, Tensor, Tensor]:
     for _ in range(100):
         some = torch.randperm(len(x), device=device)[:128]
         loss = nn.functional.cross_entropy(model(x[some]), y[some])
-        for parameter, gradient in zip(model.parameters(), torch.autograd.grad(loss, tuple(model.parameters()))):
+        for parameter, gradient in zip(
+            model.parameters(), torch.autograd.grad(loss, tuple(model.parameters()))
+        ):
             parameter.grad = gradient
         optimiser.step()
     return model.eval(), x[:images], y[:images]
@@ -67,23 +85,40 @@ def main() -> None:
     step = 2.5 / 20
     pairs = [
         (Threat(attack="fgsm", norm="inf", epsilon=0.1), theirs.LinfFastGradientAttack()),
-        (Threat(attack="pgd", norm="inf", epsilon=0.02, steps=20), theirs.LinfPGD(rel_stepsize=step, steps=20)),
-        (Threat(attack="pgd", norm="inf", epsilon=0.1, steps=20), theirs.LinfPGD(rel_stepsize=step, steps=20)),
-        (Threat(attack="pgd", norm="2", epsilon=1.0, steps=20), theirs.L2PGD(rel_stepsize=step, steps=20)),
+        (
+            Threat(attack="pgd", norm="inf", epsilon=0.02, steps=20),
+            theirs.LinfPGD(rel_stepsize=step, steps=20),
+        ),
+        (
+            Threat(attack="pgd", norm="inf", epsilon=0.1, steps=20),
+            theirs.LinfPGD(rel_stepsize=step, steps=20),
+        ),
+        (
+            Threat(attack="pgd", norm="2", epsilon=1.0, steps=20),
+            theirs.L2PGD(rel_stepsize=step, steps=20),
+        ),
         (Threat(attack="deepfool", norm="2", steps=50), theirs.L2DeepFoolAttack(steps=50)),
-        (Threat(attack="carlini_wagner", norm="2", steps=50), theirs.L2CarliniWagnerAttack(steps=50, stepsize=0.1)),
+        (
+            Threat(attack="carlini_wagner", norm="2", steps=50),
+            theirs.L2CarliniWagnerAttack(steps=50, stepsize=0.1),
+        ),
     ]
-    print(f"LeNet-5, {len(x)} images, {given.device}, {torch.get_num_threads()} thread(s), "
-          f"medians of {given.rounds} interleaved rounds")
+    print(
+        f"LeNet-5, {len(x)} images, {given.device}, {torch.get_num_threads()} thread(s), "
+        f"medians of {given.rounds} interleaved rounds"
+    )
     print(f"{'threat':<32}{'ours s':>9}{'foolbox s':>11}{'ratio':>8}   reached: ours, foolbox")
     for threat, reference in pairs:
+
         def ours(threat: Threat = threat):
             return attack(threat, model, x, y, seed=0)
 
         def other(threat: Threat = threat, reference: foolbox.Attack = reference):
             with torch.random.fork_rng([]):  # in batches as ours
-                return [reference(wrapped, images, labels, epsilons=threat.epsilon)
-                        for images, labels in zip(x.split(512), y.split(512))]
+                return [
+                    reference(wrapped, images, labels, epsilons=threat.epsilon)
+                    for images, labels in zip(x.split(512), y.split(512))
+                ]
 
         found, parts = ours(), other()
         success = torch.cat([part[2] for part in parts])
@@ -91,10 +126,17 @@ def main() -> None:
             distance = size(torch.cat([part[1] for part in parts]) - x, "2")
             reached = f"mean ℓ2 {found.distance[found.success].mean():.4f}, {distance[success].mean():.4f}"
         else:
-            reached = f"accuracy {1 - found.success.float().mean():.3f}, {1 - success.float().mean():.3f}"
-        times = [(seconds(ours, given.device), seconds(other, given.device)) for _ in range(given.rounds)]
+            reached = (
+                f"accuracy {1 - found.success.float().mean():.3f}, {1 - success.float().mean():.3f}"
+            )
+        times = [
+            (seconds(ours, given.device), seconds(other, given.device)) for _ in range(given.rounds)
+        ]
         mine, foreign = median(pair[0] for pair in times), median(pair[1] for pair in times)
-        print(f"{threat.id:<32}{mine:>9.3f}{foreign:>11.3f}{foreign / mine:>8.2f}   {reached}", flush=True)
+        print(
+            f"{threat.id:<32}{mine:>9.3f}{foreign:>11.3f}{foreign / mine:>8.2f}   {reached}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Times the per-example measures of 2,000 images on one CPU thread. Run: python tests/speed/measures.py
+"""Times the per-example measures of 2,000 images on one CPU thread. Run: python
+tests/speed/measures.py
 
 Goal: at least 1,000 images a second for LeNet-5 with ten classes. Exits with 1 below it.
 """
+
 import sys
 import time
 from collections.abc import Callable
@@ -19,17 +21,37 @@ GOAL = 1000  # images a second
 
 
 def lenet_300_100() -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 300),
+        nn.ReLU(),
+        nn.Linear(300, 100),
+        nn.ReLU(),
+        nn.Linear(100, 10),
+    )
 
 
 def lenet_5() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
-                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
-                         nn.Linear(84, 10))
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
 
 
 def seconds(run: Callable[[], object], repeats: int = 3) -> float:
-    """CPU time, which other processes disturb least: the least of several runs, after one that warms up."""
+    """CPU time, which other processes disturb least: the least of several runs, after one that
+    warms up.
+    """
     run()
     times = []
     for _ in range(repeats):
@@ -46,9 +68,13 @@ def main() -> int:
     rate = 0.0
     for net in (lenet_300_100, lenet_5):
         model = net()
-        derivatives = len(x) / seconds(lambda model=model: [jacobian(model, part) for part in x.split(128)])
+        derivatives = len(x) / seconds(
+            lambda model=model: [jacobian(model, part) for part in x.split(128)]
+        )
         rate = len(x) / seconds(lambda model=model: example_measures(model, x, y))
-        print(f"{net.__name__:14} Jacobian {derivatives:7,.0f} images/s   all measures {rate:7,.0f} images/s")
+        print(
+            f"{net.__name__:14} Jacobian {derivatives:7,.0f} images/s   all measures {rate:7,.0f} images/s"
+        )
     print(f"goal for lenet_5: {GOAL:,} images/s: {'met' if rate >= GOAL else 'MISSED'}")
     return 0 if rate >= GOAL else 1
 

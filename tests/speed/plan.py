@@ -1,4 +1,7 @@
-"""Selecting and planning 100,000 trials of one track, of which nothing is done: `python tests/speed/plan.py`."""
+"""Selecting and planning 100,000 trials of one track, of which nothing is done: `python
+tests/speed/plan.py`.
+"""
+
 from __future__ import annotations
 
 import argparse
@@ -15,8 +18,18 @@ from benchmark.execution import runner
 from benchmark.records.store import Store
 from registry import load
 
-METHODS = ("input_gradient", "jacobian", "cross_lipschitz", "curvature", "elle", "trades", "llr", "grad_align", "convex_mix",
-           "weight_decay")
+METHODS = (
+    "input_gradient",
+    "jacobian",
+    "cross_lipschitz",
+    "curvature",
+    "elle",
+    "trades",
+    "llr",
+    "grad_align",
+    "convex_mix",
+    "weight_decay",
+)
 
 
 def registry_of(trials: int, folder: Path) -> Path:
@@ -46,7 +59,9 @@ def main() -> None:
             plan = runner.plan((trial for _, trial in chosen), Store(root / "none.duckdb"))
             times.append((selected - start, time.perf_counter() - selected))
     select, planning = (median(column) for column in zip(*times))
-    print(f"{len(chosen):,} trials, {len(plan.to_run):,} to run: select {select:.2f} s, plan {planning:.2f} s")
+    print(
+        f"{len(chosen):,} trials, {len(plan.to_run):,} to run: select {select:.2f} s, plan {planning:.2f} s"
+    )
 
 
 if __name__ == "__main__":

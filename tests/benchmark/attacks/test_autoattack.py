@@ -1,4 +1,7 @@
-"""AutoAttack through the package: the same bits as a direct call, for any number of classes, and its warnings."""
+"""AutoAttack through the package: the same bits as a direct call, for any number of classes, and
+its warnings.
+"""
+
 import logging
 import sys
 
@@ -19,7 +22,9 @@ STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
 def network(classes: int, channels: int) -> nn.Module:
     with torch.random.fork_rng([]):
         torch.manual_seed(10 * classes + channels)
-        return nn.Sequential(nn.Conv2d(channels, 3, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(27, classes))
+        return nn.Sequential(
+            nn.Conv2d(channels, 3, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(27, classes)
+        )
 
 
 def examples(model: nn.Module, channels: int, classes: int, n: int) -> tuple[Tensor, Tensor]:
@@ -31,7 +36,9 @@ def examples(model: nn.Module, channels: int, classes: int, n: int) -> tuple[Ten
 
 
 def direct(model: nn.Module, classes: int, norm: str, epsilon: float, seed: int) -> AutoAttack:
-    """The package by its own documentation; only the targeted members need to know of fewer than 10 classes."""
+    """The package by its own documentation; only the targeted members need to know of fewer than 10
+    classes.
+    """
     common = {"norm": {"inf": "Linf", "2": "L2"}[norm], "eps": epsilon, "seed": seed}
     if classes in MEMBERS:
         return AutoAttack(model, version="custom", attacks=MEMBERS[classes], **common)
@@ -57,7 +64,9 @@ def test_a_shorter_run_equals_a_direct_call_of_the_package(classes, norm, channe
     x, y = examples(model, channels, classes, 10)
     epsilon = {"inf": 0.04, "2": 0.35}[norm]
     found = attack(Threat(attack="autoattack", norm=norm, epsilon=epsilon), model, x, y, seed=5)
-    adversarial, predicted = cheaper(direct(model, classes, norm, epsilon, 5)).run_standard_evaluation(x, y)
+    adversarial, predicted = cheaper(
+        direct(model, classes, norm, epsilon, 5)
+    ).run_standard_evaluation(x, y)
     assert torch.equal(found.adversarial, adversarial)
     assert torch.equal(found.success, predicted != y)
     assert found.info["attacks"] == MEMBERS.get(classes, STANDARD)
@@ -71,12 +80,21 @@ def test_the_budgets_are_the_packages_own(classes, norm):
     theirs = direct(network(classes, 1), classes, norm, 0.1, 0)
     assert ours.attacks_to_run == theirs.attacks_to_run
     for member in ("apgd", "apgd_targeted", "fab", "square"):
-        budget, expected = ({name: value for name, value in vars(getattr(attacker, member)).items()
-                             if isinstance(value, int | float | str)} for attacker in (ours, theirs))
+        budget, expected = (
+            {
+                name: value
+                for name, value in vars(getattr(attacker, member)).items()
+                if isinstance(value, int | float | str)
+            }
+            for attacker in (ours, theirs)
+        )
         if classes in MEMBERS:  # where no targeted attack runs
             expected["n_target_classes"] = budget.get("n_target_classes")
-        assert {name: value for name, value in budget.items() if name != "device"} \
-            == {name: value for name, value in expected.items() if value is not None and name != "device"}
+        assert {name: value for name, value in budget.items() if name != "device"} == {
+            name: value
+            for name, value in expected.items()
+            if value is not None and name != "device"
+        }
 
 
 def test_the_full_run_equals_a_direct_call_of_the_package():
@@ -99,7 +117,9 @@ def test_the_model_the_random_state_and_the_tracer_are_left_as_they_were(monkeyp
     state, tracer = torch.get_rng_state(), sys.gettrace()
     module.autoattack(model, x, y, 0.02, seed=0)
     assert model.training
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+    assert all(
+        parameter.grad is None and parameter.requires_grad for parameter in model.parameters()
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert sys.gettrace() is tracer
 
@@ -125,7 +145,7 @@ def test_warnings_of_the_run_are_reported_by_kind_and_go_no_further(caplog):
     model = nn.Sequential(network(4, 1), nn.Softmax(1))
     x, y = examples(model, 1, 4, 4)
     with torch.no_grad():
-        y = (model(x).argmin(1))
+        y = model(x).argmin(1)
     logger = logging.getLogger("auto-attack")
     handlers, level = list(logger.handlers), logger.level
     found = attack(Threat(attack="autoattack", epsilon=0.02), model, x, y, seed=0)
@@ -141,7 +161,10 @@ def test_every_sentence_the_package_warns_with_has_a_kind(caplog):
     check_n_classes(5, STANDARD, 9, 9, logger=logger)
     check_square_sr({"clean": 0.9, "apgd-ce": 0.5, "square": 0.4}, logger=logger)
     kinds = by_kind([record.getMessage() for record in caplog.records])
-    assert {kind: len(messages) for kind, messages in kinds.items()} == {"classes": 2, "square_helped": 1}
+    assert {kind: len(messages) for kind, messages in kinds.items()} == {
+        "classes": 2,
+        "square_helped": 1,
+    }
     assert by_kind(["something new", "something new"]) == {"other": ["something new"]}
 
 
@@ -164,4 +187,10 @@ def test_a_dynamic_model_is_reported_and_taints_no_later_one():
 
 def test_l2_on_images_too_low_for_square_is_refused():
     with pytest.raises(InputError, match="needs at least 5"):
-        attack(Threat(attack="autoattack", norm="2"), nn.Flatten(), torch.rand(2, 1, 4, 4), torch.tensor([0, 1]), seed=0)
+        attack(
+            Threat(attack="autoattack", norm="2"),
+            nn.Flatten(),
+            torch.rand(2, 1, 4, 4),
+            torch.tensor([0, 1]),
+            seed=0,
+        )

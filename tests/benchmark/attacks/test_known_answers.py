@@ -1,4 +1,7 @@
-"""Attacks where the answer is known: linear and degenerate models in closed form, a trained network by Foolbox."""
+"""Attacks where the answer is known: linear and degenerate models in closed form, a trained network
+by Foolbox.
+"""
+
 import warnings
 
 import pytest
@@ -21,7 +24,9 @@ class Linear:
     def __init__(self, classes: int):
         generator = torch.Generator().manual_seed(classes)
         self.weight = torch.randn(classes, 16, generator=generator, dtype=torch.float64)
-        self.bias = -self.weight.sum(1) / 2 + 0.1 * torch.randn(classes, generator=generator, dtype=torch.float64)
+        self.bias = -self.weight.sum(1) / 2 + 0.1 * torch.randn(
+            classes, generator=generator, dtype=torch.float64
+        )
         self.x = 0.45 + 0.1 * torch.rand(20, 1, 4, 4, generator=generator, dtype=torch.float64)
         self.y = self(self.x).argmax(1)
 
@@ -33,7 +38,12 @@ class Linear:
         logits, least = self(self.x), []
         for n, y in enumerate(self.y.tolist()):
             others = [j for j in range(len(self.bias)) if j != y]
-            least.append(min((logits[n, y] - logits[n, j]) / (self.weight[y] - self.weight[j]).norm(p=dual) for j in others))
+            least.append(
+                min(
+                    (logits[n, y] - logits[n, j]) / (self.weight[y] - self.weight[j]).norm(p=dual)
+                    for j in others
+                )
+            )
         return torch.stack(least)
 
 
@@ -47,7 +57,9 @@ def test_deepfool_meets_a_linear_models_distance_times_its_overshoot(classes):
     for overshoot in (0.02, 1e-4):
         found = deepfool(model, model.x, model.y, overshoot=overshoot)
         assert (model(found).argmax(1) != model.y).all()
-        torch.testing.assert_close(length(found, model.x), (1 + overshoot) * model.distance(2), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            length(found, model.x), (1 + overshoot) * model.distance(2), rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -64,7 +76,9 @@ def test_carlini_wagner_reaches_a_linear_models_distance(classes):
 def test_one_fgsm_step_breaks_a_binary_linear_model_exactly_beyond_its_distance(norm):
     model = Linear(2)
     shortest = model.distance(1 if norm == "inf" else 2)
-    within, beyond = (fgsm(model, model.x, model.y, share * shortest, norm) for share in (0.999, 1.001))
+    within, beyond = (
+        fgsm(model, model.x, model.y, share * shortest, norm) for share in (0.999, 1.001)
+    )
     assert (model(within).argmax(1) == model.y).all()
     assert (model(beyond).argmax(1) != model.y).all()
 
@@ -74,15 +88,31 @@ def test_pgd_breaks_a_linear_model_exactly_beyond_its_distance(norm):
     model = Linear(2)
     shortest = model.distance(1 if norm == "inf" else 2)
     start = unit_ball(model.x.shape, norm, rand=torch.rand, randn=torch.randn).double()
-    within, beyond = (pgd(model, model.x, model.y, share * shortest, norm, steps=20, step_size=shortest,
-                                  start=start) for share in (0.999, 1.001))
+    within, beyond = (
+        pgd(
+            model,
+            model.x,
+            model.y,
+            share * shortest,
+            norm,
+            steps=20,
+            step_size=shortest,
+            start=start,
+        )
+        for share in (0.999, 1.001)
+    )
     assert (model(within).argmax(1) == model.y).all()
     assert (model(beyond).argmax(1) != model.y).all()
 
 
-ALL = [Threat(attack="fgsm"), Threat(attack="fgsm", norm="2", epsilon=1.0), Threat(attack="pgd", steps=3),
-       Threat(attack="pgd", norm="2", epsilon=1.0, steps=3, loss="margin"), Threat(attack="deepfool", steps=3),
-       Threat(attack="carlini_wagner", steps=5)]
+ALL = [
+    Threat(attack="fgsm"),
+    Threat(attack="fgsm", norm="2", epsilon=1.0),
+    Threat(attack="pgd", steps=3),
+    Threat(attack="pgd", norm="2", epsilon=1.0, steps=3, loss="margin"),
+    Threat(attack="deepfool", steps=3),
+    Threat(attack="carlini_wagner", steps=5),
+]
 
 
 @pytest.mark.parametrize("threat", ALL, ids=lambda threat: threat.id)
@@ -101,10 +131,14 @@ def test_a_constant_model_cannot_be_attacked(threat):
 @pytest.mark.parametrize("threat", ALL, ids=lambda threat: threat.id)
 def test_saturated_logits_do_not_break_an_attack(threat, scale):
     linear = Linear(3)
-    found = attack(threat, lambda x: scale * linear(x.double()).float(), linear.x.float(), linear.y, seed=0)
+    found = attack(
+        threat, lambda x: scale * linear(x.double()).float(), linear.x.float(), linear.y, seed=0
+    )
     assert found.adversarial.isfinite().all()
     assert not found.distance.isnan().any()
-    if threat.attack == "deepfool" or threat.loss == "margin":  # they don't go through the saturated softmax
+    if (
+        threat.attack == "deepfool" or threat.loss == "margin"
+    ):  # they don't go through the saturated softmax
         assert found.success.all()
 
 
@@ -120,7 +154,9 @@ def test_images_that_are_all_misclassified_already_are_left_alone(threat):
 def test_deepfool_crosses_an_exact_tie():
     model = Linear(2)
     weight = model.weight[0] - model.weight[1]
-    x = model.x - ((model(model.x)[:, 0] - model(model.x)[:, 1]) / weight.square().sum()).view(-1, 1, 1, 1) * weight.view(4, 4)
+    x = model.x - ((model(model.x)[:, 0] - model(model.x)[:, 1]) / weight.square().sum()).view(
+        -1, 1, 1, 1
+    ) * weight.view(4, 4)
     y = model(x).argmax(1)
     found = deepfool(model, x, y)
     assert (model(found).argmax(1) != y).all()
@@ -139,7 +175,9 @@ def digits() -> tuple[nn.Module, Tensor, Tensor]:
         for _ in range(200):
             some = torch.randperm(1297)[:128]
             loss = nn.functional.cross_entropy(model(x[some]), y[some])
-            for parameter, gradient in zip(model.parameters(), torch.autograd.grad(loss, tuple(model.parameters()))):
+            for parameter, gradient in zip(
+                model.parameters(), torch.autograd.grad(loss, tuple(model.parameters()))
+            ):
                 parameter.grad = gradient
             optimiser.step()
     model.eval()
@@ -150,8 +188,14 @@ def digits() -> tuple[nn.Module, Tensor, Tensor]:
 @pytest.mark.parametrize(("norm", "epsilon"), [("inf", 0.05), ("inf", 0.1), ("2", 0.3), ("2", 0.6)])
 def test_fgsm_is_foolboxs(digits, norm, epsilon):
     model, x, y = digits
-    reference = foolbox.attacks.LinfFastGradientAttack() if norm == "inf" else foolbox.attacks.L2FastGradientAttack()
-    _, theirs, broken = reference(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=epsilon)
+    reference = (
+        foolbox.attacks.LinfFastGradientAttack()
+        if norm == "inf"
+        else foolbox.attacks.L2FastGradientAttack()
+    )
+    _, theirs, broken = reference(
+        foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=epsilon
+    )
     torch.testing.assert_close(fgsm(model, x, y, epsilon, norm), theirs, rtol=0, atol=1e-6)
     ours = attack(Threat(attack="fgsm", norm=norm, epsilon=epsilon), model, x, y, seed=0)
     assert abs(ours.success.float().mean() - broken.float().mean()) <= 0.002
@@ -165,9 +209,13 @@ def test_pgd_accuracy_is_foolboxs(digits, norm, epsilon, start):
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         reference = kind(rel_stepsize=2.5 / 40, steps=40, random_start=start)
-        _, _, broken = reference(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=epsilon)
+        _, _, broken = reference(
+            foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=epsilon
+        )
     if start:
-        ours = attack(Threat(attack="pgd", norm=norm, epsilon=epsilon, steps=40), model, x, y, seed=0).success
+        ours = attack(
+            Threat(attack="pgd", norm=norm, epsilon=epsilon, steps=40), model, x, y, seed=0
+        ).success
     else:
         ours = model(pgd(model, x, y, epsilon, norm, steps=40)).argmax(1) != y
     assert abs(ours.float().mean() - broken.float().mean()) <= 0.002 + 1e-6
@@ -176,7 +224,8 @@ def test_pgd_accuracy_is_foolboxs(digits, norm, epsilon, start):
 def test_deepfools_mean_norm_is_foolboxs(digits):
     model, x, y = digits
     _, theirs, broken = foolbox.attacks.L2DeepFoolAttack()(
-        foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=None)
+        foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=None
+    )
     ours = attack(Threat(attack="deepfool"), model, x, y, seed=0)
     assert broken.all()
     assert ours.success.all()
@@ -185,9 +234,12 @@ def test_deepfools_mean_norm_is_foolboxs(digits):
 
 def test_carlini_wagners_mean_norm_is_no_worse_than_foolboxs(digits):
     model, x, y = digits[0], digits[1][:60], digits[2][:60]
-    # Foolbox's own step size, 0.01, gives norms a third larger in so few steps: it is given its best.
+    # Foolbox's own step size, 0.01, gives norms a third larger in so few steps: it is given its
+    # best.
     reference = foolbox.attacks.L2CarliniWagnerAttack(steps=150, stepsize=0.05)
-    _, theirs, broken = reference(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=None)
+    _, theirs, broken = reference(
+        foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, y, epsilons=None
+    )
     ours = attack(Threat(attack="carlini_wagner", steps=150), model, x, y, seed=0)
     assert broken.all()
     assert ours.success.all()

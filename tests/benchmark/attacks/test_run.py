@@ -1,4 +1,7 @@
-"""What every attack promises, whatever the model: no dependence on the batch, balls and boxes kept, nothing left behind."""
+"""What every attack promises, whatever the model: no dependence on the batch, balls and boxes kept,
+nothing left behind.
+"""
+
 import math
 
 import pytest
@@ -20,13 +23,17 @@ THREATS = [
 
 
 class Rows(nn.Module):
-    """Two layers in which each example's sums are its own, so that its bits cannot depend on the batch's shape."""
+    """Two layers in which each example's sums are its own, so that its bits cannot depend on the
+    batch's shape.
+    """
 
     def __init__(self, inputs: int, classes: int):
         super().__init__()
         generator = torch.Generator().manual_seed(classes)
         self.first = nn.Parameter(torch.randn(8, inputs, generator=generator, dtype=torch.float64))
-        self.second = nn.Parameter(torch.randn(classes, 8, generator=generator, dtype=torch.float64))
+        self.second = nn.Parameter(
+            torch.randn(classes, 8, generator=generator, dtype=torch.float64)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = (x.flatten(1)[:, None] * self.first).sum(2).tanh()
@@ -35,8 +42,15 @@ class Rows(nn.Module):
 
 def convolutional(classes: int = 4) -> nn.Sequential:
     torch.manual_seed(classes)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.MaxPool2d(2), nn.Flatten(),
-                         nn.Linear(36, classes)).double()
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, classes),
+    ).double()
 
 
 def images(n: int, *shape: int, seed: int = 0) -> Tensor:
@@ -48,13 +62,22 @@ def test_permuting_or_splitting_a_batch_changes_no_bit_of_any_example(classes, s
     model, x = Rows(math.prod(shape), classes), images(13, *shape)
     y = model(x).argmax(1)
     y[::5] = (y[::5] + 1) % classes
-    start = {norm: unit_ball(x.shape, norm, rand=torch.rand, randn=torch.randn).double() for norm in ("inf", "2")}
+    start = {
+        norm: unit_ball(x.shape, norm, rand=torch.rand, randn=torch.randn).double()
+        for norm in ("inf", "2")
+    }
     radius = images(13, 1)[:, 0] / 5
     kernels = {
         "fgsm": lambda i: fgsm(model, x[i], y[i], radius[i], "2"),
-        "pgd_inf": lambda i: pgd(model, x[i], y[i], radius[i], "inf", steps=6, start=start["inf"][i]),
-        "pgd_2": lambda i: pgd(model, x[i], y[i], radius[i], "2", steps=6, start=start["2"][i], loss="margin"),
-        "pgd_last": lambda i: pgd(model, x[i], y[i], radius[i], "2", steps=6, start=start["2"][i], keep="last"),
+        "pgd_inf": lambda i: pgd(
+            model, x[i], y[i], radius[i], "inf", steps=6, start=start["inf"][i]
+        ),
+        "pgd_2": lambda i: pgd(
+            model, x[i], y[i], radius[i], "2", steps=6, start=start["2"][i], loss="margin"
+        ),
+        "pgd_last": lambda i: pgd(
+            model, x[i], y[i], radius[i], "2", steps=6, start=start["2"][i], keep="last"
+        ),
         "deepfool": lambda i: deepfool(model, x[i], y[i], steps=8),
         "carlini_wagner": lambda i: carlini_wagner(model, x[i], y[i], steps=12, search_steps=3),
     }
@@ -62,7 +85,9 @@ def test_permuting_or_splitting_a_batch_changes_no_bit_of_any_example(classes, s
     for name, kernel in kernels.items():
         whole = kernel(torch.arange(13))
         assert torch.equal(kernel(order), whole[order]), name
-        assert torch.equal(torch.cat([kernel(part) for part in torch.arange(13).split(5)]), whole), name
+        assert torch.equal(
+            torch.cat([kernel(part) for part in torch.arange(13).split(5)]), whole
+        ), name
 
 
 @pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.id)
@@ -136,7 +161,9 @@ def test_projection_lands_in_ball_and_box_and_moves_nothing_that_is_inside(norm)
     assert (length <= epsilon.flatten() * (1 + 1e-12)).all()
     assert inside.min() >= 0
     assert inside.max() <= 1
-    torch.testing.assert_close(project(inside, x, epsilon, norm, (0.0, 1.0)), inside, rtol=0, atol=1e-15)
+    torch.testing.assert_close(
+        project(inside, x, epsilon, norm, (0.0, 1.0)), inside, rtol=0, atol=1e-15
+    )
 
 
 def test_projection_is_the_nearest_point_where_the_box_does_not_bind():
@@ -175,7 +202,9 @@ def test_random_starts_are_uniform_in_the_unit_ball(norm):
 def test_one_call_gives_the_whole_curve_of_accuracy_against_epsilon():
     model, x = Rows(25, 3), images(9, 1, 5, 5)
     y, epsilons = model(x).argmax(1), torch.tensor([0.01, 0.05, 0.2], dtype=torch.float64)
-    curve = pgd(model, x.repeat(3, 1, 1, 1), y.repeat(3), epsilons.repeat_interleave(9), "2", steps=5)
+    curve = pgd(
+        model, x.repeat(3, 1, 1, 1), y.repeat(3), epsilons.repeat_interleave(9), "2", steps=5
+    )
     single = [pgd(model, x, y, float(epsilon), "2", steps=5) for epsilon in epsilons]
     assert torch.equal(curve, torch.cat(single))
 
@@ -188,11 +217,16 @@ def test_an_epsilon_for_another_number_of_images_is_refused():
 def test_pgd_keeps_the_first_misclassified_iterate_and_else_the_one_of_highest_loss():
     model, x = Rows(25, 3), images(30, 1, 5, 5)
     y = model(x).argmax(1)
-    iterates = [x] + [pgd(model, x, y, 0.06, "inf", steps=n, step_size=0.03, keep="last") for n in range(1, 7)]
+    iterates = [x] + [
+        pgd(model, x, y, 0.06, "inf", steps=n, step_size=0.03, keep="last") for n in range(1, 7)
+    ]
     logits = torch.stack([model(iterate) for iterate in iterates])
     wrong = logits.argmax(2) != y
     losses = torch.stack([nn.functional.cross_entropy(z, y, reduction="none") for z in logits])
-    expected = [wrong[:, n].int().argmax() if wrong[:, n].any() else losses[:, n].argmax() for n in range(30)]
+    expected = [
+        wrong[:, n].int().argmax() if wrong[:, n].any() else losses[:, n].argmax()
+        for n in range(30)
+    ]
     assert wrong.any()
     assert not wrong.any(0).all()
     kept = pgd(model, x, y, 0.06, "inf", steps=6, step_size=0.03)
@@ -204,8 +238,16 @@ def test_more_restarts_never_give_a_weaker_attack():
     y = model(x).argmax(1)
     losses, broken = [], []
     for restarts in (1, 4):
-        found = attack(Threat(attack="pgd", norm="inf", epsilon=0.05, steps=2, restarts=restarts), model, x, y, seed=0)
-        losses.append(nn.functional.cross_entropy(model(found.adversarial), y, reduction="none").detach())
+        found = attack(
+            Threat(attack="pgd", norm="inf", epsilon=0.05, steps=2, restarts=restarts),
+            model,
+            x,
+            y,
+            seed=0,
+        )
+        losses.append(
+            nn.functional.cross_entropy(model(found.adversarial), y, reduction="none").detach()
+        )
         broken.append(found.success)
     assert (broken[1] | ~broken[0]).all()
     robust = ~broken[1]
@@ -225,12 +267,25 @@ def test_pgd_for_training_can_be_mapped_over_stacked_models():
     models = [Rows(25, 3) for _ in range(2)]
     with torch.no_grad():
         models[1].first += 0.1
-    x, stacked = images(6, 1, 5, 5), {"first": torch.stack([m.first for m in models]).detach(),
-                                      "second": torch.stack([m.second for m in models]).detach()}
+    x, stacked = (
+        images(6, 1, 5, 5),
+        {
+            "first": torch.stack([m.first for m in models]).detach(),
+            "second": torch.stack([m.second for m in models]).detach(),
+        },
+    )
     y = torch.arange(6) % 3
-    mapped = torch.func.vmap(lambda parameters: pgd(
-        lambda images: torch.func.functional_call(models[0], parameters, (images,)), x, y, 0.1, "2", steps=3, keep="last",
-    ))(stacked)
+    mapped = torch.func.vmap(
+        lambda parameters: pgd(
+            lambda images: torch.func.functional_call(models[0], parameters, (images,)),
+            x,
+            y,
+            0.1,
+            "2",
+            steps=3,
+            keep="last",
+        )
+    )(stacked)
     alone = torch.stack([pgd(model, x, y, 0.1, "2", steps=3, keep="last") for model in models])
     torch.testing.assert_close(mapped, alone, rtol=0, atol=1e-12)
 
@@ -246,15 +301,21 @@ def test_logits_that_are_not_finite_count_as_misclassified(threat):
     clean = explodes(x)
     assert (~clean.isfinite().all(1)).any()
     assert found.success[~clean.isfinite().all(1)].all()
-    assert torch.equal(found.success, misclassified(explodes(found.adversarial), torch.zeros(12, dtype=torch.long)))
+    assert torch.equal(
+        found.success, misclassified(explodes(found.adversarial), torch.zeros(12, dtype=torch.long))
+    )
     assert found.adversarial.isfinite().all()
 
 
 def test_bounds_other_than_the_unit_interval_are_kept():
     model, x = Rows(25, 3), 2 * images(10, 1, 5, 5) - 1
     y, bounds = model(x).argmax(1), (-1.0, 1.0)
-    for found in (fgsm(model, x, y, 0.5, bounds=bounds), pgd(model, x, y, 0.5, steps=3, bounds=bounds),
-                  deepfool(model, x, y, bounds=bounds), carlini_wagner(model, x, y, steps=10, bounds=bounds)):
+    for found in (
+        fgsm(model, x, y, 0.5, bounds=bounds),
+        pgd(model, x, y, 0.5, steps=3, bounds=bounds),
+        deepfool(model, x, y, bounds=bounds),
+        carlini_wagner(model, x, y, steps=10, bounds=bounds),
+    ):
         assert found.min() >= -1
         assert found.max() <= 1
         assert (found < 0).any()
@@ -262,7 +323,13 @@ def test_bounds_other_than_the_unit_interval_are_kept():
 
 def test_images_outside_the_unit_interval_are_refused():
     with pytest.raises(InputError, match=r"pgd-inf-0.1: images must lie in \[0, 1\]"):
-        attack(Threat(attack="pgd"), Rows(25, 3), 255 * images(2, 1, 5, 5), torch.zeros(2, dtype=torch.long), seed=0)
+        attack(
+            Threat(attack="pgd"),
+            Rows(25, 3),
+            255 * images(2, 1, 5, 5),
+            torch.zeros(2, dtype=torch.long),
+            seed=0,
+        )
 
 
 def test_a_minimal_attack_in_another_norm_is_refused():

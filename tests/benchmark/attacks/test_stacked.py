@@ -1,4 +1,5 @@
 """Attacks on many models in one pass find what the attack on each model finds."""
+
 import pytest
 import torch
 from torch import nn
@@ -20,20 +21,36 @@ def net(seed, smooth=False):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         activation = nn.SiLU if smooth else nn.ReLU
-        made = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), activation(), nn.MaxPool2d(2), nn.Flatten(),
-                             nn.Linear(27, 8), activation(), nn.Linear(8, 3)).double()
+        made = nn.Sequential(
+            nn.Conv2d(1, 3, 3),
+            nn.BatchNorm2d(3),
+            activation(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(27, 8),
+            activation(),
+            nn.Linear(8, 3),
+        ).double()
         made(torch.rand(32, 1, 8, 8, dtype=torch.float64))
     return made.eval()
 
 
 NETS = [net(number) for number in range(len(SEEDS))]
 X = images(40).pixels()
-Y = torch.stack([model(X).argmax(1) for model in NETS]).mode(0).values  # most models are right about most images
+Y = (
+    torch.stack([model(X).argmax(1) for model in NETS]).mode(0).values
+)  # most models are right about most images
 
 
-@pytest.mark.parametrize("settings", [
-    {"attack": "fgsm", "norm": "inf"}, {"attack": "fgsm", "norm": "2"}, {"attack": "pgd", "norm": "inf", "steps": 7},
-    {"attack": "pgd", "norm": "2", "steps": 5, "step_size": 0.05, "loss": "margin"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"attack": "fgsm", "norm": "inf"},
+        {"attack": "fgsm", "norm": "2"},
+        {"attack": "pgd", "norm": "inf", "steps": 7},
+        {"attack": "pgd", "norm": "2", "steps": 5, "step_size": 0.05, "loss": "margin"},
+    ],
+)
 def test_every_model_falls_as_it_does_alone(settings, monkeypatch):
     radii = (0.01, 0.03, 0.1) if settings["norm"] == "inf" else (0.1, 0.4)
     threats = [Threat(**settings, epsilon=epsilon) for epsilon in radii]
@@ -46,15 +63,21 @@ def test_every_model_falls_as_it_does_alone(settings, monkeypatch):
     in_turns = attack_stacked(threats, NETS, X, Y, seeds=SEEDS, batch_size=512)
     assert all(torch.equal(*pair) for pair in zip(found, in_turns))
     single = attack(threats[-1], NETS[1], X, Y, seed=SEEDS[1]).success
-    assert torch.equal(attack_stacked(threats[-1:], NETS[:2], X, Y, seeds=SEEDS[:2], batch_size=512)[0][1], single)
+    assert torch.equal(
+        attack_stacked(threats[-1:], NETS[:2], X, Y, seeds=SEEDS[:2], batch_size=512)[0][1], single
+    )
 
 
 @pytest.mark.parametrize("loss", ["ce", "margin"])
 def test_carrying_fallen_examples_along_changes_no_result(loss):
     start = torch.rand(X.shape, generator=torch.Generator().manual_seed(1), dtype=X.dtype) * 2 - 1
     given = {"steps": 6, "start": start, "loss": loss}
-    torch.testing.assert_close(pgd(NETS[0], X, Y, 0.05, mapped=True, **given), pgd(NETS[0], X, Y, 0.05, **given),
-                               rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        pgd(NETS[0], X, Y, 0.05, mapped=True, **given),
+        pgd(NETS[0], X, Y, 0.05, **given),
+        rtol=0,
+        atol=1e-12,
+    )
 
 
 def test_only_attacks_whose_images_go_their_own_ways_are_fused():
@@ -68,11 +91,20 @@ def test_the_rows_of_models_evaluated_together_are_those_of_each(tmp_path):
     split = images(40)
     data = Data(train=split, validation=split, test=split, sha256="")
     curve = [Threat(attack="pgd", norm="inf", epsilon=epsilon, steps=4) for epsilon in (0.02, 0.05)]
-    threats = [*curve, Threat(attack="fgsm", norm="inf", epsilon=0.05), Threat(attack="deepfool", norm="2")]
-    parts = [Part(name="clean", split="test", examples=30),
-             *(Part(name=threat.id, split="test", examples=30, threat=threat) for threat in threats)]
+    threats = [
+        *curve,
+        Threat(attack="fgsm", norm="inf", epsilon=0.05),
+        Threat(attack="deepfool", norm="2"),
+    ]
+    parts = [
+        Part(name="clean", split="test", examples=30),
+        *(Part(name=threat.id, split="test", examples=30, threat=threat) for threat in threats),
+    ]
     together = dict(evaluation.evaluate_together(NETS, data, parts, seeds=SEEDS))
     assert [part.name for part in together] == [threat.id for threat in threats[:3]]
     for number, (model, seed) in enumerate(zip(NETS, SEEDS)):
         for part, alone in evaluation.evaluate(model, data, list(together), seed=seed):
-            assert (together[part][number].scores, together[part][number].examples) == (alone.scores, alone.examples)
+            assert (together[part][number].scores, together[part][number].examples) == (
+                alone.scores,
+                alone.examples,
+            )

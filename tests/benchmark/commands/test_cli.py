@@ -1,4 +1,7 @@
-"""The command line: help with an example, one-line errors that say what to do, exit codes, JSON for programs."""
+"""The command line: help with an example, one-line errors that say what to do, exit codes, JSON for
+programs.
+"""
+
 import json
 import subprocess
 import sys
@@ -6,12 +9,28 @@ import time
 
 import pytest
 
-COMMANDS = ("list", "show", "plan", "run", "rank", "collect", "export", "rerun", "app", "doctor",
-            "new", "check", "submit", "verify")
+COMMANDS = (
+    "list",
+    "show",
+    "plan",
+    "run",
+    "rank",
+    "collect",
+    "export",
+    "rerun",
+    "app",
+    "doctor",
+    "new",
+    "check",
+    "submit",
+    "verify",
+)
 
 
 def regbench(*arguments):
-    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -23,10 +42,14 @@ def test_every_command_has_help_with_an_example(command):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "entries", "--json"]])
 def test_help_and_lists_load_no_torch(arguments):
-    code = ("import sys; sys.argv = ['regbench', *sys.argv[1:]]\nfrom benchmark.cli import main\n"
-            "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
-            "assert not {'torch', 'timm', 'streamlit'} & set(sys.modules)")
-    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    code = (
+        "import sys; sys.argv = ['regbench', *sys.argv[1:]]\nfrom benchmark.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'torch', 'timm', 'streamlit'} & set(sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -39,18 +62,21 @@ def test_help_answers_at_once():
     assert fastest < 1
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (["run"], "Missing argument"),
-    (["run", "quikstart"], "did you mean 'quickstart'?"),
-    (["plan", "digits/*/jacobain/*"], "the nearest is 'digits/"),
-    (["run", "quickstart", "--workers", "0"], "--workers"),
-    (["run", "quickstart", "--seeds", "none"], "--seeds"),
-    (["list", "trakcs"], "did you mean 'tracks'?"),
-    (["show", "jacobain"], "did you mean 'jacobian'?"),
-    (["show", "jacobian:projections=0"], "projections must"),
-    (["rank", "quickstar"], "did you mean 'quickstart'?"),
-    (["frobnicate"], "No such command 'frobnicate'"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run"], "Missing argument"),
+        (["run", "quikstart"], "did you mean 'quickstart'?"),
+        (["plan", "digits/*/jacobain/*"], "the nearest is 'digits/"),
+        (["run", "quickstart", "--workers", "0"], "--workers"),
+        (["run", "quickstart", "--seeds", "none"], "--seeds"),
+        (["list", "trakcs"], "did you mean 'tracks'?"),
+        (["show", "jacobain"], "did you mean 'jacobian'?"),
+        (["show", "jacobian:projections=0"], "projections must"),
+        (["rank", "quickstar"], "did you mean 'quickstart'?"),
+        (["frobnicate"], "No such command 'frobnicate'"),
+    ],
+)
 def test_bad_usage_is_one_line_on_stderr_and_exit_code_2(arguments, expected, home):
     result = regbench(*arguments)
     assert result.returncode == 2
@@ -67,8 +93,16 @@ def test_lists_are_json_objects_with_a_name(kind):
     assert all(row["name"] for row in rows)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "jacobian", "lenet_5:activation=swish", "mnist:1,7",
-                                  "digits/lenet_300_100/jacobian/0.1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quickstart",
+        "jacobian",
+        "lenet_5:activation=swish",
+        "mnist:1,7",
+        "digits/lenet_300_100/jacobian/0.1",
+    ],
+)
 def test_show_prints_json_of_every_kind_of_thing(name, home):
     assert json.loads(regbench("show", name, "--json").stdout)
 
@@ -82,5 +116,12 @@ def test_rank_without_results_lists_every_method_unranked(home):
 
 def test_doctor_finds_this_machine_ready(home):
     findings = json.loads(regbench("doctor", "--json").stdout)
-    assert {finding["name"] for finding in findings} >= {"python", "torch", "device", "home", "database", "tracks"}
+    assert {finding["name"] for finding in findings} >= {
+        "python",
+        "torch",
+        "device",
+        "home",
+        "database",
+        "tracks",
+    }
     assert all(finding["ok"] for finding in findings)

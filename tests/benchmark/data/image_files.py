@@ -1,4 +1,5 @@
 """Datasets in the forms in which they come: Parquet in the hub's layout, and IDX."""
+
 import gzip
 import io
 import struct
@@ -17,7 +18,9 @@ ROOT = Path(registry.__file__).parents[1]
 
 
 def spec(name: str, **changes) -> Dataset:
-    return Dataset(**tomllib.loads((ROOT / "registry" / "datasets" / f"{name}.toml").read_text()) | changes)
+    return Dataset(
+        **tomllib.loads((ROOT / "registry" / "datasets" / f"{name}.toml").read_text()) | changes
+    )
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -35,8 +38,13 @@ def made(dataset: Dataset, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_parquet(path: Path, dataset: Dataset, images, labels) -> None:
-    """As the hub stores images: a struct of the file's bytes and its path. `images` are arrays or encoded bytes."""
-    rows = [{"bytes": image if isinstance(image, bytes) else png(image.squeeze()), "path": None} for image in images]
+    """As the hub stores images: a struct of the file's bytes and its path. `images` are arrays or
+    encoded bytes.
+    """
+    rows = [
+        {"bytes": image if isinstance(image, bytes) else png(image.squeeze()), "path": None}
+        for image in images
+    ]
     type_ = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     columns = {dataset.image_column: pa.array(rows, type_), dataset.label_column: pa.array(labels)}
     if dataset.name == "cifar100":
@@ -46,5 +54,8 @@ def write_parquet(path: Path, dataset: Dataset, images, labels) -> None:
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    content = (
+        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)

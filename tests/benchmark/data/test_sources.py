@@ -1,4 +1,5 @@
 """Every form in which images may come, and what a user is told where they cannot be used."""
+
 import gzip
 import re
 import struct
@@ -27,12 +28,17 @@ def mnist(own):
     """MNIST's folder with 30 training and 10 test images in Parquet."""
     dataset = spec("mnist")
     for split, n in (("train", 30), ("test", 10)):
-        write_parquet(own / "mnist" / f"{split}-00000-of-00001.parquet", dataset, *made(dataset, n, n))
+        write_parquet(
+            own / "mnist" / f"{split}-00000-of-00001.parquet", dataset, *made(dataset, n, n)
+        )
     return own / "mnist"
 
 
 def as_set(images, labels) -> list[tuple[bytes, int]]:
-    return sorted((bytes(np.ascontiguousarray(image)), int(label)) for image, label in zip(images, labels, strict=True))
+    return sorted(
+        (bytes(np.ascontiguousarray(image)), int(label))
+        for image, label in zip(images, labels, strict=True)
+    )
 
 
 def read_back(data) -> tuple[list, list]:
@@ -42,10 +48,20 @@ def read_back(data) -> tuple[list, list]:
     return as_set(images, labels), as_set(data.test.images.numpy(), data.test.labels)
 
 
-# --- what is read -----------------------------------------------------------------------------------------------
+# --- what is read
+# -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("name", "place"), [("mnist", ""), ("cifar10", "plain_text"), ("cifar100", ""),
-                                             ("svhn", "cropped_digits"), ("tiny_imagenet", "data")])
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("mnist", ""),
+        ("cifar10", "plain_text"),
+        ("cifar100", ""),
+        ("svhn", "cropped_digits"),
+        ("tiny_imagenet", "data"),
+    ],
+)
 def test_parquet_in_the_hubs_layout_gives_the_images_that_were_written(own, tmp_path, name, place):
     dataset = spec(name)
     train, more, test = made(dataset, 20, 0), made(dataset, 9, 1), made(dataset, 8, 2)
@@ -54,7 +70,9 @@ def test_parquet_in_the_hubs_layout_gives_the_images_that_were_written(own, tmp_
     write_parquet(folder / "train-00001-of-00002.parquet", dataset, *more)
     write_parquet(folder / f"{dataset.test_split}-00000-of-00001.parquet", dataset, *test)
     written = [np.concatenate(parts) for parts in zip(train, more, strict=True)]
-    for ours, (images, labels) in zip(read_back(load(dataset, tmp_path)), (written, test), strict=True):
+    for ours, (images, labels) in zip(
+        read_back(load(dataset, tmp_path)), (written, test), strict=True
+    ):
         assert ours == as_set(images.transpose(0, 3, 1, 2), labels)
 
 
@@ -95,7 +113,9 @@ def test_the_users_folder_goes_before_the_package(own, tmp_path):
     assert len(data.test) == 3 and data.test.pixels().eq(1).all()
 
 
-# --- what is refused --------------------------------------------------------------------------------------------
+# --- what is refused
+# --------------------------------------------------------------------------------------------
+
 
 def refusal(name: str, home: Path, **changes) -> str:
     with pytest.raises(InputError) as caught:
@@ -106,27 +126,41 @@ def refusal(name: str, home: Path, **changes) -> str:
 
 GOOD = np.zeros((28, 28), np.uint8)
 IMAGES = [
-    (np.zeros((28, 27), np.uint8), "is an image of mode L and 28×27 pixels, but mnist has 1 channels of 28×28"),
-    (np.zeros((28, 28, 3), np.uint8), "is an image of mode RGB and 28×28 pixels, but mnist has 1 channels of 28×28"),
+    (
+        np.zeros((28, 27), np.uint8),
+        "is an image of mode L and 28×27 pixels, but mnist has 1 channels of 28×28",
+    ),
+    (
+        np.zeros((28, 28, 3), np.uint8),
+        "is an image of mode RGB and 28×28 pixels, but mnist has 1 channels of 28×28",
+    ),
     (png(GOOD)[:40], "is no readable image"),
     (b"", "is no readable image"),
     (b"not an image", "is no readable image"),
 ]
 
 
-@pytest.mark.parametrize(("image", "said"), IMAGES, ids=["size", "channels", "cut", "empty", "no_image"])
+@pytest.mark.parametrize(
+    ("image", "said"), IMAGES, ids=["size", "channels", "cut", "empty", "no_image"]
+)
 def test_an_image_that_does_not_fit_is_named_by_file_row_and_column(mnist, tmp_path, image, said):
     path = mnist / "test-00000-of-00001.parquet"
     write_parquet(path, spec("mnist"), [GOOD, image], [0, 1])
     assert f"{path}: row 1, column 'image': {said}" in refusal("mnist", tmp_path)
 
 
-@pytest.mark.parametrize(("labels", "said"), [
-    ([0, 10], "column 'label': row 1 has label 10, but mnist has 10 classes; labels must lie in 0 to 9"),
-    ([-1, 0], "column 'label': row 0 has label -1"),
-    ([0, None], "column 'label' is int64 with 1 empty rows"),
-    (["0", "1"], "column 'label' is string"),
-])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            [0, 10],
+            "column 'label': row 1 has label 10, but mnist has 10 classes; labels must lie in 0 to 9",
+        ),
+        ([-1, 0], "column 'label': row 0 has label -1"),
+        ([0, None], "column 'label' is int64 with 1 empty rows"),
+        (["0", "1"], "column 'label' is string"),
+    ],
+)
 def test_a_label_that_does_not_fit_is_named_by_file_column_and_row(mnist, tmp_path, labels, said):
     path = mnist / "train-00000-of-00001.parquet"
     write_parquet(path, spec("mnist"), [GOOD, GOOD], labels)
@@ -135,14 +169,20 @@ def test_a_label_that_does_not_fit_is_named_by_file_column_and_row(mnist, tmp_pa
 
 def test_a_missing_column_is_named_with_those_there_are(mnist, tmp_path):
     path = mnist / "train-00000-of-00001.parquet"
-    assert f"{path}: has no column 'img', only image, label;" in refusal("mnist", tmp_path, image_column="img")
+    assert f"{path}: has no column 'img', only image, label;" in refusal(
+        "mnist", tmp_path, image_column="img"
+    )
 
 
 def test_an_image_column_that_holds_no_images_is_refused(mnist, tmp_path):
     path = mnist / "train-00000-of-00001.parquet"
     pq.write_table(pa.table({"image": [1, 2], "label": [0, 1]}), path)
-    assert f"{path}: column 'image' is int64; it needs to be a struct with" in refusal("mnist", tmp_path)
-    rows = pa.array([{"bytes": None, "path": "0.png"}], pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+    assert f"{path}: column 'image' is int64; it needs to be a struct with" in refusal(
+        "mnist", tmp_path
+    )
+    rows = pa.array(
+        [{"bytes": None, "path": "0.png"}], pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    )
     pq.write_table(pa.table({"image": rows, "label": [0]}), path)
     assert f"{path}: row 0, column 'image': holds no image" in refusal("mnist", tmp_path)
 
@@ -162,7 +202,9 @@ def test_parquet_files_that_are_missing_are_named(mnist, tmp_path):
     second.rename(train)
     assert f"{mnist}: test-*.parquet is missing" in refusal("mnist", tmp_path)
     train.unlink()
-    assert f"{mnist}: neither train-*.parquet nor train-images-idx3-ubyte[.gz] is in it" in refusal("mnist", tmp_path)
+    assert f"{mnist}: neither train-*.parquet nor train-images-idx3-ubyte[.gz] is in it" in refusal(
+        "mnist", tmp_path
+    )
 
 
 def test_an_empty_split_is_refused(mnist, tmp_path):
@@ -171,7 +213,9 @@ def test_an_empty_split_is_refused(mnist, tmp_path):
 
 
 def test_pixels_above_white_are_refused(mnist, tmp_path):
-    assert re.search(r"a train pixel is 255, but mnist stores white as 16", refusal("mnist", tmp_path, white=16))
+    assert re.search(
+        r"a train pixel is 255, but mnist stores white as 16", refusal("mnist", tmp_path, white=16)
+    )
 
 
 @pytest.fixture
@@ -184,15 +228,38 @@ def idx(own):
     return folder
 
 
-@pytest.mark.parametrize(("name", "change", "said"), [
-    ("train-images-idx3-ubyte", lambda raw: raw[:-1], "has 3135 bytes after its header, but its sizes (4, 28, 28)"),
-    ("train-images-idx3-ubyte", lambda raw: raw + b"0", "has 3137 bytes after its header"),
-    ("train-images-idx3-ubyte", lambda raw: raw[:9], "begins with 0x00000803, not"),
-    ("train-images-idx3-ubyte", lambda raw: b"", "begins with 0x, not with the magic number 0x00000803"),
-    ("t10k-labels-idx1-ubyte", lambda raw: b"\0\0\x08\x03" + raw[4:], "begins with 0x00000803, not with the magic"),
-    ("t10k-labels-idx1-ubyte", lambda raw: raw[:-1] + b"\n", "row 3 has label 10, but mnist has 10 classes"),
-    ("t10k-labels-idx1-ubyte", lambda raw: struct.pack(">II", 0x801, 3) + raw[8:-1], "holds 3 labels for the 4 images"),
-])
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "train-images-idx3-ubyte",
+            lambda raw: raw[:-1],
+            "has 3135 bytes after its header, but its sizes (4, 28, 28)",
+        ),
+        ("train-images-idx3-ubyte", lambda raw: raw + b"0", "has 3137 bytes after its header"),
+        ("train-images-idx3-ubyte", lambda raw: raw[:9], "begins with 0x00000803, not"),
+        (
+            "train-images-idx3-ubyte",
+            lambda raw: b"",
+            "begins with 0x, not with the magic number 0x00000803",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            lambda raw: b"\0\0\x08\x03" + raw[4:],
+            "begins with 0x00000803, not with the magic",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            lambda raw: raw[:-1] + b"\n",
+            "row 3 has label 10, but mnist has 10 classes",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            lambda raw: struct.pack(">II", 0x801, 3) + raw[8:-1],
+            "holds 3 labels for the 4 images",
+        ),
+    ],
+)
 def test_an_idx_file_that_does_not_fit_is_named(idx, tmp_path, name, change, said):
     path = idx / name
     raw = path.read_bytes()
@@ -207,8 +274,11 @@ def test_an_idx_file_that_is_missing_is_named(idx, tmp_path):
     assert f"{idx}: t10k-labels-idx1-ubyte[.gz] is missing" in refusal("mnist", tmp_path)
 
 
-@pytest.mark.parametrize("raw", [gzip.compress(bytes(9999), mtime=0)[:-9], b"not packed", b"\x1f\x8b\x08\0" + bytes(20)],
-                         ids=["cut short", "not packed", "no data"])
+@pytest.mark.parametrize(
+    "raw",
+    [gzip.compress(bytes(9999), mtime=0)[:-9], b"not packed", b"\x1f\x8b\x08\0" + bytes(20)],
+    ids=["cut short", "not packed", "no data"],
+)
 def test_a_packed_idx_file_that_is_broken_is_named(idx, tmp_path, raw):
     (idx / "train-images-idx3-ubyte").unlink()
     path = idx / "train-images-idx3-ubyte.gz"
@@ -218,7 +288,9 @@ def test_a_packed_idx_file_that_is_broken_is_named(idx, tmp_path, raw):
 
 def test_idx_images_of_another_shape_are_refused(idx, tmp_path):
     write_idx(idx / "train-images-idx3-ubyte", np.zeros((4, 28, 27)))
-    assert "holds greyscale images of 28×27 pixels, but mnist has shape (1, 28, 28)" in refusal("mnist", tmp_path)
+    assert "holds greyscale images of 28×27 pixels, but mnist has shape (1, 28, 28)" in refusal(
+        "mnist", tmp_path
+    )
 
 
 def test_sizes_that_do_not_add_up_to_the_packaged_digits_are_refused(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 """Splits, subsets and the cache, on small IDX files and on the real data that packages bring."""
+
 import gzip
 import os
 import signal
@@ -28,7 +29,9 @@ def spec(name: str, **changes) -> Dataset:
 
 def write_idx(path: Path, array: np.ndarray) -> None:
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes((0x800 + array.ndim).to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes())
+    path.write_bytes(
+        (0x800 + array.ndim).to_bytes(4, "big") + sizes + array.astype(np.uint8).tobytes()
+    )
 
 
 def numbered(n: int, start: int) -> np.ndarray:
@@ -44,7 +47,9 @@ def numbers(split: Split) -> list[int]:
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """200 training and 50 test images of MNIST's shape in order of their labels; image i has label i // 20 % 10."""
+    """200 training and 50 test images of MNIST's shape in order of their labels; image i has label
+    i // 20 % 10.
+    """
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
     for prefix, n, start in (("train", 200, 0), ("t10k", 50, 200)):
@@ -56,11 +61,14 @@ def own(tmp_path, monkeypatch):
 
 def same(a: Data, b: Data) -> bool:
     pairs = [(a.train, b.train), (a.validation, b.validation), (a.test, b.test)]
-    return a.sha256 == b.sha256 and all(torch.equal(x.images, y.images) and torch.equal(x.labels, y.labels)
-                                        for x, y in pairs)
+    return a.sha256 == b.sha256 and all(
+        torch.equal(x.images, y.images) and torch.equal(x.labels, y.labels) for x, y in pairs
+    )
 
 
-# --- the registered datasets ------------------------------------------------------------------------------------
+# --- the registered datasets
+# ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: path.stem)
 def test_a_registered_dataset_is_complete(path):
@@ -81,8 +89,12 @@ def test_digits_are_those_of_scikit_learn(tmp_path, monkeypatch):
     data = load(dataset, tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (1366, 71, 360)
     splits = (data.train, data.validation, data.test)
-    ours = torch.cat([torch.cat([s.pixels().flatten(1), s.labels[:, None]], 1) for s in splits]).numpy()
-    theirs = np.concatenate([bunch.images.reshape(-1, 64) / 16, bunch.target[:, None]], 1).astype(np.float32)
+    ours = torch.cat(
+        [torch.cat([s.pixels().flatten(1), s.labels[:, None]], 1) for s in splits]
+    ).numpy()
+    theirs = np.concatenate([bunch.images.reshape(-1, 64) / 16, bunch.target[:, None]], 1).astype(
+        np.float32
+    )
     assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
     training = torch.cat([data.train.pixels(), data.validation.pixels()]).double()
     assert training.mean().item() == pytest.approx(dataset.mean[0], abs=5e-5)
@@ -101,8 +113,13 @@ def test_fashion_mnist_of_the_package_is_read_whole(tmp_path, monkeypatch):
     data = load(dataset, tmp_path)
     assert (len(data.train), len(data.validation), len(data.test)) == (57000, 3000, 10000)
     labels = torch.cat([data.train.labels, data.validation.labels])
-    assert labels.bincount().tolist() == [6000] * 10 and data.test.labels.bincount().tolist() == [1000] * 10
-    raw = np.frombuffer(gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
+    assert (
+        labels.bincount().tolist() == [6000] * 10
+        and data.test.labels.bincount().tolist() == [1000] * 10
+    )
+    raw = np.frombuffer(
+        gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16
+    )
     assert raw.mean() / 255 == pytest.approx(dataset.mean[0], abs=5e-5)
     assert raw.std() / 255 == pytest.approx(dataset.std[0], abs=5e-5)
     by_bytes = sorted(raw.reshape(-1, 784), key=bytes)
@@ -110,7 +127,9 @@ def test_fashion_mnist_of_the_package_is_read_whole(tmp_path, monkeypatch):
     assert all(np.array_equal(a, b) for a, b in zip(sorted(ours, key=bytes), by_bytes, strict=True))
 
 
-# --- splits -----------------------------------------------------------------------------------------------------
+# --- splits
+# -----------------------------------------------------------------------------------------------------
+
 
 def test_the_splits_part_the_images_and_keep_their_labels(own, tmp_path):
     data = load(spec("mnist"), tmp_path)
@@ -125,8 +144,16 @@ def test_the_splits_part_the_images_and_keep_their_labels(own, tmp_path):
 def test_the_order_is_mixed_and_always_the_same(own, tmp_path):
     data = load(spec("mnist"), tmp_path / "a")
     assert same(data, load(spec("mnist"), tmp_path / "b"))
-    assert len(set(data.test.labels[:20].tolist())) > 1 and data.train.labels[:20].unique().numel() > 5
-    assert numbers(data.test)[:5] == [202, 235, 215, 243, 248]  # a NumPy that changed it would change every result
+    assert (
+        len(set(data.test.labels[:20].tolist())) > 1 and data.train.labels[:20].unique().numel() > 5
+    )
+    assert numbers(data.test)[:5] == [
+        202,
+        235,
+        215,
+        243,
+        248,
+    ]  # a NumPy that changed it would change every result
 
 
 def test_pixels_are_floats_in_0_to_1(own, tmp_path):
@@ -140,18 +167,29 @@ def test_pixels_are_floats_in_0_to_1(own, tmp_path):
 def test_train_size_keeps_the_first_images_and_the_same_validation(own, tmp_path):
     whole, part = load(spec("mnist"), tmp_path), load(spec("mnist"), tmp_path, train_size=7)
     assert numbers(part.train) == numbers(whole.train)[:7]
-    assert numbers(part.validation) == numbers(whole.validation) and numbers(part.test) == numbers(whole.test)
+    assert numbers(part.validation) == numbers(whole.validation) and numbers(part.test) == numbers(
+        whole.test
+    )
     for size in (0, 191):
-        with pytest.raises(InputError, match=rf"train_size: {size} .* 190 training images .*give 1 to 190"):
+        with pytest.raises(
+            InputError, match=rf"train_size: {size} .* 190 training images .*give 1 to 190"
+        ):
             load(spec("mnist"), tmp_path, train_size=size)
 
 
 def test_a_subset_keeps_its_labels_and_numbers_them_in_its_order(own, tmp_path):
     two = load(spec("mnist", subset=(7, 1)), tmp_path)
     assert (len(two.train), len(two.validation)) == (38, 2)
-    assert two.train.labels.tolist() == [{7: 0, 1: 1}[number // 20] for number in numbers(two.train)]
-    assert sorted(numbers(two.train) + numbers(two.validation)) == [*range(20, 40), *range(140, 160)]
-    assert sorted(numbers(two.test)) == list(range(220, 240)) and two.test.labels.tolist() == [1] * 20
+    assert two.train.labels.tolist() == [
+        {7: 0, 1: 1}[number // 20] for number in numbers(two.train)
+    ]
+    assert sorted(numbers(two.train) + numbers(two.validation)) == [
+        *range(20, 40),
+        *range(140, 160),
+    ]
+    assert (
+        sorted(numbers(two.test)) == list(range(220, 240)) and two.test.labels.tolist() == [1] * 20
+    )
 
 
 @pytest.mark.parametrize("subset", [(1,), (1, 1), (1, 10), (-1, 2)])
@@ -171,7 +209,9 @@ def test_one_image_goes_to_validation_where_few_are_given(own, tmp_path):
         load(spec("mnist"), tmp_path)
 
 
-# --- the cache --------------------------------------------------------------------------------------------------
+# --- the cache
+# --------------------------------------------------------------------------------------------------
+
 
 def test_a_later_load_reads_no_source(own, tmp_path):
     first = load(spec("mnist"), tmp_path)
@@ -227,15 +267,23 @@ print(load(dataset, Path(sys.argv[1])).sha256)
 
 def loader(home: Path) -> subprocess.Popen:
     """A process that has imported everything and loads MNIST once it gets a line."""
-    process = subprocess.Popen([sys.executable, "-W", "error", "-c", LOAD, str(home)], cwd=ROOT, text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", LOAD, str(home)],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
 
 
 def write_many(folder: Path, n: int) -> None:
     for prefix in ("train", "t10k"):
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", np.broadcast_to(numbered(1, 0), (n, 28, 28)))
+        write_idx(
+            folder / f"{prefix}-images-idx3-ubyte", np.broadcast_to(numbered(1, 0), (n, 28, 28))
+        )
         write_idx(folder / f"{prefix}-labels-idx1-ubyte", np.zeros(n))
 
 

@@ -1,4 +1,5 @@
 """Measures that single tracks ask for, against autograd's whole Hessian and Jacobian in float64."""
+
 import math
 
 import pytest
@@ -23,7 +24,9 @@ def relu_net():
 
 def images(count=5):
     generator = torch.Generator().manual_seed(0)
-    return torch.rand((count, 1, 3, 4), dtype=torch.float64, generator=generator), torch.arange(count) % 4
+    return torch.rand((count, 1, 3, 4), dtype=torch.float64, generator=generator), torch.arange(
+        count
+    ) % 4
 
 
 def margin_of(net, x, y):
@@ -57,16 +60,24 @@ def test_the_curvature_of_a_piecewise_linear_margin_is_zero():
 def test_perturbations_are_measured_as_their_definitions_say():
     net, (x, y) = relu_net(), images()
     columns = further_measures("perturbed", net, x, y, seed=0)
-    assert all(values.shape == (len(x),) and values.dtype == torch.float32 for values in columns.values())
+    assert all(
+        values.shape == (len(x),) and values.dtype == torch.float32 for values in columns.values()
+    )
     for prefix in ("", "random_"):
         for radius in RADII:
-            assert ((columns[f"{prefix}alignment_{radius:g}"] >= 0) & (columns[f"{prefix}alignment_{radius:g}"] <= 1)).all()
+            assert (
+                (columns[f"{prefix}alignment_{radius:g}"] >= 0)
+                & (columns[f"{prefix}alignment_{radius:g}"] <= 1)
+            ).all()
             shared = columns[f"{prefix}shared_{radius:g}"]
             assert torch.allclose(shared * 9, (shared * 9).round(), atol=1e-5)  # of nine ReLUs
-            # Where no ReLU switches the features are affine, and the Jacobian the same at both ends.
+            # Where no ReLU switches the features are affine, and the Jacobian the same at both
+            # ends.
             same = shared == 1
             assert (columns[f"{prefix}deviation_{radius:g}"][same] < 1e-6).all()
-            assert torch.allclose(columns[f"{prefix}stretch_{radius:g}"][same], torch.ones(int(same.sum())))
+            assert torch.allclose(
+                columns[f"{prefix}stretch_{radius:g}"][same], torch.ones(int(same.sum()))
+            )
 
 
 def test_pgd_aligns_with_the_first_singular_vector_better_than_chance():
@@ -82,11 +93,14 @@ def test_margins_are_those_of_the_logits():
     for i in range(len(x)):
         others = [float(logits[i, k]) for k in range(4) if k != y[i]]
         p = logits[i].exp() / logits[i].exp().sum()
-        assert float(columns["margin"][i]) == pytest.approx(float(logits[i, y[i]]) - max(others), rel=1e-6)
+        assert float(columns["margin"][i]) == pytest.approx(
+            float(logits[i, y[i]]) - max(others), rel=1e-6
+        )
         assert float(columns["probability"][i]) == pytest.approx(float(p[y[i]]), rel=1e-6)
         assert float(columns["loss"][i]) == pytest.approx(-math.log(float(p[y[i]])), rel=1e-6)
         assert float(columns["probability_margin"][i]) == pytest.approx(
-            float(p[y[i]] - max(p[k] for k in range(4) if k != y[i])), rel=1e-5)
+            float(p[y[i]] - max(p[k] for k in range(4) if k != y[i])), rel=1e-5
+        )
 
 
 def test_the_loss_varies_more_within_a_larger_ball():

@@ -1,9 +1,11 @@
-"""Every track can be executed: two steps of training by every method, one batch of every attack and measure.
+"""Every track can be executed: two steps of training by every method, one batch of every attack and
+measure.
 
-On noise in the hub's layout. Shrunk are images, iterations, and the steps and restarts of attacks and searches; the giant
-networks, WRN-28-10 and WRN-50-2, also see one image at a time of two classes, so that a Jacobian is two gradients, and are
-trained by `adversarial_training` alone.
+On noise in the hub's layout. Shrunk are images, iterations, and the steps and restarts of attacks
+and searches; the giant networks, WRN-28-10 and WRN-50-2, also see one image at a time of two
+classes, so that a Jacobian is two gradients, and are trained by `adversarial_training` alone.
 """
+
 import importlib
 
 import numpy as np
@@ -25,12 +27,17 @@ from ..data.image_files import write_parquet
 REGISTRY = Registry()
 GIANT = {"wrn_28_10", "wrn_50_2_bottleneck"}
 PER_CLASS, BATCH = 8, 2
-TRACKS = [(track.name, architecture) for track in map(REGISTRY.track, REGISTRY.track_names)
-          for architecture in track.architectures]
+TRACKS = [
+    (track.name, architecture)
+    for track in map(REGISTRY.track, REGISTRY.track_names)
+    for architecture in track.architectures
+]
 
 
 def write_noise(dataset, folder):
-    """`train-*.parquet` and the test split's, with a few images of each of the first classes, under the hub's columns."""
+    """`train-*.parquet` and the test split's, with a few images of each of the first classes, under
+    the hub's columns.
+    """
     rng = np.random.default_rng(0)
     channels, height, width = dataset.shape
     labels = [label for label in range(min(len(dataset.classes), 10)) for _ in range(PER_CLASS)]
@@ -63,24 +70,35 @@ def dataset_of(track, architecture):
 
 
 def methods():
-    """(dataset, architecture, regularizer) → the track and λ under which it is tried: the largest of its first grid.
+    """(dataset, architecture, regularizer) → the track and λ under which it is tried: the largest
+    of its first grid.
 
-    Of datasets whose images and classes are alike the first stands for all: training sees no more of them.
+    Of datasets whose images and classes are alike the first stands for all: training sees no more
+    of them.
     """
     found, alike = {}, {}
     for name, architecture in TRACKS:
         track = REGISTRY.track(name)
         for entry in REGISTRY.entries(name):
-            if entry.architecture == architecture and entry.strength > 0 and (
-                    architecture not in GIANT or entry.regularizer.startswith("adversarial_training")):
+            if (
+                entry.architecture == architecture
+                and entry.strength > 0
+                and (
+                    architecture not in GIANT
+                    or entry.regularizer.startswith("adversarial_training")
+                )
+            ):
                 dataset = REGISTRY.dataset(track.dataset)
                 shape = (*dataset.shape, dataset.num_classes)
                 key = alike.setdefault(shape, track.dataset), architecture, entry.regularizer
                 if key not in found or (found[key][0] == name and found[key][1] < entry.strength):
                     found[key] = name, entry.strength
     # Of a giant's variants of its one method the first.
-    first = {(dataset, architecture): regularizer for dataset, architecture, regularizer in reversed(found)
-             if architecture in GIANT}
+    first = {
+        (dataset, architecture): regularizer
+        for dataset, architecture, regularizer in reversed(found)
+        if architecture in GIANT
+    }
     return {key: value for key, value in found.items() if first.get(key[:2], key[2]) == key[2]}
 
 
@@ -89,26 +107,46 @@ METHODS = methods()
 
 def trial_of(name, architecture, regularizer, strength):
     track = REGISTRY.track(name)
-    entry = next(e for e in REGISTRY.entries(name) if (e.architecture, e.regularizer, e.strength)
-                 == (architecture, regularizer, strength))
+    entry = next(
+        e
+        for e in REGISTRY.entries(name)
+        if (e.architecture, e.regularizer, e.strength) == (architecture, regularizer, strength)
+    )
     trial = REGISTRY.trial(entry, track, 0)
-    recipe = trial.recipe.model_copy(update={
-        "batch_size": 1 if architecture in GIANT else BATCH, "fine_tune_epochs": 0, "fine_tune_iterations": 2,
-        "reference_epochs": 0, "reference_iterations": None, "train_size": None})
+    recipe = trial.recipe.model_copy(
+        update={
+            "batch_size": 1 if architecture in GIANT else BATCH,
+            "fine_tune_epochs": 0,
+            "fine_tune_iterations": 2,
+            "reference_epochs": 0,
+            "reference_iterations": None,
+            "train_size": None,
+        }
+    )
     known = REGISTRY.params(regularizer)[0].card.params
     params = trial.params | {name: 1 for name in ("steps", "iterations") if name in known}
-    return trial.model_copy(update={"recipe": recipe, "dataset": dataset_of(track, architecture), "params": params})
+    return trial.model_copy(
+        update={"recipe": recipe, "dataset": dataset_of(track, architecture), "params": params}
+    )
 
 
 @pytest.mark.parametrize(("dataset", "architecture", "regularizer"), METHODS)
-def test_every_method_takes_two_steps_on_every_architecture_and_kind_of_images(home, dataset, architecture, regularizer):
+def test_every_method_takes_two_steps_on_every_architecture_and_kind_of_images(
+    home, dataset, architecture, regularizer
+):
     name, strength = METHODS[dataset, architecture, regularizer]
     trial = trial_of(name, architecture, regularizer, strength)
     images = data.load(trial.dataset, home)
     model = networks.create(trial.architecture, trial.dataset, seed=0)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    result = train(model, images.train, Phase.of(trial.recipe, "fine_tune", len(images.train.labels)), seed=0,
-                   regularizer=load_regularizer(trial.regularizer, trial.params), strength=trial.entry.strength)
+    result = train(
+        model,
+        images.train,
+        Phase.of(trial.recipe, "fine_tune", len(images.train.labels)),
+        seed=0,
+        regularizer=load_regularizer(trial.regularizer, trial.params),
+        strength=trial.entry.strength,
+    )
     assert result.iterations <= 2
     if result.status == "finished":
         assert result.iterations == 2
@@ -119,7 +157,11 @@ def test_every_method_takes_two_steps_on_every_architecture_and_kind_of_images(h
 def shrunk(part: Part) -> Part:
     small = {"examples": 1}
     if part.threat is not None:
-        steps = {name: min(getattr(part.threat, name), 2) for name in ("steps", "restarts") if getattr(part.threat, name)}
+        steps = {
+            name: min(getattr(part.threat, name), 2)
+            for name in ("steps", "restarts")
+            if getattr(part.threat, name)
+        }
         small["threat"] = part.threat.model_copy(update=steps)
     return part.model_copy(update=small)
 

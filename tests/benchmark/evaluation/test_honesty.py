@@ -1,4 +1,5 @@
 """Honesty flags: raised on models whose attacks cannot be believed, and on no ordinary one."""
+
 import math
 
 import numpy as np
@@ -33,11 +34,16 @@ def digits(images):
 
 @pytest.fixture(scope="module")
 def trained(images):
-    """Entry id → the model that the quickstart track's recipe trains, without the plain start that fine-tunes share."""
+    """Entry id → the model that the quickstart track's recipe trains, without the plain start that
+    fine-tunes share.
+    """
+
     def make(entry: str) -> nn.Module:
         trial = next(trial for _, trial in Registry().select([entry], 1))
         model = create(trial.architecture, trial.dataset, seed=0)
-        method = None if trial.regularizer is None else load_regularizer(trial.regularizer, trial.params)
+        method = (
+            None if trial.regularizer is None else load_regularizer(trial.regularizer, trial.params)
+        )
         phase = Phase.of(trial.recipe, "reference", len(images.train.labels))
         if method is not None:
             train(model, images.train, phase, seed=0, regularizer=None, strength=0.0)
@@ -73,6 +79,7 @@ class Constant(nn.Module):
 
 class Scaled(torch.autograd.Function):
     """Passes images on as they are, and a tenth of their gradient."""
+
     generate_vmap_rule = True
 
     @staticmethod
@@ -91,12 +98,21 @@ class Scaled(torch.autograd.Function):
 PLAIN = "digits/lenet_300_100/none/0"
 
 
-@pytest.mark.parametrize("entry", [PLAIN, "digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/curvature/0.4",
-                                   "digits/lenet_300_100/weight_decay/0.01"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        PLAIN,
+        "digits/lenet_300_100/jacobian/0.1",
+        "digits/lenet_300_100/curvature/0.4",
+        "digits/lenet_300_100/weight_decay/0.01",
+    ],
+)
 def test_an_ordinarily_trained_model_is_not_flagged(trained, digits, entry):
     values = check_model(trained(entry), *digits, seed=0)
     assert set(values) == {check for check in CHECKS if not check.startswith("autoattack")} - {
-        "rises_with_epsilon", "robust_above_clean"}
+        "rises_with_epsilon",
+        "robust_above_clean",
+    }
     assert flagged(values) == set()
 
 
@@ -113,7 +129,12 @@ def test_a_model_that_rounds_its_images_is_flagged_for_vanishing_gradients(train
     masked = Wrapped(trained(PLAIN), before=lambda x: (x * 8).round() / 8)
     values = check_model(masked, *digits, seed=0)
     assert values["vanishing_gradients"] == 1
-    assert flagged(values) >= {"vanishing_gradients", "loss_does_not_rise", "black_box_stronger", "accurate_at_huge_epsilon"}
+    assert flagged(values) >= {
+        "vanishing_gradients",
+        "loss_does_not_rise",
+        "black_box_stronger",
+        "accurate_at_huge_epsilon",
+    }
 
 
 def test_saturated_logits_are_flagged_for_vanishing_gradients(trained, digits):
@@ -127,13 +148,20 @@ def test_gradients_that_point_the_wrong_way_are_flagged(trained, digits):
         return 2 * x.detach() - x
 
     values = check_model(Wrapped(trained(PLAIN), before=turned), *digits, seed=0)
-    assert flagged(values) >= {"loss_does_not_rise", "black_box_stronger", "accurate_at_huge_epsilon"}
+    assert flagged(values) >= {
+        "loss_does_not_rise",
+        "black_box_stronger",
+        "accurate_at_huge_epsilon",
+    }
     assert values["loss_does_not_rise"] > 0.9
 
 
 def test_a_randomised_model_is_flagged(trained, digits):
     noise = torch.Generator().manual_seed(0)
-    model = Wrapped(trained(PLAIN), before=lambda x: (x + 0.1 * torch.rand(x.shape, generator=noise)).clamp(0, 1))
+    model = Wrapped(
+        trained(PLAIN),
+        before=lambda x: (x + 0.1 * torch.rand(x.shape, generator=noise)).clamp(0, 1),
+    )
     assert "randomised" in flagged(check_model(model, *digits, seed=0))
 
 
@@ -161,12 +189,21 @@ def test_a_boundary_nearer_than_the_gradients_allow_is_seen_exactly_where_they_l
     assert "below_linearised_distance" in flagged(check_model(lying, x, y, seed=0))
 
 
-PGD = [Part(name=f"pgd-inf-{e}", split="test", examples=100, threat=Threat(attack="pgd", norm="inf", epsilon=e))
-       for e in (0.05, 0.1, 0.2)]
+PGD = [
+    Part(
+        name=f"pgd-inf-{e}",
+        split="test",
+        examples=100,
+        threat=Threat(attack="pgd", norm="inf", epsilon=e),
+    )
+    for e in (0.05, 0.1, 0.2)
+]
 
 
 def accuracy(*values: float, clean: float = 0.9) -> dict:
-    return {("clean", "test", 100): clean} | {part.id: value for part, value in zip(PGD, values, strict=False)}
+    return {("clean", "test", 100): clean} | {
+        part.id: value for part, value in zip(PGD, values, strict=False)
+    }
 
 
 def test_robust_accuracy_that_rises_with_epsilon_is_flagged():
@@ -178,15 +215,32 @@ def test_robust_accuracy_that_rises_with_epsilon_is_flagged():
 
 def test_robust_accuracy_above_clean_accuracy_is_flagged_on_the_same_images_only():
     assert flagged(check_scores(PGD[:1], accuracy(0.95))) == {"robust_above_clean"}
-    assert check_scores([PGD[0].model_copy(update={"examples": 50})], {("clean", "test", 100): 0.9,
-                                                                        ("pgd-inf-0.05", "test", 50): 0.95}) == {}
+    assert (
+        check_scores(
+            [PGD[0].model_copy(update={"examples": 50})],
+            {("clean", "test", 100): 0.9, ("pgd-inf-0.05", "test", 50): 0.95},
+        )
+        == {}
+    )
 
 
 def test_autoattacks_warnings_become_checks_with_their_numbers():
-    values = check_warnings({"square_helped": ["Square Attack has decreased the robust accuracy of 12.50%. This"],
-                             "zero_gradients": ["there are 3 points with zero gradient!", "there are 25 points with zero"],
-                             "randomized": ["it seems to be a randomized defense! Please use version=\"rand\"."]}, 250)
-    assert values == {"autoattack_square_helped": 0.125, "autoattack_zero_gradients": 0.1, "autoattack_randomized": 1.0}
+    values = check_warnings(
+        {
+            "square_helped": ["Square Attack has decreased the robust accuracy of 12.50%. This"],
+            "zero_gradients": [
+                "there are 3 points with zero gradient!",
+                "there are 25 points with zero",
+            ],
+            "randomized": ['it seems to be a randomized defense! Please use version="rand".'],
+        },
+        250,
+    )
+    assert values == {
+        "autoattack_square_helped": 0.125,
+        "autoattack_zero_gradients": 0.1,
+        "autoattack_randomized": 1.0,
+    }
     assert flagged(values) == {"autoattack_square_helped", "autoattack_randomized"}
 
 
@@ -194,22 +248,32 @@ def test_every_warning_of_autoattack_has_a_check():
     from benchmark.attacks.autoattack import WARNINGS
 
     assert {f"autoattack_{kind}" for kind in (*WARNINGS, "other")} == {
-        check for check in CHECKS if check.startswith("autoattack")}
+        check for check in CHECKS if check.startswith("autoattack")
+    }
 
 
 def test_every_check_tells_its_value_in_words():
     for check in CHECKS.values():
         assert "{" not in check.tell(0.25)
-    assert CHECKS["vanishing_gradients"].tell(0.875) == "input gradients vanish on 87.5 % of the examples"
+    assert (
+        CHECKS["vanishing_gradients"].tell(0.875)
+        == "input gradients vanish on 87.5 % of the examples"
+    )
 
 
 def test_an_optimality_gap_is_what_an_attack_leaves_to_the_union_on_shared_examples():
     rng = np.random.default_rng(0)
-    correct = {"fgsm": rng.random(50) < 0.7, "pgd": rng.random(40) < 0.5, "apgd": rng.random(60) < 0.5}
+    correct = {
+        "fgsm": rng.random(50) < 0.7,
+        "pgd": rng.random(40) < 0.5,
+        "apgd": rng.random(60) < 0.5,
+    }
     worst, gaps = optimality_gaps(correct)
     union = [all(values[i] for values in correct.values()) for i in range(40)]
     assert worst == pytest.approx(sum(union) / 40)
-    assert gaps == {name: pytest.approx(values[:40].mean() - worst) for name, values in correct.items()}
+    assert gaps == {
+        name: pytest.approx(values[:40].mean() - worst) for name, values in correct.items()
+    }
     assert all(gap >= 0 for gap in gaps.values())
     with pytest.raises(ValueError, match="at least one attack"):
         optimality_gaps({})

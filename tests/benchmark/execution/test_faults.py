@@ -1,4 +1,7 @@
-"""Nothing finished is lost and nothing half-done is believed, whenever a process is killed and however full the disk is."""
+"""Nothing finished is lost and nothing half-done is believed, whenever a process is killed and
+however full the disk is.
+"""
+
 import os
 import random
 import signal
@@ -43,13 +46,22 @@ if __name__ == "__main__":
 
 
 def start(script, home):
-    return subprocess.Popen([sys.executable, str(script), str(home)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def workers(process):
     """Its children that train: those that multiprocessing spawned, without its resource tracker."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
 
 
@@ -91,11 +103,31 @@ def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_
     script, home = tmp_path / "run.py", tmp_path / "home"
     script.write_text(RUN)
     home.mkdir()
-    steps = (f"head -c 11500000 /dev/zero > {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/full 2>&1; echo $?; "
-             f"rm {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/free 2>&1; echo $?")
-    disk = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "12000000", "--tmpfs", str(home)]
-    found = subprocess.run([*disk, "sh", "-c", steps], cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True,
-                           check=False)
+    steps = (
+        f"head -c 11500000 /dev/zero > {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/full 2>&1; echo $?; "
+        f"rm {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/free 2>&1; echo $?"
+    )
+    disk = [
+        "bwrap",
+        "--bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--size",
+        "12000000",
+        "--tmpfs",
+        str(home),
+    ]
+    found = subprocess.run(
+        [*disk, "sh", "-c", steps],
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     full = (tmp_path / "full").read_text()
     assert found.stdout.split() == ["1", "0"], found.stderr + full + (tmp_path / "free").read_text()
     assert "No space left" in full

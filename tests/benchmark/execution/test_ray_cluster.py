@@ -1,4 +1,7 @@
-"""A Ray cluster of several nodes gives the rows that this machine gives alone, also where a node is lost."""
+"""A Ray cluster of several nodes gives the rows that this machine gives alone, also where a node is
+lost.
+"""
+
 import json
 import os
 import subprocess
@@ -22,7 +25,9 @@ def cluster(monkeypatch):
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
         nodes = [cluster.add_node(num_cpus=1, wait=True) for _ in range(2)]
         yield cluster, nodes
         cluster.shutdown()
@@ -42,8 +47,13 @@ def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_
     here, there = tmp_path / "here", tmp_path / "there"
     command = [sys.executable, "-m", "benchmark", "run", *SELECTION]
     subprocess.run(command, env=environment(here), check=True, capture_output=True)
-    process = subprocess.Popen([*command, "--executor", "ray", "--address", cluster.address, "--json"], env=environment(there),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--executor", "ray", "--address", cluster.address, "--json"],
+        env=environment(there),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     outcomes, lost = [], False
     for line in process.stdout:
         event = json.loads(line)
@@ -59,14 +69,33 @@ def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_
     assert len({event["key"] for event in outcomes}) == len(outcomes) == 4
     assert {event["status"] for event in outcomes} == {"finished"}
     assert rows(there) == rows(here)
-    provenance = Store(there / DATABASE).query("SELECT provenance->>'executor' AS executor FROM trial")
+    provenance = Store(there / DATABASE).query(
+        "SELECT provenance->>'executor' AS executor FROM trial"
+    )
     assert set(provenance["executor"]) == {"ray"}
     for folder in here.glob("*/weights.safetensors"):
         assert (there / folder.parent.name / folder.name).read_bytes() == folder.read_bytes()
 
 
 def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
-    result = subprocess.run([sys.executable, "-m", "benchmark", "run", *SELECTION, "--executor", "ray", "--address",
-                             "127.0.0.1:1"], env=environment(tmp_path), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmark",
+            "run",
+            *SELECTION,
+            "--executor",
+            "ray",
+            "--address",
+            "127.0.0.1:1",
+        ],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("regbench: --address: no Ray cluster answers at '127.0.0.1:1'")
+    assert result.stderr.splitlines()[-1].startswith(
+        "regbench: --address: no Ray cluster answers at '127.0.0.1:1'"
+    )

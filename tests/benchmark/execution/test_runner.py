@@ -1,4 +1,5 @@
 """Nothing finished is lost, nothing half-done is believed: with real processes, really killed."""
+
 import json
 import os
 import shutil
@@ -22,8 +23,14 @@ SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 
 
 def regbench(*arguments, home, **more):
-    return subprocess.run([sys.executable, "-m", "benchmark", *arguments], env=os.environ | {"REGBENCH_HOME": str(home)},
-                          capture_output=True, text=True, check=False, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments],
+        env=os.environ | {"REGBENCH_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,10 @@ def rows(home, table):
 def ranking(home):
     result = regbench("rank", "quickstart", "--json", home=home)
     assert result.returncode == 0, result.stderr
-    return [{key: value for key, value in row.items() if key != "cost"} for row in json.loads(result.stdout)]
+    return [
+        {key: value for key, value in row.items() if key != "cost"}
+        for row in json.loads(result.stdout)
+    ]
 
 
 def test_a_second_run_runs_nothing(finished):
@@ -73,17 +83,24 @@ def test_the_deleted_database_is_collected_to_the_identical_ranking(finished, tm
 
 
 def test_a_trial_repeats_bit_by_bit_in_another_process(finished, tmp_path):
-    assert regbench("run", *SELECTION, "--seeds", "1", "--workers", "1", home=tmp_path).returncode == 0
+    assert (
+        regbench("run", *SELECTION, "--seeds", "1", "--workers", "1", home=tmp_path).returncode == 0
+    )
     for folder in finished.glob("*/weights.safetensors"):
-        assert (tmp_path / folder.parent.name / "weights.safetensors").read_bytes() == folder.read_bytes()
+        assert (
+            tmp_path / folder.parent.name / "weights.safetensors"
+        ).read_bytes() == folder.read_bytes()
     assert rows(tmp_path, "score") == rows(finished, "score")
 
 
 @pytest.mark.parametrize("moment", [4.0, 6.0, 8.0])
 def test_a_killed_run_goes_on_and_ends_with_every_trial_once(finished, tmp_path, moment):
-    process = subprocess.Popen([sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "2"],
-                               env=os.environ | {"REGBENCH_HOME": str(tmp_path)}, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "2"],
+        env=os.environ | {"REGBENCH_HOME": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     time.sleep(moment)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -138,8 +155,16 @@ def test_a_corrupt_database_says_how_to_build_it_anew(tmp_path):
 def test_a_failed_trial_is_recorded_as_an_attempt_and_tried_again(tmp_path):
     trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
     store = Store(tmp_path / DATABASE)
-    store.record([Outcome.of(trial, status="failed", error="the reason", started="2026-01-01T00:00:00+00:00")])
-    assert store.query("SELECT status, error FROM attempt").values.tolist() == [["failed", "the reason"]]
+    store.record(
+        [
+            Outcome.of(
+                trial, status="failed", error="the reason", started="2026-01-01T00:00:00+00:00"
+            )
+        ]
+    )
+    assert store.query("SELECT status, error FROM attempt").values.tolist() == [
+        ["failed", "the reason"]
+    ]
     assert trial.key in {t.key for t in runner.plan([trial], store).to_run}
 
 
@@ -163,21 +188,30 @@ def spoilt_registry(folder, code):
     """A track of one method whose penalty runs `code`."""
     from registry.load import HERE
 
-    shutil.copytree(HERE, folder / "registry", ignore=shutil.ignore_patterns("__pycache__", "results"))
+    shutil.copytree(
+        HERE, folder / "registry", ignore=shutil.ignore_patterns("__pycache__", "results")
+    )
     method = folder / "registry" / "regularizers" / "jacobian" / "regularizer.py"
     first = "        if self.projections is None:"
     method.write_text(method.read_text().replace(first, f"        {code}\n{first}"))
     return Registry(folder / "registry", folder / "none")
 
 
-@pytest.mark.parametrize(("code", "limit", "reason"), [
-    ("import time; time.sleep(600)", 15.0, "took longer than the limit of 15 s"),
-    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 600.0, "ended by signal 9"),
-    ("raise RuntimeError('broken')", 600.0, "RuntimeError: broken"),
-])
-def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(tmp_path, code, limit, reason):
+@pytest.mark.parametrize(
+    ("code", "limit", "reason"),
+    [
+        ("import time; time.sleep(600)", 15.0, "took longer than the limit of 15 s"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 600.0, "ended by signal 9"),
+        ("raise RuntimeError('broken')", 600.0, "RuntimeError: broken"),
+    ],
+)
+def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(
+    tmp_path, code, limit, reason
+):
     registry = spoilt_registry(tmp_path, code)
-    chosen = registry.select(["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/none/0"], seeds=1)
+    chosen = registry.select(
+        ["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/none/0"], seeds=1
+    )
     home, store = tmp_path / "home", Store(tmp_path / "home" / DATABASE)
     home.mkdir()
     plan = runner.plan((trial for _, trial in chosen), store)
@@ -185,13 +219,28 @@ def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(tmp_
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     assert [o.regularizer for o in failed] == ["jacobian"]
     assert reason in failed[0].error
-    assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [2]  # the reference and the control
+    assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [
+        2
+    ]  # the reference and the control
 
 
 def test_ctrl_c_ends_after_the_running_trials_and_the_next_run_goes_on(finished, tmp_path):
-    command = [sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "1", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmark",
+        "run",
+        *SELECTION,
+        "--seeds",
+        "1",
+        "--workers",
+        "1",
+        "--json",
+    ]
     environment = os.environ | {"REGBENCH_HOME": str(tmp_path)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     for line in process.stdout:
         if json.loads(line)["event"] == "start":
             process.send_signal(signal.SIGINT)
@@ -202,7 +251,13 @@ def test_ctrl_c_ends_after_the_running_trials_and_the_next_run_goes_on(finished,
     process.stdout.close()
     process.stderr.close()
     assert [event["event"] for event in events] == ["outcome", "end"]
-    assert events[-1] | {"seconds": 0} == {"event": "end", "seconds": 0, "stopped": True, "finished": 1, "diverged": 0,
-                                           "failed": 0}
+    assert events[-1] | {"seconds": 0} == {
+        "event": "end",
+        "seconds": 0,
+        "stopped": True,
+        "finished": 1,
+        "diverged": 0,
+        "failed": 0,
+    }
     assert regbench("run", *SELECTION, "--seeds", "1", home=tmp_path).returncode == 0
     assert rows(tmp_path, "score") == rows(finished, "score")

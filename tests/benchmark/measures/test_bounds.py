@@ -1,4 +1,7 @@
-"""Bounds against a numerical search of the quadratic model, an explicit function of known curvature, and each other."""
+"""Bounds against a numerical search of the quadratic model, an explicit function of known
+curvature, and each other.
+"""
+
 import math
 
 import pytest
@@ -11,12 +14,20 @@ from torch.testing import assert_close
 
 from benchmark.measures import bounds
 from benchmark.measures.distances import linearised_distance
-from benchmark.measures.jacobian import cross_lipschitz, cross_lipschitz_binary, gradient_norm, gram, lipschitz
+from benchmark.measures.jacobian import (
+    cross_lipschitz,
+    cross_lipschitz_binary,
+    gradient_norm,
+    gram,
+    lipschitz,
+)
 
 seeds = st.integers(0, 2**31)
 
 
-def draw(seed: int, K: int, B: int, scale: float = 1.0, n: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+def draw(
+    seed: int, K: int, B: int, scale: float = 1.0, n: int = 5
+) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobians [B, K, n], logits [B, K] and the likeliest classes [B] as labels."""
     generator = torch.Generator().manual_seed(seed)
     J = scale * torch.randn(B, K, n, dtype=torch.float64, generator=generator)
@@ -25,17 +36,32 @@ def draw(seed: int, K: int, B: int, scale: float = 1.0, n: int = 5) -> tuple[Ten
 
 
 def quadratic_model(J: Tensor, logits: Tensor, y: Tensor) -> tuple[float, Tensor, Tensor]:
-    """Loss, gradient and Hessian in the input of the cross-entropy of the linearised model, by autograd."""
+    """Loss, gradient and Hessian in the input of the cross-entropy of the linearised model, by
+    autograd.
+    """
+
     def loss(r: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy((logits + J @ r)[None], y[None])
+
     zero = torch.zeros(J.shape[1], dtype=J.dtype)
-    return loss(zero).item(), torch.autograd.functional.jacobian(loss, zero), torch.autograd.functional.hessian(loss, zero)
+    return (
+        loss(zero).item(),
+        torch.autograd.functional.jacobian(loss, zero),
+        torch.autograd.functional.hessian(loss, zero),
+    )
 
 
 def greatest_in_ball(gradient: Tensor, hessian: Tensor, radius: float, starts: int = 12) -> float:
-    """Maximum of gᵀr + ½rᵀHr over ‖r‖₂ = radius. H is positive semi-definite, so that conditional gradient steps ascend."""
-    r = torch.randn(starts, len(gradient), dtype=gradient.dtype, generator=torch.Generator().manual_seed(0))
-    r[0], r[1] = gradient, torch.linalg.eigh(hessian).eigenvectors[:, -1] * (1 if gradient.sum() > 0 else -1)
+    """Maximum of gᵀr + ½rᵀHr over ‖r‖₂ = radius. H is positive semi-definite, so that conditional
+    gradient steps ascend.
+    """
+    r = torch.randn(
+        starts, len(gradient), dtype=gradient.dtype, generator=torch.Generator().manual_seed(0)
+    )
+    r[0], r[1] = (
+        gradient,
+        torch.linalg.eigh(hessian).eigenvectors[:, -1] * (1 if gradient.sum() > 0 else -1),
+    )
     for _ in range(300):
         r = radius * r / r.norm(dim=1, keepdim=True)
         r = gradient + r @ hessian
@@ -50,7 +76,9 @@ def searched_distance(J: Tensor, logits: Tensor, y: Tensor) -> float:
     high = 1.0
     while greatest_in_ball(gradient, hessian, high) < lack:
         high *= 2
-    root = optimize.brentq(lambda R: greatest_in_ball(gradient, hessian, R) - lack, 1e-12, high, xtol=1e-13)
+    root = optimize.brentq(
+        lambda R: greatest_in_ball(gradient, hessian, R) - lack, 1e-12, high, xtol=1e-13
+    )
     assert isinstance(root, float)
     return root
 
@@ -59,7 +87,9 @@ def test_quadratic_distance_is_the_models_smallest_perturbation():
     J, logits, y = draw(0, K=2, B=6)
     distance = bounds.quadratic_distance(logits, y, cross_lipschitz_binary(gram(J)))
     for b in range(6):
-        assert distance[b].item() == pytest.approx(searched_distance(J[b], logits[b], y[b]), rel=1e-8)
+        assert distance[b].item() == pytest.approx(
+            searched_distance(J[b], logits[b], y[b]), rel=1e-8
+        )
 
 
 def test_quadratic_distance_in_the_maximum_norm_is_the_models_smallest_box():
@@ -70,13 +100,22 @@ def test_quadratic_distance_in_the_maximum_norm_is_the_models_smallest_box():
     for b in range(6):
         loss, gradient, hessian = quadratic_model(J[b], logits[b], y[b])
 
-        def greatest(R, gradient=gradient, hessian=hessian):  # a convex function's maximum over a box is at a corner
+        def greatest(
+            R, gradient=gradient, hessian=hessian
+        ):  # a convex function's maximum over a box is at a corner
             r = R * corners
             return (r @ gradient + ((r @ hessian) * r).sum(1) / 2).max().item()
 
-        root = optimize.brentq(lambda R, loss=loss, greatest=greatest: loss + greatest(R) - math.log(2), 0, 1e6, xtol=1e-13)
+        root = optimize.brentq(
+            lambda R, loss=loss, greatest=greatest: loss + greatest(R) - math.log(2),
+            0,
+            1e6,
+            xtol=1e-13,
+        )
         assert distance[b].item() == pytest.approx(root, rel=1e-8)
-        assert bounds.quadratic_worst_loss(logits, y, speed, 0.3)[b].item() == pytest.approx(loss + greatest(0.3), rel=1e-10)
+        assert bounds.quadratic_worst_loss(logits, y, speed, 0.3)[b].item() == pytest.approx(
+            loss + greatest(0.3), rel=1e-10
+        )
 
 
 @settings(max_examples=50, deadline=None)
@@ -116,11 +155,20 @@ def test_quadratic_distance_is_precise_at_both_ends_of_p(margin):
 
 def test_quadratic_distance_is_0_where_misclassified_and_infinite_where_flat():
     logits, y = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0])
-    assert bounds.quadratic_distance(logits, y, torch.tensor([1.0, 0.0])).tolist() == [0.0, math.inf]
+    assert bounds.quadratic_distance(logits, y, torch.tensor([1.0, 0.0])).tolist() == [
+        0.0,
+        math.inf,
+    ]
 
 
-@pytest.mark.parametrize("function", [bounds.quadratic_distance, lambda *a: bounds.quadratic_worst_loss(*a, 0.1),
-                                      lambda logits, y, speed: bounds.nu_gamma(logits[..., None], speed)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        bounds.quadratic_distance,
+        lambda *a: bounds.quadratic_worst_loss(*a, 0.1),
+        lambda logits, y, speed: bounds.nu_gamma(logits[..., None], speed),
+    ],
+)
 def test_binary_measures_refuse_more_classes(function):
     with pytest.raises(ValueError, match="2 classes, not 3"):
         function(torch.zeros(1, 3), torch.zeros(1, dtype=torch.long), torch.ones(1))
@@ -130,8 +178,12 @@ def test_binary_measures_refuse_more_classes(function):
 def test_multi_class_bounds_lie_below_the_quadratic_models_distance(K):
     J, logits, y = draw(K, K, B=12)
     G = gram(J)
-    lower = [bounds.quadratic_distance_bound_lipschitz(logits, y, lipschitz(G)),
-             bounds.quadratic_distance_bound_cross_lipschitz(logits, y, lipschitz(G), cross_lipschitz(G))]
+    lower = [
+        bounds.quadratic_distance_bound_lipschitz(logits, y, lipschitz(G)),
+        bounds.quadratic_distance_bound_cross_lipschitz(
+            logits, y, lipschitz(G), cross_lipschitz(G)
+        ),
+    ]
     for b in range(12):
         distance = searched_distance(J[b], logits[b], y[b])
         for bound in lower:
@@ -140,7 +192,9 @@ def test_multi_class_bounds_lie_below_the_quadratic_models_distance(K):
 
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, K=st.integers(2, 12), scale=st.floats(0.01, 100))
-def test_multi_class_bounds_lie_below_the_bound_from_the_exact_gradient_and_hessian_norms(seed, K, scale):
+def test_multi_class_bounds_lie_below_the_bound_from_the_exact_gradient_and_hessian_norms(
+    seed, K, scale
+):
     J, logits, y = draw(seed, K, B=10, scale=scale)
     G, V = gram(J), J.transpose(1, 2)
     p = logits.softmax(1)
@@ -150,7 +204,9 @@ def test_multi_class_bounds_lie_below_the_bound_from_the_exact_gradient_and_hess
     exact = g / H * ((1 + 2 * H * xi / g**2).sqrt() - 1)  # the left of Guo et al., eq. 33
     mu, omega = lipschitz(G), cross_lipschitz(G)
     assert (bounds.quadratic_distance_bound_lipschitz(logits, y, mu) <= exact * (1 + 1e-6)).all()
-    assert (bounds.quadratic_distance_bound_cross_lipschitz(logits, y, mu, omega) <= exact * (1 + 1e-6)).all()
+    assert (
+        bounds.quadratic_distance_bound_cross_lipschitz(logits, y, mu, omega) <= exact * (1 + 1e-6)
+    ).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -195,12 +251,16 @@ def test_cross_hoelder_radius_certifies_a_swish_network_of_bounded_curvature():
     # One hidden layer: the Hessian of a logit gap is Wᵀdiag(a·swish″)W, and |swish″| ≤ 1/2.
     torch.manual_seed(0)
     W, A = torch.randn(8, 3, dtype=torch.float64) / 2, torch.randn(3, 8, dtype=torch.float64)
+
     def model(x):
         return torch.nn.functional.silu(x @ W.T) @ A.T
+
     x = torch.randn(10, 3, dtype=torch.float64)
     logits = model(x)
     y = logits.argmax(1)
-    J = torch.stack([torch.autograd.functional.jacobian(lambda v: model(v[None])[0], row) for row in x])
+    J = torch.stack(
+        [torch.autograd.functional.jacobian(lambda v: model(v[None])[0], row) for row in x]
+    )
     speeds = (J[torch.arange(10), y][:, None] - J).norm(dim=2)
     weights = (A[y][:, None] - A).abs().amax(2)  # [10, 3]
     kappa = weights / 2 * torch.linalg.matrix_norm(W, 2) ** 2
@@ -215,7 +275,9 @@ def test_cross_hoelder_radius_certifies_a_swish_network_of_bounded_curvature():
 def test_cross_hoelder_radius_without_curvature_is_the_linearised_distance():
     J, logits, y = draw(3, K=5, B=10)
     speeds = (J[torch.arange(10), y][:, None] - J).norm(dim=2)
-    assert_close(bounds.cross_hoelder_radius(logits, y, speeds, 0.0), linearised_distance(logits, y, gram(J)))
+    assert_close(
+        bounds.cross_hoelder_radius(logits, y, speeds, 0.0), linearised_distance(logits, y, gram(J))
+    )
 
 
 def test_cross_hoelder_radius_is_0_where_misclassified():
@@ -223,12 +285,18 @@ def test_cross_hoelder_radius_is_0_where_misclassified():
     assert bounds.cross_hoelder_radius(logits, torch.tensor([0]), speeds, 1.0).tolist() == [0.0]
 
 
-@pytest.mark.parametrize(("threshold", "penalty"), [
-    (bounds.NU_GAMMA_GRADIENT, lambda t: t**2 / (1 + math.exp(t)) ** 2),
-    (bounds.NU_GAMMA_HESSIAN, lambda t: t**2 * math.exp(t) / (1 + math.exp(t)) ** 2)])
+@pytest.mark.parametrize(
+    ("threshold", "penalty"),
+    [
+        (bounds.NU_GAMMA_GRADIENT, lambda t: t**2 / (1 + math.exp(t)) ** 2),
+        (bounds.NU_GAMMA_HESSIAN, lambda t: t**2 * math.exp(t) / (1 + math.exp(t)) ** 2),
+    ],
+)
 def test_penalties_rise_with_nu_up_to_the_threshold(threshold, penalty):
     # With γ = 1, ‖∇‖² = (1−p)²ν² and ‖H‖ = p(1−p)ν² as functions of ν = t.
-    peak = optimize.minimize_scalar(lambda t: -penalty(t), bounds=(0.1, 5), method="bounded", options={"xatol": 1e-9})
+    peak = optimize.minimize_scalar(
+        lambda t: -penalty(t), bounds=(0.1, 5), method="bounded", options={"xatol": 1e-9}
+    )
     assert peak.x == pytest.approx(threshold, abs=1e-3)
 
 

@@ -1,4 +1,7 @@
-"""Guo et al., Prop. 3.4: penalising µ² or ν²/2 has the same optimum on a linear model; with more classes Ω has not."""
+"""Guo et al., Prop. 3.4: penalising µ² or ν²/2 has the same optimum on a linear model; with more
+classes Ω has not.
+"""
+
 import pytest
 import torch
 from torch import Tensor
@@ -15,11 +18,22 @@ def data(K: int) -> tuple[Tensor, Tensor]:
 
 
 def minimise(K: int, strength: float, penalty) -> tuple[float, Tensor]:
-    """Optimal value and weights [K, 6] of E[L] + λ·penalty(G) without bias, by L-BFGS from a random start."""
+    """Optimal value and weights [K, 6] of E[L] + λ·penalty(G) without bias, by L-BFGS from a random
+    start.
+    """
     x, y = data(K)
-    W = torch.randn(K, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(99)).requires_grad_()
-    optimizer = torch.optim.LBFGS([W], lr=1, max_iter=2000, tolerance_grad=1e-12, tolerance_change=1e-16, history_size=30,
-                                  line_search_fn="strong_wolfe")
+    W = torch.randn(
+        K, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(99)
+    ).requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [W],
+        lr=1,
+        max_iter=2000,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-16,
+        history_size=30,
+        line_search_fn="strong_wolfe",
+    )
 
     def objective() -> Tensor:
         return torch.nn.functional.cross_entropy(x @ W.T, y) + strength * penalty(gram(W[None]))[0]

@@ -1,4 +1,5 @@
 """Jacobian measures against derivatives by autograd, one logit and one pair at a time, in float64."""
+
 import math
 
 import pytest
@@ -23,12 +24,20 @@ from benchmark.measures.jacobian import (
 
 
 def mlp(K: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, K))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, K)
+    )
 
 
 def convolutional(K: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                         nn.Linear(4 * 2, K))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(4 * 2, K),
+    )
 
 
 NETS = {"mlp": mlp, "convolutional": convolutional}
@@ -60,11 +69,13 @@ def columns_by_autograd(model: nn.Module, x: Tensor) -> Tensor:
 def loss_of(model: nn.Module, x: Tensor, y: Tensor):
     def loss(flat: Tensor) -> Tensor:
         return nn.functional.cross_entropy(model(flat.view_as(x)), y)
+
     return loss
 
 
-CASES = pytest.mark.parametrize(("net", "K"), [("mlp", 2), ("mlp", 3), ("mlp", 10), ("convolutional", 2),
-                                               ("convolutional", 10)])
+CASES = pytest.mark.parametrize(
+    ("net", "K"), [("mlp", 2), ("mlp", 3), ("mlp", 10), ("convolutional", 2), ("convolutional", 10)]
+)
 
 
 @CASES
@@ -93,10 +104,19 @@ def test_jacobian_is_taken_in_evaluation_mode_and_leaves_the_model_as_it_was(net
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jacobian_of_larger_images_keeps_the_order_of_pixels(channels):
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(),
-                          nn.Flatten(), nn.Linear(8 * 16, 4)).double()
+    model = nn.Sequential(
+        nn.Conv2d(channels, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 16, 4),
+    ).double()
     x = torch.rand(3, channels, 12, 12, dtype=torch.float64)
-    assert_close(jacobian(model, x), torch.stack([columns_by_autograd(model, image[None]).T for image in x]))
+    assert_close(
+        jacobian(model, x), torch.stack([columns_by_autograd(model, image[None]).T for image in x])
+    )
 
 
 @CASES
@@ -104,7 +124,7 @@ def test_lipschitz_constants_and_spectral_norm_follow_from_the_columns(net, K):
     model, x, _ = problem(K, net)
     G = gram(jacobian(model, x))
     for b in range(len(x)):
-        V = columns_by_autograd(model, x[b:b + 1])
+        V = columns_by_autograd(model, x[b : b + 1])
         pairs = [(V[:, i] - V[:, j]).square().sum() for i in range(K) for j in range(K)]
         assert_close(lipschitz(G)[b], torch.linalg.matrix_norm(V))
         assert_close(cross_lipschitz(G)[b], sum(pairs) / K**2)
@@ -129,7 +149,7 @@ def test_gradient_and_hessian_norms_are_those_of_the_loss(net, K):
     model, x, y = problem(K, net)
     logits, G = model(x), gram(jacobian(model, x))
     for b in range(len(x)):
-        loss, flat = loss_of(model, x[b:b + 1], y[b:b + 1]), x[b].flatten()
+        loss, flat = loss_of(model, x[b : b + 1], y[b : b + 1]), x[b].flatten()
         gradient = torch.autograd.functional.jacobian(loss, flat)
         hessian = torch.autograd.functional.hessian(loss, flat)
         assert_close(gradient_norm(G, logits, y)[b], torch.linalg.vector_norm(gradient))
@@ -140,7 +160,11 @@ def test_gradient_and_hessian_norms_are_those_of_the_loss(net, K):
 @pytest.mark.parametrize("margin", [0.0, 3.0, 40.0, 80.0])
 def test_binary_norms_keep_their_precision_as_p_tends_to_1(margin, dtype):
     V = torch.tensor([[1.0, 2.0, -1.0], [0.5, -1.0, 3.0]], dtype=dtype)[None]
-    logits, y, nu = torch.tensor([[margin, 0.0]], dtype=dtype), torch.tensor([0]), math.sqrt(0.25 + 9 + 16)
+    logits, y, nu = (
+        torch.tensor([[margin, 0.0]], dtype=dtype),
+        torch.tensor([0]),
+        math.sqrt(0.25 + 9 + 16),
+    )
     q = math.exp(-margin) / (1 + math.exp(-margin))
     assert gradient_norm(gram(V), logits, y).item() == pytest.approx(q * nu, rel=1e-5)
     assert hessian_norm(gram(V), logits).item() == pytest.approx(q * (1 - q) * nu**2, rel=1e-5)
@@ -152,7 +176,9 @@ def test_hessian_norm_of_many_classes_keeps_its_precision_as_p_tends_to_1():
     logits = torch.tensor([[50.0, 1.0, 2.0, -3.0, 0.0]], dtype=torch.float64)
     # To first order in the others' probabilities H = Σ_j p_j (v_j − v_0)(v_j − v_0)ᵀ.
     D = (V[0, 1:] - V[0, 0]) * torch.exp(logits[0, 1:] - 50)[:, None].sqrt()
-    assert_close(hessian_norm(gram(V), logits)[0], torch.linalg.svdvals(D)[0] ** 2, rtol=1e-12, atol=0)
+    assert_close(
+        hessian_norm(gram(V), logits)[0], torch.linalg.svdvals(D)[0] ** 2, rtol=1e-12, atol=0
+    )
 
 
 @CASES
@@ -160,10 +186,15 @@ def test_linearised_distances_are_the_nearest_pairwise_boundary(net, K):
     model, x, y = problem(K, net)
     logits, J = model(x).detach(), jacobian(model, x)
     for b in range(len(x)):
-        V = columns_by_autograd(model, x[b:b + 1])
+        V = columns_by_autograd(model, x[b : b + 1])
         gap = {j: logits[b, y[b]] - logits[b, j] for j in range(K) if j != y[b]}
-        for order, value in ((2, linearised_distance(logits, y, gram(J))), (1, linearised_distance_inf(logits, y, J))):
-            expected = min(gap[j] / torch.linalg.vector_norm(V[:, y[b]] - V[:, j], order) for j in gap)
+        for order, value in (
+            (2, linearised_distance(logits, y, gram(J))),
+            (1, linearised_distance_inf(logits, y, J)),
+        ):
+            expected = min(
+                gap[j] / torch.linalg.vector_norm(V[:, y[b]] - V[:, j], order) for j in gap
+            )
             assert_close(value[b], expected)
 
 
@@ -177,20 +208,27 @@ def test_linearised_step_reaches_a_linear_models_boundary_and_no_shorter_one_doe
         reached = []
         for j in set(range(4)) - {y[b].item()}:
             w = J[b, j] - J[b, y[b]]
-            for order, radius, direction in ((2, linearised_distance(logits, y, gram(J))[b], w / w.norm()),
-                                             (1, linearised_distance_inf(logits, y, J)[b], w.sign())):
-                moved = model(x[b:b + 1] + (radius * direction).view(1, 1, 2, 3))[0]
+            for order, radius, direction in (
+                (2, linearised_distance(logits, y, gram(J))[b], w / w.norm()),
+                (1, linearised_distance_inf(logits, y, J)[b], w.sign()),
+            ):
+                moved = model(x[b : b + 1] + (radius * direction).view(1, 1, 2, 3))[0]
                 reached.append((order, (moved[y[b]] - moved[j]).item()))
         for order in (1, 2):
             left = min(gap for of, gap in reached if of == order)
-            assert left == pytest.approx(0, abs=1e-12)  # the nearest boundary is met, none is crossed
+            assert left == pytest.approx(
+                0, abs=1e-12
+            )  # the nearest boundary is met, none is crossed
 
 
 def test_linearised_distances_of_flat_points_are_infinite_with_the_margins_sign():
     row = torch.rand(1, 50)
     J = row.expand(3, 50).expand(2, 3, 50)
     logits, y = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]]), torch.tensor([0, 0])
-    for distance in (linearised_distance(logits, y, gram(J)), linearised_distance_inf(logits, y, J)):
+    for distance in (
+        linearised_distance(logits, y, gram(J)),
+        linearised_distance_inf(logits, y, J),
+    ):
         assert distance.tolist() == [math.inf, -math.inf]
 
 
@@ -198,7 +236,10 @@ def test_gradients_that_agree_to_within_rounding_count_as_coincident():
     torch.manual_seed(0)
     row = torch.randn(40, 1, 50, dtype=torch.float64)
     J = torch.cat([row, row / 3 * 3], dim=1)
-    logits, y = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(40, 2), torch.zeros(40, dtype=torch.long)
+    logits, y = (
+        torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(40, 2),
+        torch.zeros(40, dtype=torch.long),
+    )
     assert (J[:, 0] != J[:, 1]).any(1).all()
     assert linearised_distance(logits, y, gram(J)).isposinf().all()
 
@@ -224,7 +265,10 @@ def test_norms_of_an_infinite_jacobian_are_nan_and_leave_the_other_examples_alon
 def test_linearised_distances_ignore_a_class_that_does_not_move_and_are_0_at_a_tie():
     J = torch.tensor([[[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]]).expand(2, 3, 2)
     logits, y = torch.tensor([[2.0, 1.9, 0.0], [2.0, 2.0, 0.0]]), torch.tensor([0, 0])
-    for distance in (linearised_distance(logits, y, gram(J)), linearised_distance_inf(logits, y, J)):
+    for distance in (
+        linearised_distance(logits, y, gram(J)),
+        linearised_distance_inf(logits, y, J),
+    ):
         assert distance.tolist() == [2.0, 0.0]
 
 
@@ -247,7 +291,10 @@ def test_chain_of_norms_holds_where_the_label_is_the_likeliest_class(seed, K, sc
 
 def test_half_the_squared_gradient_norm_can_exceed_the_hessian_norm_below_p_of_a_half():
     torch.manual_seed(0)
-    V, logits = torch.randn(2000, 10, 8, dtype=torch.float64), torch.randn(2000, 10, dtype=torch.float64)
+    V, logits = (
+        torch.randn(2000, 10, 8, dtype=torch.float64),
+        torch.randn(2000, 10, dtype=torch.float64),
+    )
     y, G = logits.argmax(1), gram(V)
     exceeds = gradient_norm(G, logits, y) ** 2 / 2 > hessian_norm(G, logits)
     likely = logits.softmax(1).amax(1) >= 0.5
@@ -267,7 +314,10 @@ def test_example_measures_do_not_depend_on_the_chunk(net, K):
 
 def test_example_measures_are_those_of_each_function():
     model, x, y = problem(2)
-    columns, V = example_measures(model, x, y), [columns_by_autograd(model, image[None]) for image in x]
+    columns, V = (
+        example_measures(model, x, y),
+        [columns_by_autograd(model, image[None]) for image in x],
+    )
     difference = torch.stack([v[:, 0] - v[:, 1] for v in V])
     p = model(x).detach().softmax(1)[torch.arange(5), y]
     xi = (math.log(2) + p.log()).clamp_min(0)
@@ -296,9 +346,13 @@ def test_an_example_whose_logits_diverged_is_nan_and_the_others_are_not():
 def test_example_measures_of_very_confident_examples_neither_vanish_nor_overflow():
     model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
     model[1].weight.data = torch.tensor([[60.0, 60.0], [0.0, 0.0]])
-    columns = example_measures(model, torch.ones(1, 1, 1, 2), torch.tensor([0]))  # margin 120, 1 − p_y = e⁻¹²⁰
+    columns = example_measures(
+        model, torch.ones(1, 1, 1, 2), torch.tensor([0])
+    )  # margin 120, 1 − p_y = e⁻¹²⁰
     nu = 60 * math.sqrt(2)
-    assert columns["quadratic_distance_2"].item() == pytest.approx(math.exp(60) * math.sqrt(2 * math.log(2)) / nu, rel=1e-5)
+    assert columns["quadratic_distance_2"].item() == pytest.approx(
+        math.exp(60) * math.sqrt(2 * math.log(2)) / nu, rel=1e-5
+    )
     assert columns["linearised_distance_2"].item() == pytest.approx(120 / nu, rel=1e-6)
 
 
@@ -308,5 +362,7 @@ def test_measures_of_a_thousand_classes_are_finite_and_consistent():
     x, y = torch.rand(2, 1, 3, 4), torch.tensor([0, 999])
     columns = example_measures(model, x, y)
     W = model[1].weight.detach().double()
-    assert_close(columns["spectral_norm"].double(), torch.linalg.svdvals(W)[0].expand(2), rtol=1e-6, atol=0)
+    assert_close(
+        columns["spectral_norm"].double(), torch.linalg.svdvals(W)[0].expand(2), rtol=1e-6, atol=0
+    )
     assert all(column.isfinite().all() for column in columns.values())

@@ -1,4 +1,5 @@
 """Alignment, linearity and loss variation against explicit maps, cells and corners."""
+
 import math
 
 import pytest
@@ -15,8 +16,20 @@ from benchmark.measures.loss_variation import maximal_loss_variation
 @pytest.fixture
 def net() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 10),
-                         nn.ReLU(), nn.Linear(10, 4)).double().eval()
+    return (
+        nn.Sequential(
+            nn.Conv2d(1, 3, 3),
+            nn.BatchNorm2d(3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(12, 10),
+            nn.ReLU(),
+            nn.Linear(10, 4),
+        )
+        .double()
+        .eval()
+    )
 
 
 @pytest.fixture
@@ -37,7 +50,9 @@ def test_alignment_is_the_absolute_cosine_whatever_the_size():
     J = torch.randn(6, 4, 12, dtype=torch.float64)
     delta = torch.randn(6, 1, 3, 4, dtype=torch.float64)
     v = torch.linalg.svd(J).Vh[:, 0]
-    expected = torch.stack([abs(torch.dot(d.flatten(), w)) / d.norm() for d, w in zip(delta, v, strict=True)])
+    expected = torch.stack(
+        [abs(torch.dot(d.flatten(), w)) / d.norm() for d, w in zip(delta, v, strict=True)]
+    )
     assert_close(alignment(delta, J), expected)
     assert_close(alignment(-1e-3 * delta, J), expected)
     assert_close(alignment(v.view(6, 1, 3, 4), J), torch.ones(6, dtype=torch.float64))
@@ -56,14 +71,16 @@ def test_random_perturbations_keep_the_norm_and_are_hardly_aligned_in_many_dimen
     assert_close(random.flatten(1).norm(dim=1), delta.flatten(1).norm(dim=1))
     assert_close(random, random_of_same_norm(delta, torch.Generator().manual_seed(0)))
     cosines = alignment(random, torch.randn(200, 3, 400, dtype=torch.float64))
-    assert cosines.mean().item() == pytest.approx(math.sqrt(2 / (math.pi * 400)), rel=0.2)  # mean |cos| of random directions
+    assert cosines.mean().item() == pytest.approx(
+        math.sqrt(2 / (math.pi * 400)), rel=0.2
+    )  # mean |cos| of random directions
 
 
 def test_deviation_from_linearity_is_the_remainder_of_the_first_order_expansion(net, x):
     features = net[:-1]
     z = torch.randn_like(x)
     for b in range(5):
-        image, step = x[b:b + 1], z[b:b + 1]
+        image, step = x[b : b + 1], z[b : b + 1]
         J = torch.autograd.functional.jacobian(lambda v: features(v)[0], image).flatten(1)
         expected = (features(image + step)[0] - features(image)[0] - J @ step.flatten()).norm()
         assert_close(deviation_from_linearity(features, x, z)[b], expected.detach())
@@ -100,17 +117,22 @@ def test_shared_activations_counts_units_with_the_same_sign(net, x):
     assert_close(shared_activations(net, x, z), expected)
 
 
-@pytest.mark.parametrize("relu", [torch.relu, F.relu, Tensor.relu, lambda v: F.relu(v, inplace=True), Tensor.relu_])
+@pytest.mark.parametrize(
+    "relu", [torch.relu, F.relu, Tensor.relu, lambda v: F.relu(v, inplace=True), Tensor.relu_]
+)
 def test_shared_activations_sees_relus_that_are_functions(relu):
     def model(images: Tensor) -> Tensor:
         return relu(images.flatten(1) - 0.5)
+
     x, z = torch.tensor([[[[0.2, 0.4, 0.6, 0.8]]]]), torch.tensor([[[[0.0, 0.2, 0.0, -0.4]]]])
     assert shared_activations(model, x, z).tolist() == [0.5]
 
 
 def test_shared_activations_refuses_a_model_without_relu():
     with pytest.raises(ValueError, match="no ReLU"):
-        shared_activations(nn.Sequential(nn.Flatten(), nn.SiLU()), torch.rand(1, 1, 2, 2), torch.rand(1, 1, 2, 2))
+        shared_activations(
+            nn.Sequential(nn.Flatten(), nn.SiLU()), torch.rand(1, 1, 2, 2), torch.rand(1, 1, 2, 2)
+        )
 
 
 def test_loss_variation_of_a_linear_model_is_the_greatest_over_the_balls_corners():
@@ -118,7 +140,9 @@ def test_loss_variation_of_a_linear_model_is_the_greatest_over_the_balls_corners
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 2)).double()
     x, y = torch.rand(8, 1, 2, 3, dtype=torch.float64), torch.randint(2, (8,))
     found = maximal_loss_variation(model, x, y, epsilon=0.3)
-    corners = 0.3 * torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 6).view(64, 1, 1, 2, 3)
+    corners = 0.3 * torch.cartesian_prod(
+        *[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 6
+    ).view(64, 1, 1, 2, 3)
     inside = (x + corners).clamp(0, 1)
     losses = torch.stack([F.cross_entropy(model(images), y, reduction="none") for images in inside])
     assert_close(found, (losses.amax(0) - F.cross_entropy(model(x), y, reduction="none")).detach())
@@ -136,8 +160,19 @@ def test_loss_variation_is_never_negative_grows_with_the_ball_and_leaves_the_mod
 
 
 def test_loss_variation_counts_the_best_point_visited_not_the_last():
-    def model(images: Tensor) -> Tensor:  # the label's logit is least at .57: a step of .1 passes it, the next one returns
-        return torch.cat([100 * (images.flatten(1) - 0.57).square(), torch.zeros(len(images), 1, dtype=images.dtype)], dim=1)
+    def model(
+        images: Tensor,
+    ) -> Tensor:  # the label's logit is least at .57: a step of .1 passes it, the next one returns
+        return torch.cat(
+            [
+                100 * (images.flatten(1) - 0.57).square(),
+                torch.zeros(len(images), 1, dtype=images.dtype),
+            ],
+            dim=1,
+        )
+
     x, y = torch.full((1, 1, 1, 1), 0.5, dtype=torch.float64), torch.tensor([0])
     expected = math.log1p(math.exp(-0.09)) - math.log1p(math.exp(-0.49))
-    assert maximal_loss_variation(model, x, y, epsilon=0.1, steps=2).item() == pytest.approx(expected)
+    assert maximal_loss_variation(model, x, y, epsilon=0.1, steps=2).item() == pytest.approx(
+        expected
+    )

@@ -1,4 +1,5 @@
 """Singular values against explicit matrices of the linear maps, built column by column."""
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,32 +17,44 @@ from benchmark.measures.spectra import (
 
 def matrix_of(linear_map, shape: tuple[int, ...]) -> Tensor:
     n = torch.Size(shape).numel()
-    return torch.stack([linear_map(unit.view(1, *shape)).flatten() for unit in torch.eye(n, dtype=torch.float64)], dim=1)
+    return torch.stack(
+        [linear_map(unit.view(1, *shape)).flatten() for unit in torch.eye(n, dtype=torch.float64)],
+        dim=1,
+    )
 
 
-def circular_convolution(kernel: Tensor, size: tuple[int, int], dilation: tuple[int, int], groups: int):
+def circular_convolution(
+    kernel: Tensor, size: tuple[int, int], dilation: tuple[int, int], groups: int
+):
     """Sums shifted images tap by tap."""
+
     def apply(x: Tensor) -> Tensor:
         out = torch.zeros(1, kernel.shape[0], *size, dtype=x.dtype)
         for a in range(kernel.shape[2]):
             for b in range(kernel.shape[3]):
                 shifted = x.roll((-a * dilation[0], -b * dilation[1]), (2, 3))
-                out += F.conv2d(shifted, kernel[:, :, a:a + 1, b:b + 1], groups=groups)
+                out += F.conv2d(shifted, kernel[:, :, a : a + 1, b : b + 1], groups=groups)
         return out
+
     return apply
 
 
-@pytest.mark.parametrize(("out", "into", "taps", "size", "dilation", "groups"), [
-    (3, 2, (3, 3), (6, 6), (1, 1), 1),
-    (2, 4, (3, 2), (5, 4), (1, 1), 1),
-    (2, 2, (5, 5), (4, 3), (1, 1), 1),  # the kernel wraps around
-    (3, 3, (3, 3), (1, 1), (1, 1), 1),
-    (3, 2, (1, 1), (4, 3), (1, 1), 1),
-    (3, 2, (1, 3), (4, 5), (1, 1), 1),
-    (2, 3, (3, 3), (7, 6), (2, 3), 1),
-    (4, 6, (3, 3), (4, 5), (1, 1), 2),
-])
-def test_convolutions_singular_values_are_those_of_its_matrix(out, into, taps, size, dilation, groups):
+@pytest.mark.parametrize(
+    ("out", "into", "taps", "size", "dilation", "groups"),
+    [
+        (3, 2, (3, 3), (6, 6), (1, 1), 1),
+        (2, 4, (3, 2), (5, 4), (1, 1), 1),
+        (2, 2, (5, 5), (4, 3), (1, 1), 1),  # the kernel wraps around
+        (3, 3, (3, 3), (1, 1), (1, 1), 1),
+        (3, 2, (1, 1), (4, 3), (1, 1), 1),
+        (3, 2, (1, 3), (4, 5), (1, 1), 1),
+        (2, 3, (3, 3), (7, 6), (2, 3), 1),
+        (4, 6, (3, 3), (4, 5), (1, 1), 2),
+    ],
+)
+def test_convolutions_singular_values_are_those_of_its_matrix(
+    out, into, taps, size, dilation, groups
+):
     torch.manual_seed(0)
     kernel = torch.randn(out, into // groups, *taps, dtype=torch.float64)
     matrix = matrix_of(circular_convolution(kernel, size, dilation, groups), (into, *size))
@@ -61,7 +74,9 @@ def test_zero_padded_convolution_stretches_no_image_more_than_its_circular_twin_
     torch.manual_seed(0)
     layer = nn.Conv2d(2, 3, 3, padding=1, bias=False).double()
     matrix = matrix_of(layer, (2, 5, 5)).detach()
-    assert torch.linalg.svdvals(matrix)[0] <= convolution_singular_values(layer.weight, (7, 7)).max() * (1 + 1e-12)
+    assert torch.linalg.svdvals(matrix)[0] <= convolution_singular_values(
+        layer.weight, (7, 7)
+    ).max() * (1 + 1e-12)
 
 
 def test_layer_measures_has_a_row_for_every_map_in_order():
@@ -76,21 +91,40 @@ def test_layer_measures_has_a_row_for_every_map_in_order():
     image = torch.rand(1, 1, 8, 8, dtype=torch.float64)
     plain, rows = layer_measures(net), layer_measures(net, image)
     assert [(row["name"], row["kind"]) for row in plain] == [
-        ("conv", "conv_reshaped"), ("block.1", "conv_reshaped"), ("logits", "linear")]
+        ("conv", "conv_reshaped"),
+        ("block.1", "conv_reshaped"),
+        ("logits", "linear"),
+    ]
     assert [(row["name"], row["kind"]) for row in rows] == [
-        ("conv", "conv_reshaped"), ("conv", "conv_fft"), ("block.1", "conv_reshaped"), ("block.1", "conv_fft"),
-        ("logits", "linear")]
-    conv, block, logits = net.get_submodule("conv"), net.get_submodule("block.1"), net.get_submodule("logits")
+        ("conv", "conv_reshaped"),
+        ("conv", "conv_fft"),
+        ("block.1", "conv_reshaped"),
+        ("block.1", "conv_fft"),
+        ("logits", "linear"),
+    ]
+    conv, block, logits = (
+        net.get_submodule("conv"),
+        net.get_submodule("block.1"),
+        net.get_submodule("logits"),
+    )
     assert isinstance(conv, nn.Conv2d)
     assert isinstance(block, nn.Conv2d)
-    values = [torch.linalg.svdvals(conv.weight.detach().reshape(4, 9)),
-              torch.linalg.svdvals(matrix_of(circular_convolution(conv.weight.detach(), (8, 8), (1, 1), 1), (1, 8, 8))),
-              torch.linalg.svdvals(block.weight.detach().reshape(4, 18)),
-              torch.linalg.svdvals(matrix_of(circular_convolution(block.weight.detach(), (3, 3), (1, 1), 2), (4, 3, 3))),
-              torch.linalg.svdvals(logits.weight.detach())]
+    values = [
+        torch.linalg.svdvals(conv.weight.detach().reshape(4, 9)),
+        torch.linalg.svdvals(
+            matrix_of(circular_convolution(conv.weight.detach(), (8, 8), (1, 1), 1), (1, 8, 8))
+        ),
+        torch.linalg.svdvals(block.weight.detach().reshape(4, 18)),
+        torch.linalg.svdvals(
+            matrix_of(circular_convolution(block.weight.detach(), (3, 3), (1, 1), 2), (4, 3, 3))
+        ),
+        torch.linalg.svdvals(logits.weight.detach()),
+    ]
     for row, sigma in zip(rows, values, strict=True):
         found = [row["sigma_max"], row["sigma_min"], row["sigma_std"]]
-        assert found == pytest.approx([sigma.max().item(), sigma.min().item(), sigma.std(correction=0).item()], rel=1e-9)
+        assert found == pytest.approx(
+            [sigma.max().item(), sigma.min().item(), sigma.std(correction=0).item()], rel=1e-9
+        )
     assert not any(module._forward_pre_hooks for module in net.modules())
     assert net.training
 

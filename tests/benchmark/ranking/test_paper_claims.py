@@ -1,4 +1,7 @@
-"""The findings page: its judgements on rows whose answer is known, and its numbers those of the registered rows."""
+"""The findings page: its judgements on rows whose answer is known, and its numbers those of the
+registered rows.
+"""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,19 +27,48 @@ def outcomes(name, value, layer=lambda trial: 1.0):
         noise = rng.normal(0, 0.001)
         scores = []
         for part in trial.evaluation:
-            metrics = {"clean": ("accuracy", "loss"), "margins": ("margin", "margin:std"), "margin_curvature": ("along_share",),
-                       "perturbed": ("alignment_1", "relative_deviation_1")}.get(part.name, ("robust_accuracy",))
-            scores += [Score(threat=part.name, split=part.split, metric=metric, value=value(trial, part, metric) + noise,
-                             n=part.examples, examples=part.examples) for metric in metrics]
-        yield Outcome.of(trial, status="finished", train_seconds=1.0, scores=tuple(scores),
-                         layers=(Layer(layer="fc", kind="linear", metric="sigma_std", value=layer(trial) + noise),))
+            metrics = {
+                "clean": ("accuracy", "loss"),
+                "margins": ("margin", "margin:std"),
+                "margin_curvature": ("along_share",),
+                "perturbed": ("alignment_1", "relative_deviation_1"),
+            }.get(part.name, ("robust_accuracy",))
+            scores += [
+                Score(
+                    threat=part.name,
+                    split=part.split,
+                    metric=metric,
+                    value=value(trial, part, metric) + noise,
+                    n=part.examples,
+                    examples=part.examples,
+                )
+                for metric in metrics
+            ]
+        yield Outcome.of(
+            trial,
+            status="finished",
+            train_seconds=1.0,
+            scores=tuple(scores),
+            layers=(
+                Layer(layer="fc", kind="linear", metric="sigma_std", value=layer(trial) + noise),
+            ),
+        )
 
 
-@pytest.mark.parametrize(("shift", "held"), [(0.0, True), (0.01, True), (0.05, False), (-0.05, False)])
+@pytest.mark.parametrize(
+    ("shift", "held"), [(0.0, True), (0.01, True), (0.05, False), (-0.05, False)]
+)
 def test_equal_accuracies_are_equivalent_and_shifted_ones_are_not(tmp_path, shift, held):
     store = Store(tmp_path / "rows.duckdb")
-    store.record(outcomes("guo-final-layer", lambda trial, part, metric:
-                          0.7 + shift * (trial.entry.regularizer == "jacobian") * (part.name == "pgd-inf-0.05")))
+    store.record(
+        outcomes(
+            "guo-final-layer",
+            lambda trial, part, metric: (
+                0.7
+                + shift * (trial.entry.regularizer == "jacobian") * (part.name == "pgd-inf-0.05")
+            ),
+        )
+    )
     found = judged(store)[next(claim for claim, name, _ in CLAIMS if name == "guo-final-layer")]
     assert found.held is held
     assert f"largest mean difference {100 * abs(shift):.2f} points" in found.numbers
@@ -46,10 +78,16 @@ def test_equal_accuracies_are_equivalent_and_shifted_ones_are_not(tmp_path, shif
 def test_what_shrinks_with_strength_is_told_from_what_grows(tmp_path, sign):
     def value(trial, part, metric):
         shrinking = 1 - sign * trial.entry.strength
-        return {"loss": 0.3 + shrinking * (part.split == "test"), "margin:std": shrinking, "margin": 3.0}.get(metric, 0.7)
+        return {
+            "loss": 0.3 + shrinking * (part.split == "test"),
+            "margin:std": shrinking,
+            "margin": 3.0,
+        }.get(metric, 0.7)
 
     store = Store(tmp_path / "rows.duckdb")
-    store.record(outcomes("wen-fashion", value, layer=lambda trial: 2 - sign * trial.entry.strength))
+    store.record(
+        outcomes("wen-fashion", value, layer=lambda trial: 2 - sign * trial.entry.strength)
+    )
     found = judged(store)
     for judge in ("margins_concentrate", "gap_shrinks", "spectra_narrow"):
         assert found[CLAIM[judge]].held is (sign == 1)
@@ -60,19 +98,31 @@ def test_a_strength_that_learns_nothing_is_left_out(tmp_path):
 
     def value(trial, part, metric):
         lost = trial.entry.strength == strongest
-        return {"loss": 0.3, "margin:std": 0.01 if lost else 1 + trial.entry.strength, "margin": 3.0,
-                "accuracy": 0.1 if lost else 0.9}.get(metric, 0.7)
+        return {
+            "loss": 0.3,
+            "margin:std": 0.01 if lost else 1 + trial.entry.strength,
+            "margin": 3.0,
+            "accuracy": 0.1 if lost else 0.9,
+        }.get(metric, 0.7)
 
     store = Store(tmp_path / "rows.duckdb")
     store.record(outcomes("wen-fashion", value))
     found = judged(store)[CLAIM["margins_concentrate"]]
     assert found.held is False  # with the constant model it would seem to hold
-    assert f"(ε = {strongest:.3g} diverges or ends below the clean floor and is left out)" in found.numbers
+    assert (
+        f"(ε = {strongest:.3g} diverges or ends below the clean floor and is left out)"
+        in found.numbers
+    )
 
 
 @pytest.mark.parametrize("true", [True, False])
 def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true):
-    ahead = {"curvature": 0.1, "cross_hoelder": 0.1, "adversarial_training": 0.1, "data_dependent_operator_norm": 0.1}
+    ahead = {
+        "curvature": 0.1,
+        "cross_hoelder": 0.1,
+        "adversarial_training": 0.1,
+        "data_dependent_operator_norm": 0.1,
+    }
     behind = {"cross_lipschitz": 0.1, "global_spectral_norm": 0.1, "adversarial_training": 0.1}
 
     def value(trial, part, metric):
@@ -86,8 +136,13 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
     for name in ("guo-fashion-binary", "guo-fashion", "cross-hoelder-fashion", "roth-fashion"):
         store.record(outcomes(name, value))
     found = judged(store)
-    for judge in ("curvature_at_large_lambda", "hoelder_over_lipschitz", "gradient_underestimates",
-                  "operator_norm_like_adversarial_training", "multiclass_equivalence"):
+    for judge in (
+        "curvature_at_large_lambda",
+        "hoelder_over_lipschitz",
+        "gradient_underestimates",
+        "operator_norm_like_adversarial_training",
+        "multiclass_equivalence",
+    ):
         assert found[CLAIM[judge]].held is true, found[CLAIM[judge]]
 
 
@@ -102,7 +157,10 @@ def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
     store.record(outcomes("guo-fashion-binary", value))
     found = judged(store)[CLAIM["curvature_at_large_lambda"]]
     assert found.held is True
-    assert "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) curvature leads" in found.numbers
+    assert (
+        "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) curvature leads"
+        in found.numbers
+    )
 
 
 def test_no_rows_are_no_verdict(tmp_path):
@@ -145,7 +203,8 @@ def test_the_page_is_written_beside_the_rows(tmp_path, monkeypatch, capsys):
     (tmp_path / "results").mkdir()
     rows = list(outcomes("guo-final-layer", lambda *_: 0.7))
     (tmp_path / "results" / "guo-final-layer.jsonl").write_text(
-        "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows))
+        "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows)
+    )
     module.main()
     page = (tmp_path / "results" / "README.md").read_text()
     assert page.count("| yes |") == 1

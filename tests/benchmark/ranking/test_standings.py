@@ -1,4 +1,5 @@
 """The ranking rule on tables small enough to work out by hand."""
+
 import math
 
 import numpy as np
@@ -6,7 +7,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.ranking.standings import half_width, labelled, seeds_ranked, select_lambda, standings, sweep
+from benchmark.ranking.standings import (
+    half_width,
+    labelled,
+    seeds_ranked,
+    select_lambda,
+    standings,
+    sweep,
+)
 from registry.load import Registry
 
 TRACK = Registry().track("quickstart")
@@ -22,11 +30,30 @@ def scores(value, trials=TRIALS, diverged=frozenset()):
             rows.append(common | {"status": "diverged"})
             continue
         for part in trial.evaluation:
-            metric = {"clean": "accuracy", "deepfool-2": "relative_distance", "measures": "margin",
-                      "honesty": "randomised"}.get(part.name, "robust_accuracy")
-            number = 0.0 if part.name in ("measures", "honesty") else value(trial.entry, trial.seed, part.name, part.split)
-            rows.append(common | {"status": "finished", "threat": part.name, "split": part.split, "metric": metric,
-                                  "examples": part.examples, "n": part.examples, "flags": [], "value": number})
+            metric = {
+                "clean": "accuracy",
+                "deepfool-2": "relative_distance",
+                "measures": "margin",
+                "honesty": "randomised",
+            }.get(part.name, "robust_accuracy")
+            number = (
+                0.0
+                if part.name in ("measures", "honesty")
+                else value(trial.entry, trial.seed, part.name, part.split)
+            )
+            rows.append(
+                common
+                | {
+                    "status": "finished",
+                    "threat": part.name,
+                    "split": part.split,
+                    "metric": metric,
+                    "examples": part.examples,
+                    "n": part.examples,
+                    "flags": [],
+                    "value": number,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -69,8 +96,11 @@ def test_a_method_without_an_allowed_lambda_is_listed_unranked_with_the_reason()
 
 
 def test_a_lambda_at_which_a_seed_diverged_is_not_chosen():
-    best = {trial.key for trial in TRIALS if trial.entry.regularizer == "jacobian" and trial.entry.strength == 0.4
-            and trial.seed == 1}
+    best = {
+        trial.key
+        for trial in TRIALS
+        if trial.entry.regularizer == "jacobian" and trial.entry.strength == 0.4 and trial.seed == 1
+    }
 
     def value(entry, seed, name, split):
         return 0.95 if name == "clean" else entry.strength
@@ -81,7 +111,11 @@ def test_a_lambda_at_which_a_seed_diverged_is_not_chosen():
 
 
 def test_a_method_that_has_not_run_in_full_is_unranked():
-    partial = [t for t in TRIALS if not (t.entry.regularizer == "curvature" and t.entry.strength == 0.4 and t.seed == 2)]
+    partial = [
+        t
+        for t in TRIALS
+        if not (t.entry.regularizer == "curvature" and t.entry.strength == 0.4 and t.seed == 2)
+    ]
     found = row(standings(TRACK, TRIALS, scores(flat, partial)), "curvature")
     assert pd.isna(found["rank"])
     assert found["why"] == "incomplete: 1 of 9 trials have not run"
@@ -95,7 +129,11 @@ def test_the_ranking_rests_on_the_seeds_that_have_run():
 
 def test_a_further_seed_counts_once_most_methods_have_it():
     def table(ahead):
-        return standings(TRACK, TRIALS, scores(flat, [t for t in TRIALS if t.seed < 1 + (t.entry.regularizer in ahead)]))
+        return standings(
+            TRACK,
+            TRIALS,
+            scores(flat, [t for t in TRIALS if t.seed < 1 + (t.entry.regularizer in ahead)]),
+        )
 
     few = table({"none", "weight_decay", "jacobian"})
     assert set(few["seeds"]) == {1}
@@ -106,13 +144,27 @@ def test_a_further_seed_counts_once_most_methods_have_it():
 
 
 def test_methods_are_ordered_by_the_headline_and_equals_share_a_rank():
-    level = {"none": 0.1, "weight_decay": 0.1, "input_gradient": 0.3, "jacobian": 0.5, "cross_lipschitz": 0.5, "curvature": 0.2}
+    level = {
+        "none": 0.1,
+        "weight_decay": 0.1,
+        "input_gradient": 0.3,
+        "jacobian": 0.5,
+        "cross_lipschitz": 0.5,
+        "curvature": 0.2,
+    }
 
     def value(entry, seed, name, split):
         return 0.95 if name == "clean" else level[entry.regularizer]
 
     table = standings(TRACK, TRIALS, scores(value)).set_index("regularizer")["rank"].to_dict()
-    assert table == {"jacobian": 1, "cross_lipschitz": 1, "input_gradient": 3, "curvature": 4, "none": 5, "weight_decay": 5}
+    assert table == {
+        "jacobian": 1,
+        "cross_lipschitz": 1,
+        "input_gradient": 3,
+        "curvature": 4,
+        "none": 5,
+        "weight_decay": 5,
+    }
 
 
 def test_means_and_intervals_are_students_over_seeds():
@@ -120,7 +172,9 @@ def test_means_and_intervals_are_students_over_seeds():
         return 0.95 if name == "clean" else [0.50, 0.53, 0.58][seed]
 
     found = row(standings(TRACK, TRIALS, scores(value)), "none")
-    low, high = stats.t.interval(0.95, 2, np.mean([0.50, 0.53, 0.58]), stats.sem([0.50, 0.53, 0.58]))
+    low, high = stats.t.interval(
+        0.95, 2, np.mean([0.50, 0.53, 0.58]), stats.sem([0.50, 0.53, 0.58])
+    )
     assert found["pgd-inf-0.1"] == pytest.approx(np.mean([0.50, 0.53, 0.58]))
     assert found["pgd-inf-0.1_half_width"] == pytest.approx((high - low) / 2)
     assert math.isnan(half_width(pd.Series([0.5])))
@@ -144,9 +198,15 @@ def test_without_any_result_every_method_is_listed():
 
 
 def test_the_order_of_the_rows_changes_nothing():
-    table = scores(lambda entry, seed, name, split: (0.95 if name == "clean" else 0.3 + entry.strength / 7 + seed / 50))
+    table = scores(
+        lambda entry, seed, name, split: (
+            0.95 if name == "clean" else 0.3 + entry.strength / 7 + seed / 50
+        )
+    )
     shuffled = table.sample(frac=1, random_state=0)
-    pd.testing.assert_frame_equal(standings(TRACK, TRIALS, shuffled), standings(TRACK, TRIALS, table))
+    pd.testing.assert_frame_equal(
+        standings(TRACK, TRIALS, shuffled), standings(TRACK, TRIALS, table)
+    )
 
 
 def test_of_equally_good_lambdas_the_smallest_is_chosen():

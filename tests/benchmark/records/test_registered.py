@@ -1,4 +1,7 @@
-"""Registered results: rows that need no run here, from files alone, and a run only where weights are needed."""
+"""Registered results: rows that need no run here, from files alone, and a run only where weights
+are needed.
+"""
+
 import contextlib
 import io
 import json
@@ -27,7 +30,12 @@ SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 def ran(tmp_path_factory):
     """A home in which a small selection ran, and the folder that it was exported to."""
     home, results = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("results")
-    assert regbench("run", *SELECTION, "--seeds", "1", "--workers", "1", home=home, results=results).returncode == 0
+    assert (
+        regbench(
+            "run", *SELECTION, "--seeds", "1", "--workers", "1", home=home, results=results
+        ).returncode
+        == 0
+    )
     result = regbench("export", "quickstart", "--json", home=home, results=results)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == [{"track": "quickstart", "rows": 3, "changed": 3}]
@@ -55,14 +63,18 @@ def ranking(home, results):
 
 
 def table(store, name, columns="*"):
-    return sorted(map(str, store.query(f"SELECT {columns} FROM {name}").astype(str).to_dict("records")))
+    return sorted(
+        map(str, store.query(f"SELECT {columns} FROM {name}").astype(str).to_dict("records"))
+    )
 
 
 def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
     home, results = ran
     rows = ranking(tmp_path, results)
     assert {row["source"] for row in rows if row["rank"]} == {"registered"}
-    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(home, tmp_path / "none")
+    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(
+        home, tmp_path / "none"
+    )
     assert not (tmp_path / DATABASE).exists()
 
 
@@ -75,13 +87,19 @@ def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tm
 def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_rows, tmp_path):
     store = open_store()
     everything = table(store, "score")
-    mine = next(o for o in registered.outcomes(registered_rows / "quickstart.jsonl") if o.regularizer == "jacobian")
+    mine = next(
+        o
+        for o in registered.outcomes(registered_rows / "quickstart.jsonl")
+        if o.regularizer == "jacobian"
+    )
     clean = mine.scores[0].model_copy(update={"value": 0.25})
     store.record([mine.model_copy(update={"scores": (clean,), "train_seconds": 77.0})])
     completed = table(open_store(), "score")
     assert len(completed) == len(everything)
     assert len(set(completed) ^ set(everything)) == 2  # the one value that is another here
-    seconds = open_store().query("SELECT key, train_seconds FROM trial").set_index("key")["train_seconds"]
+    seconds = (
+        open_store().query("SELECT key, train_seconds FROM trial").set_index("key")["train_seconds"]
+    )
     assert seconds[mine.key] == 77.0
     assert len(seconds) == 3
 
@@ -96,7 +114,9 @@ def test_a_database_that_a_killed_writer_left_empty_hides_no_registered_row(regi
     assert table(open_store(), "score") == before
 
 
-def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(registered_rows, tmp_path):
+def test_threads_that_read_while_a_run_creates_the_database_all_see_the_rows(
+    registered_rows, tmp_path
+):
     counts, errors = [], []
     done = threading.Event()
 
@@ -140,8 +160,15 @@ def test_a_fine_tune_that_lacks_a_part_brings_its_reference_back_for_the_weights
     chosen = [trial for _, trial in Registry().select([SELECTION[1]], 1)]
     assert not runner.plan(chosen, open_store()).to_run
     track = Registry().track("quickstart")
-    more = [chosen[0].model_copy(update={"evaluation": (*chosen[0].evaluation, track.tier_part("standard", 360))})]
-    assert [trial.key for trial in runner.plan(more, open_store()).to_run] == [more[0].reference.key, more[0].key]
+    more = [
+        chosen[0].model_copy(
+            update={"evaluation": (*chosen[0].evaluation, track.tier_part("standard", 360))}
+        )
+    ]
+    assert [trial.key for trial in runner.plan(more, open_store()).to_run] == [
+        more[0].reference.key,
+        more[0].key,
+    ]
 
 
 def test_rows_are_ordered_whole_and_a_second_export_changes_nothing(ran, tmp_path, monkeypatch):
@@ -167,9 +194,13 @@ def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
     shutil.copytree(results, tmp_path / "results")
     for path in home.glob("*/outcome.json"):
         outcome = Outcome.read(path)
-        outcome.model_copy(update={"scores": outcome.scores[:2]}).write(tmp_path / "home" / path.parent.name / path.name)
+        outcome.model_copy(update={"scores": outcome.scores[:2]}).write(
+            tmp_path / "home" / path.parent.name / path.name
+        )
     assert export(track, trials, tmp_path / "home", tmp_path / "results") == (3, 0)
-    with pytest.raises(InputError, match="nothing of track quickstart has run"):  # nor is one registered
+    with pytest.raises(
+        InputError, match="nothing of track quickstart has run"
+    ):  # nor is one registered
         export(track, trials, tmp_path / "home", tmp_path / "another")
 
 
@@ -179,8 +210,12 @@ def test_a_changed_protocol_needs_a_new_version(ran):
     check_protocol(track, results)
     for same in ({"notes": "other words"}, {"seeds": 7}, {"entry": track.entry[:2]}):
         assert protocol(track.model_copy(update=same)) == protocol(track)
-    for other in ({"clean_floor": 0.5}, {"recipe": track.recipe.model_copy(update={"batch_size": 32})},
-                  {"threats": track.threats[:3]}, {"dataset": "digits:1,8"}):
+    for other in (
+        {"clean_floor": 0.5},
+        {"recipe": track.recipe.model_copy(update={"batch_size": 32})},
+        {"threats": track.threats[:3]},
+        {"dataset": "digits:1,8"},
+    ):
         with pytest.raises(InputError, match="put the new one under the name quickstart@2"):
             check_protocol(track.model_copy(update=other), results)
 

@@ -1,4 +1,7 @@
-"""From an idea to a verified row, by the commands that the documents name, in a copy of the repository."""
+"""From an idea to a verified row, by the commands that the documents name, in a copy of the
+repository.
+"""
+
 import json
 import os
 import re
@@ -22,8 +25,12 @@ needs_sandbox = pytest.mark.skipif(sandbox.refusal() is not None, reason=str(san
 
 def commands(text):
     """What a reader would type: the lines of code blocks, and commands in running text."""
-    return [line for block in re.findall(r"```\n(.*?)```", text, re.S) for line in block.splitlines()
-            if line.startswith("regbench ")] + re.findall(r"`(regbench [^`]+)`", text)
+    return [
+        line
+        for block in re.findall(r"```\n(.*?)```", text, re.S)
+        for line in block.splitlines()
+        if line.startswith("regbench ")
+    ] + re.findall(r"`(regbench [^`]+)`", text)
 
 
 class Clone:
@@ -32,13 +39,26 @@ class Clone:
     def __init__(self, folder):
         self.folder = folder / "clone"
         for part in ("benchmark", "registry", "submissions/_template"):
-            shutil.copytree(ROOT / part, self.folder / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
+            shutil.copytree(
+                ROOT / part,
+                self.folder / part,
+                ignore=shutil.ignore_patterns("__pycache__", "results"),
+            )
         self.method = self.folder / "submissions" / "my_method"
 
     def type(self, command):
-        environment = os.environ | {"REGBENCH_HOME": str(self.folder / "runs"), "PYTHONPATH": str(self.folder)}
-        return subprocess.run([sys.executable, "-m", "benchmark", *command.split()[1:]], cwd=self.folder, env=environment,
-                              capture_output=True, text=True, check=False)
+        environment = os.environ | {
+            "REGBENCH_HOME": str(self.folder / "runs"),
+            "PYTHONPATH": str(self.folder),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "benchmark", *command.split()[1:]],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def registry(self):
         return Registry(HERE, self.method.parent, "my_method")
@@ -46,24 +66,44 @@ class Clone:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone in which my_method was made and submitted as the README says; trusted: the sandbox has tests of its own."""
+    """A clone in which my_method was made and submitted as the README says; trusted: the sandbox
+    has tests of its own.
+    """
     clone = Clone(tmp_path_factory.mktemp("submission"))
     made = clone.type("regbench new my_method")
     assert made.returncode == 0, made.stderr
     assert "regbench check submissions/my_method" in made.stdout
     card = clone.method / "card.toml"
-    card.write_text(card.read_text().replace("TODO your name", "Me").replace("TODO authors, title, venue 2026; or: unp", "Unp"))
+    card.write_text(
+        card.read_text()
+        .replace("TODO your name", "Me")
+        .replace("TODO authors, title, venue 2026; or: unp", "Unp")
+    )
     clone.submitted = clone.type("regbench submit submissions/my_method --seeds 2 --trust")
     return clone
 
 
 def test_every_command_of_the_documents_is_one_of_those_run_here():
-    known = {"regbench new my_method", "regbench check submissions/my_method", "regbench check", "regbench check --all",
-             "regbench submit submissions/my_method", "regbench submit submissions/my_method --seeds 2",
-             "regbench verify submissions/my_method", "regbench run"}
+    known = {
+        "regbench new my_method",
+        "regbench check submissions/my_method",
+        "regbench check",
+        "regbench check --all",
+        "regbench submit submissions/my_method",
+        "regbench submit submissions/my_method --seeds 2",
+        "regbench verify submissions/my_method",
+        "regbench run",
+    }
     text = (ROOT / "CONTRIBUTING.md").read_text() + README
-    text += (ROOT / "README.md").read_text().partition("## Submit a regularizer")[2].partition("\n## ")[0]
-    typed = {command.partition("  ")[0].replace("<name>", "my_method") for command in commands(text)}
+    text += (
+        (ROOT / "README.md")
+        .read_text()
+        .partition("## Submit a regularizer")[2]
+        .partition("\n## ")[0]
+    )
+    typed = {
+        command.partition("  ")[0].replace("<name>", "my_method") for command in commands(text)
+    }
     assert typed <= known
     assert len(typed) >= 7
 
@@ -71,8 +111,14 @@ def test_every_command_of_the_documents_is_one_of_those_run_here():
 def test_the_notebook_example_of_the_readme_runs(home):
     code = re.search(r"```python\n(.*?)```", README, re.S)
     assert code is not None
-    result = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, check=False, cwd=ROOT,
-                            env=os.environ | {"PYTHONPATH": str(ROOT)})
+    result = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     assert result.returncode == 0, result.stderr
     assert "pgd-inf-0.1" in result.stdout
 
@@ -80,22 +126,37 @@ def test_the_notebook_example_of_the_readme_runs(home):
 def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
     assert clone.submitted.returncode == 0, clone.submitted.stdout + clone.submitted.stderr
     assert "my_method: passes 22 checks" in clone.submitted.stdout
-    assert re.search(r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, rank \d of \d, "
-                     "(above|below) none", clone.submitted.stdout)
+    assert re.search(
+        r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, rank \d of \d, "
+        "(above|below) none",
+        clone.submitted.stdout,
+    )
     outcomes = claims.read(clone.method / "results.jsonl")
     assert len(outcomes) == 6
     assert claims.standing(outcomes) == "claimed"
-    ranked = {"pgd-inf-0.1": 360, "fgsm-inf-0.1": 360}  # what ranks is told of every image, the rest of a sample
+    ranked = {
+        "pgd-inf-0.1": 360,
+        "fgsm-inf-0.1": 360,
+    }  # what ranks is told of every image, the rest of a sample
     for outcome in outcomes:
-        told = {c.threat: len(c.values) for c in outcome.examples if c.metric == "correct" and c.split == "test"}
+        told = {
+            c.threat: len(c.values)
+            for c in outcome.examples
+            if c.metric == "correct" and c.split == "test"
+        }
         assert told.items() >= ranked.items()
-    assert all(outcome.provenance["files"].keys() == {"card.toml", "regularizer.py", "entries.toml"} for outcome in outcomes)
+    assert all(
+        outcome.provenance["files"].keys() == {"card.toml", "regularizer.py", "entries.toml"}
+        for outcome in outcomes
+    )
 
 
 def test_its_entries_join_the_track_without_changing_a_key(clone):
     result = clone.type("regbench list entries --json")
     names = {row["name"] for row in json.loads(result.stdout)}
-    assert {f"digits/lenet_300_100/my_method/{strength}" for strength in ("0.05", "0.2", "0.5")} <= names
+    assert {
+        f"digits/lenet_300_100/my_method/{strength}" for strength in ("0.05", "0.2", "0.5")
+    } <= names
     mine = {trial.key for _, trial in clone.registry().select(["quickstart"])}
     assert {trial.key for _, trial in Registry(HERE, HERE / "none").select(["quickstart"])} < mine
 
@@ -125,11 +186,16 @@ def of_first_line(change):
         data = json.loads(first)
         change(data)
         return f"{json.dumps(data)}\n{rest}"
+
     return apply
 
 
 def score(data, metric, threat="pgd-inf-0.1", split="test"):
-    return next(s for s in data["scores"] if (s["metric"], s["threat"], s["split"]) == (metric, threat, split))
+    return next(
+        s
+        for s in data["scores"]
+        if (s["metric"], s["threat"], s["split"]) == (metric, threat, split)
+    )
 
 
 def changed(**fields):
@@ -143,13 +209,18 @@ def rescored(metric, value, threat="pgd-inf-0.1"):
 def rehit(change):
     def apply(data):
         wanted = "correct", "pgd-inf-0.1", "test"
-        column = next(c for c in data["examples"] if (c["metric"], c["threat"], c["split"]) == wanted)
+        column = next(
+            c for c in data["examples"] if (c["metric"], c["threat"], c["split"]) == wanted
+        )
         column["values"] = [change(hit) for hit in column["values"]]
+
     return of_first_line(apply)
 
 
 def without(threat):
-    return of_first_line(lambda data: data.update(scores=[s for s in data["scores"] if s["threat"] != threat]))
+    return of_first_line(
+        lambda data: data.update(scores=[s for s in data["scores"] if s["threat"] != threat])
+    )
 
 
 CLAIMS = {
@@ -158,14 +229,20 @@ CLAIMS = {
     "no share of the examples": (rescored("robust_accuracy", 0.99999), "is no share of 360"),
     "above one": (rescored("robust_accuracy", 1.5), "is no share of 360"),
     "more robust than accurate": (rescored("robust_accuracy", 1.0), "more accurate under"),
-    "hits that are not the accuracy's": (rehit(lambda hit: 1 - hit), "hits of 360, but an accuracy of"),
+    "hits that are not the accuracy's": (
+        rehit(lambda hit: 1 - hit),
+        "hits of 360, but an accuracy of",
+    ),
     "hits that are none": (rehit(lambda hit: 2 * hit), "values that are no hits and misses"),
     "a flag taken away": (rescored("vanishing_gradients", 0.9, "honesty"), "its flags are not"),
     "a part missing": (without("deepfool-2"), "deepfool-2 on test images is missing"),
     "training for nothing": (changed(train_seconds=0), "takes iterations and seconds"),
     "a row twice": (lambda text: text + text.partition("\n")[0] + "\n", "is given twice"),
     "no JSON": (lambda text: text[:-100], "line 6: is no outcome"),
-    "no standing": (of_first_line(lambda data: data["provenance"].pop("standing")), "standing must be"),
+    "no standing": (
+        of_first_line(lambda data: data["provenance"].pop("standing")),
+        "standing must be",
+    ),
 }
 
 
@@ -179,10 +256,14 @@ def test_results_that_cannot_be_are_refused_in_one_line(clone, tmp_path, case):
 
 
 def test_results_of_other_code_or_entries_are_refused(clone, tmp_path):
-    registry = spoilt(clone, tmp_path / "code", lambda text: text + "\n# changed\n", "regularizer.py")
+    registry = spoilt(
+        clone, tmp_path / "code", lambda text: text + "\n# changed\n", "regularizer.py"
+    )
     with pytest.raises(InputError, match=r"other code than regularizer\.py now is"):
         claims.sound(registry, "my_method")
-    registry = spoilt(clone, tmp_path / "entries", lambda text: text.replace("0.05, ", "0.06, "), "entries.toml")
+    registry = spoilt(
+        clone, tmp_path / "entries", lambda text: text.replace("0.05, ", "0.06, "), "entries.toml"
+    )
     with pytest.raises(InputError, match=r"no entry of entries\.toml"):
         claims.sound(registry, "my_method")
 
@@ -192,7 +273,10 @@ def test_a_repetition_that_differs_is_listed(clone):
     assert claims.differences(claimed, claimed) == []
 
     def raised(outcome: Outcome) -> Outcome:
-        scores = [s.model_copy(update={"value": s.value + 0.1}) if s.metric == "robust_accuracy" else s for s in outcome.scores]
+        scores = [
+            s.model_copy(update={"value": s.value + 0.1}) if s.metric == "robust_accuracy" else s
+            for s in outcome.scores
+        ]
         return outcome.model_copy(update={"scores": tuple(scores)})
 
     found = claims.differences(claimed, [raised(outcome) for outcome in claimed])
@@ -200,14 +284,23 @@ def test_a_repetition_that_differs_is_listed(clone):
     assert all("robust_accuracy" in line for line in found)
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (lambda text: text.replace("0.05, ", ""), "has 2 values of λ on track quickstart, whose other methods have 3"),
-    (lambda text: text.replace("quickstart", "quikstart"), "did you mean 'quickstart'"),
-    (lambda text: text.replace("lambda", "lamda"), "did you mean 'lambda'"),
-    (lambda text: text + '[[entry]]\ntrack = "quickstart"\nlambda = 0.2\n', "given twice"),
-    (lambda text: text + 'params = { epsilom = 1.0 }\n', "did you mean 'epsilon'"),
-    (lambda text: text + 'architecture = "lenet_5"\n', "architecture 'lenet_5' is not in the track"),
-])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda text: text.replace("0.05, ", ""),
+            "has 2 values of λ on track quickstart, whose other methods have 3",
+        ),
+        (lambda text: text.replace("quickstart", "quikstart"), "did you mean 'quickstart'"),
+        (lambda text: text.replace("lambda", "lamda"), "did you mean 'lambda'"),
+        (lambda text: text + '[[entry]]\ntrack = "quickstart"\nlambda = 0.2\n', "given twice"),
+        (lambda text: text + "params = { epsilom = 1.0 }\n", "did you mean 'epsilon'"),
+        (
+            lambda text: text + 'architecture = "lenet_5"\n',
+            "architecture 'lenet_5' is not in the track",
+        ),
+    ],
+)
 def test_entries_that_do_not_fit_are_refused(clone, tmp_path, change, expected):
     from benchmark.review.check import _entries
 
@@ -217,7 +310,9 @@ def test_entries_that_do_not_fit_are_refused(clone, tmp_path, change, expected):
 
 
 def test_params_in_entries_are_part_of_the_entrys_id(clone, tmp_path):
-    registry = spoilt(clone, tmp_path, lambda text: text + "params = { epsilon = 1e-9 }\n", "entries.toml")
+    registry = spoilt(
+        clone, tmp_path, lambda text: text + "params = { epsilon = 1e-9 }\n", "entries.toml"
+    )
     ids = [entry.id for entry in registry.submitted_entries("my_method")["quickstart"]]
     assert ids[0] == "digits/lenet_300_100/my_method:epsilon=1e-09/0.05"
 
@@ -230,13 +325,16 @@ def test_the_commands_that_check_run_in_the_sandbox(clone):
     assert all(report["ok"] for report in reports), [report["verdict"] for report in reports]
 
 
-@pytest.mark.parametrize(("command", "code", "expected"), [
-    ("regbench check", 2, "give the paths of submissions, or --all"),
-    ("regbench check submissions/nothing", 2, "is no folder; `regbench new NAME` makes one"),
-    ("regbench new Capital", 2, "must be lower-case"),
-    ("regbench new jacobian", 2, "is taken"),
-    ("regbench verify submissions/_template", 2, "results.jsonl: is missing"),
-])
+@pytest.mark.parametrize(
+    ("command", "code", "expected"),
+    [
+        ("regbench check", 2, "give the paths of submissions, or --all"),
+        ("regbench check submissions/nothing", 2, "is no folder; `regbench new NAME` makes one"),
+        ("regbench new Capital", 2, "must be lower-case"),
+        ("regbench new jacobian", 2, "is taken"),
+        ("regbench verify submissions/_template", 2, "results.jsonl: is missing"),
+    ],
+)
 def test_bad_usage_is_one_line_and_exit_code_2(clone, command, code, expected):
     result = clone.type(command)
     assert result.returncode == code

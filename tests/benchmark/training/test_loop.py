@@ -1,4 +1,7 @@
-"""The training loop against plain PyTorch written out, and the promises that make methods comparable."""
+"""The training loop against plain PyTorch written out, and the promises that make methods
+comparable.
+"""
+
 import math
 from dataclasses import dataclass
 
@@ -25,7 +28,10 @@ def net(*extra):
 
 
 def recipe(**fields):
-    return Recipe(**{"batch_size": 10, "learning_rate": 0.1, "reference_epochs": 2, "fine_tune_epochs": 3} | fields)
+    return Recipe(
+        **{"batch_size": 10, "learning_rate": 0.1, "reference_epochs": 2, "fine_tune_epochs": 3}
+        | fields
+    )
 
 
 def weights(model):
@@ -35,6 +41,7 @@ def weights(model):
 @dataclass(frozen=True)
 class Recorder(Regularizer):
     """Penalises nothing and notes what it is given."""
+
     seen: list
 
     def penalty(self, step):
@@ -99,15 +106,31 @@ def test_a_penalty_of_zero_trains_bit_by_bit_like_the_control():
 def test_every_method_sees_the_same_batches_and_chance_for_the_same_seed():
     seen = [], [], []
     for record, seed in zip(seen, (3, 3, 4)):
-        train(net(), split(), Phase.of(recipe(), "fine_tune", 40), seed=seed, regularizer=Recorder(record), strength=1.0)
+        train(
+            net(),
+            split(),
+            Phase.of(recipe(), "fine_tune", 40),
+            seed=seed,
+            regularizer=Recorder(record),
+            strength=1.0,
+        )
     steps = [[entry for entry in record if entry != "epoch"] for record in seen]
-    assert all(torch.equal(a[0], b[0]) and torch.equal(a[3], b[3]) for a, b in zip(steps[0], steps[1]))
+    assert all(
+        torch.equal(a[0], b[0]) and torch.equal(a[3], b[3]) for a, b in zip(steps[0], steps[1])
+    )
     assert not torch.equal(steps[0][0][0], steps[2][0][0])
 
 
 def test_lambda_rises_over_the_ramp_and_progress_from_0_to_1():
     record = []
-    train(net(), split(), Phase.of(recipe(ramp=0.25), "fine_tune", 40), seed=0, regularizer=Recorder(record), strength=0.8)
+    train(
+        net(),
+        split(),
+        Phase.of(recipe(ramp=0.25), "fine_tune", 40),
+        seed=0,
+        regularizer=Recorder(record),
+        strength=0.8,
+    )
     steps = [entry for entry in record if entry != "epoch"]
     assert [s[1] for s in steps] == pytest.approx([0.2, 0.4, 0.6] + [0.8] * 9)
     assert (steps[0][2], steps[-1][2]) == (0, 1)
@@ -120,20 +143,33 @@ def test_an_epoch_is_a_pass_without_repeats_of_full_batches():
     assert len(first.unique()) == 20
 
 
-@pytest.mark.parametrize(("fields", "expected"), [
-    ({"schedule": "constant"}, [0.1] * 12),
-    ({"schedule": "step", "milestones": (0.5, 0.75)}, [0.1] * 6 + [0.01] * 3 + [0.001] * 3),
-    ({"schedule": "inverse", "gamma": 0.5, "power": 0.75}, [0.1 * (1 + 0.5 * i) ** -0.75 for i in range(12)]),
-    ({"schedule": "constant", "warmup_epochs": 1.0}, [0.025, 0.05, 0.075] + [0.1] * 9),
-    ({"schedule": "constant", "fine_tune_learning_rate": 0.3}, [0.3] * 12),
-])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"schedule": "constant"}, [0.1] * 12),
+        ({"schedule": "step", "milestones": (0.5, 0.75)}, [0.1] * 6 + [0.01] * 3 + [0.001] * 3),
+        (
+            {"schedule": "inverse", "gamma": 0.5, "power": 0.75},
+            [0.1 * (1 + 0.5 * i) ** -0.75 for i in range(12)],
+        ),
+        ({"schedule": "constant", "warmup_epochs": 1.0}, [0.025, 0.05, 0.075] + [0.1] * 9),
+        ({"schedule": "constant", "fine_tune_learning_rate": 0.3}, [0.3] * 12),
+    ],
+)
 def test_the_learning_rate_follows_the_schedule(fields, expected):
     phase = Phase.of(recipe(**fields), "fine_tune", 40)
     assert [phase.rate(i) for i in range(phase.iterations)] == pytest.approx(expected)
 
 
 def test_divergence_is_an_outcome():
-    result = train(net(), split(), Phase.of(recipe(), "fine_tune", 40), seed=0, regularizer=Exploding(), strength=1.0)
+    result = train(
+        net(),
+        split(),
+        Phase.of(recipe(), "fine_tune", 40),
+        seed=0,
+        regularizer=Exploding(),
+        strength=1.0,
+    )
     assert result.status == "diverged"
     assert len(result.epochs) == 1
     assert not math.isfinite(result.epochs[0].penalty)
@@ -152,7 +188,14 @@ def test_with_batchnorm_the_penalty_sees_running_statistics_and_training_updates
             torch.testing.assert_close(alone, step.logits)
             return step.input_gradient.flatten(1).square().sum(1)
 
-    result = train(model, split(), Phase.of(recipe(), "fine_tune", 40), seed=0, regularizer=Alone(), strength=0.1)
+    result = train(
+        model,
+        split(),
+        Phase.of(recipe(), "fine_tune", 40),
+        seed=0,
+        regularizer=Alone(),
+        strength=0.1,
+    )
     assert result.status == "finished"
     assert not torch.equal(before, model[2].running_mean)
 
@@ -163,7 +206,10 @@ def test_the_batchnorm_path_equals_the_shared_path_where_there_is_no_batchnorm()
         def penalty(self, step):
             return step.input_gradient.flatten(1).square().sum(1)
 
-    one, other = net(), net(nn.Dropout(1e-12))  # a dropout that never drops still takes the path of two forward passes
+    one, other = (
+        net(),
+        net(nn.Dropout(1e-12)),
+    )  # a dropout that never drops still takes the path of two forward passes
     plan = Phase.of(recipe(), "fine_tune", 40)
     for model in (one, other):
         train(model, split(), plan, seed=0, regularizer=Gradient(), strength=0.5)
@@ -175,6 +221,14 @@ def test_augmentation_crops_and_mirrors_each_image():
     out = crop_and_flip(x, seeded(0, "augmentation"))
     padded = F.pad(x, (4, 4, 4, 4))
     for image, given in zip(out, padded):
-        candidates = [given[:, t:t + 6, left:left + 6] for t in range(9) for left in range(9)]
+        candidates = [given[:, t : t + 6, left : left + 6] for t in range(9) for left in range(9)]
         assert any(torch.equal(image, c) or torch.equal(image, c.flip(2)) for c in candidates)
-    assert len({tuple(image.flatten().tolist()) for image in crop_and_flip(x[:1].expand(50, -1, -1, -1), seeded(0, "a"))}) > 20
+    assert (
+        len(
+            {
+                tuple(image.flatten().tolist())
+                for image in crop_and_flip(x[:1].expand(50, -1, -1, -1), seeded(0, "a"))
+            }
+        )
+        > 20
+    )

@@ -1,4 +1,5 @@
 """The stacked engine gives every model the parameters that the sequential one gives it."""
+
 import pytest
 import torch
 from torch import nn
@@ -11,10 +12,20 @@ from registry.load import Registry
 from registry.spec import Recipe
 
 REGISTRY = Registry()
-METHODS = [name for name in sorted(REGISTRY.regularizer_folders)
-           if name != "none" and REGISTRY.regularizer(name).card.stackable]
+METHODS = [
+    name
+    for name in sorted(REGISTRY.regularizer_folders)
+    if name != "none" and REGISTRY.regularizer(name).card.stackable
+]
 SEEDS = [0, 0, 3]
-RECIPE = Recipe(batch_size=6, learning_rate=0.05, weight_decay=1e-3, fine_tune_iterations=50, ramp=0.2, warmup_epochs=1.0)
+RECIPE = Recipe(
+    batch_size=6,
+    learning_rate=0.05,
+    weight_decay=1e-3,
+    fine_tune_iterations=50,
+    ramp=0.2,
+    warmup_epochs=1.0,
+)
 
 
 class Double(Split):
@@ -25,16 +36,26 @@ class Double(Split):
 def images(count=24):
     """Dithered: ties in a pooling window would be broken differently by different engines."""
     generator = torch.Generator().manual_seed(0)
-    return Double(torch.randint(256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator),
-                  torch.arange(count) % 3, 255)
+    return Double(
+        torch.randint(256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator),
+        torch.arange(count) % 3,
+        255,
+    )
 
 
 def net(seed, smooth):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         activation = nn.SiLU if smooth else nn.ReLU
-        return nn.Sequential(nn.Conv2d(1, 3, 3), activation(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 8), activation(),
-                             nn.Linear(8, 3)).double()
+        return nn.Sequential(
+            nn.Conv2d(1, 3, 3),
+            activation(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(27, 8),
+            activation(),
+            nn.Linear(8, 3),
+        ).double()
 
 
 def weights(model):
@@ -50,14 +71,20 @@ def test_stacked_training_equals_sequential_training_after_50_steps(name):
     phase = Phase.of(RECIPE, "fine_tune", 24)
     alone = [net(seed, method.card.smooth_activation) for seed in SEEDS]
     stacked = [net(seed, method.card.smooth_activation) for seed in SEEDS]
-    expected = [train(model, images(), phase, seed=seed, regularizer=regularizer, strength=strength)
-                for model, seed, strength in zip(alone, SEEDS, strengths)]
-    results = train_stacked(stacked, images(), phase, seeds=SEEDS, strengths=strengths, regularizer=regularizer)
+    expected = [
+        train(model, images(), phase, seed=seed, regularizer=regularizer, strength=strength)
+        for model, seed, strength in zip(alone, SEEDS, strengths)
+    ]
+    results = train_stacked(
+        stacked, images(), phase, seeds=SEEDS, strengths=strengths, regularizer=regularizer
+    )
     for one, other, wanted, result in zip(alone, stacked, expected, results):
         assert (wanted.status, wanted.iterations) == (result.status, result.iterations)
         torch.testing.assert_close(weights(other), weights(one), rtol=0, atol=1e-9)
         assert [e.epoch for e in result.epochs] == [e.epoch for e in wanted.epochs]
-        assert result.epochs[-1].penalty == pytest.approx(wanted.epochs[-1].penalty, rel=1e-6, abs=1e-9)
+        assert result.epochs[-1].penalty == pytest.approx(
+            wanted.epochs[-1].penalty, rel=1e-6, abs=1e-9
+        )
         assert result.state.keys() == wanted.state.keys()
 
 
@@ -76,6 +103,8 @@ def test_a_model_that_diverges_leaves_the_others_alone():
     regularizer = load_regularizer(REGISTRY.regularizer("jacobian").folder, {})
     alone, stacked = net(1, False), [net(0, False), net(1, False)]
     train(alone, images(), phase, seed=1, regularizer=regularizer, strength=0.01)
-    results = train_stacked(stacked, images(), phase, seeds=[0, 1], strengths=[1e200, 0.01], regularizer=regularizer)
+    results = train_stacked(
+        stacked, images(), phase, seeds=[0, 1], strengths=[1e200, 0.01], regularizer=regularizer
+    )
     assert [result.status for result in results] == ["diverged", "finished"]
     torch.testing.assert_close(weights(stacked[1]), weights(alone), rtol=0, atol=1e-9)

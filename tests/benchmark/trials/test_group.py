@@ -1,4 +1,5 @@
 """Groups: what may train together does, each after its reference, and ends as it would alone."""
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,9 +18,20 @@ REGISTRY = Registry()
 def short(selectors, seeds=2):
     """Trials of a few steps, judged by clean accuracy alone."""
     for _, each in REGISTRY.select(selectors, seeds):
-        recipe = each.recipe.model_copy(update={"reference_epochs": 0, "reference_iterations": 20, "fine_tune_epochs": 0,
-                                                "fine_tune_iterations": 20})
-        yield each.model_copy(update={"recipe": recipe, "evaluation": (Part(name="clean", split="test", examples=50),)})
+        recipe = each.recipe.model_copy(
+            update={
+                "reference_epochs": 0,
+                "reference_iterations": 20,
+                "fine_tune_epochs": 0,
+                "fine_tune_iterations": 20,
+            }
+        )
+        yield each.model_copy(
+            update={
+                "recipe": recipe,
+                "evaluation": (Part(name="clean", split="test", examples=50),),
+            }
+        )
 
 
 def with_references(trials):
@@ -33,7 +45,9 @@ def over(each, status="finished"):
 
 
 def test_trials_that_differ_in_lambda_and_seed_only_are_taken_together_after_their_references():
-    trials = with_references(short(["digits/lenet_300_100/jacobian/*", "digits/lenet_300_100/cross_lipschitz/0.1"]))
+    trials = with_references(
+        short(["digits/lenet_300_100/jacobian/*", "digits/lenet_300_100/cross_lipschitz/0.1"])
+    )
     references, fine_tunes = trials[:2], trials[2:]
     schedule = Schedule(trials)
     assert schedule.take(80) == references
@@ -55,7 +69,9 @@ def test_what_waits_for_a_reference_that_failed_fails_and_what_waits_for_one_tha
     failed, diverged = schedule.take(2)
     schedule.settle(over(failed, "failed"))
     schedule.settle(over(diverged, "diverged"))
-    assert [(o.status, o.seed, o.error) for o in schedule.orphans()] == [("failed", failed.seed, "its reference failed")]
+    assert [(o.status, o.seed, o.error) for o in schedule.orphans()] == [
+        ("failed", failed.seed, "its reference failed")
+    ]
     assert [each.seed for each in schedule.take(2)] == [diverged.seed]
 
 
@@ -69,7 +85,10 @@ def test_a_group_that_broke_is_taken_up_again_one_by_one():
 
 
 def test_methods_that_cannot_be_stacked_are_taken_one_by_one():
-    trials = [each.model_copy(update={"stackable": False}) for each in short(["digits/lenet_300_100/jacobian/*"])]
+    trials = [
+        each.model_copy(update={"stackable": False})
+        for each in short(["digits/lenet_300_100/jacobian/*"])
+    ]
     schedule = Schedule(trials)
     assert [len(schedule.take(80)) for _ in trials] == [1] * len(trials)
 
@@ -83,15 +102,26 @@ def run_all(trials, home):
 
 
 def test_a_group_ends_with_the_weights_of_its_trials_run_alone(tmp_path):
-    trials = with_references(short(["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/jacobian/0.01"]))
-    alone = {outcome.key: outcome for each in trials for outcome in [trial.run_trial(each, tmp_path / "alone")]}
+    trials = with_references(
+        short(["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/jacobian/0.01"])
+    )
+    alone = {
+        outcome.key: outcome
+        for each in trials
+        for outcome in [trial.run_trial(each, tmp_path / "alone")]
+    }
     for outcome in run_all(trials, tmp_path / "together"):
         assert outcome.provenance["engine"].startswith("stacked")
         assert alone[outcome.key].provenance["engine"] == "sequential"
         assert outcome.status == alone[outcome.key].status == "finished"
-        one, other = (load_file(tmp_path / home / outcome.key / "weights.safetensors") for home in ("alone", "together"))
+        one, other = (
+            load_file(tmp_path / home / outcome.key / "weights.safetensors")
+            for home in ("alone", "together")
+        )
         for name, tensor in one.items():
-            torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-4)  # float32, 40 steps
+            torch.testing.assert_close(
+                other[name], tensor, rtol=1e-3, atol=1e-4
+            )  # float32, 40 steps
 
 
 def test_a_stack_that_runs_out_of_memory_is_halved(tmp_path, monkeypatch):
@@ -106,7 +136,9 @@ def test_a_stack_that_runs_out_of_memory_is_halved(tmp_path, monkeypatch):
     monkeypatch.setattr(group, "train_stacked", limited)
     trials = list(short(["digits/lenet_300_100/jacobian/*"]))
     references = [each.reference for each in trials[:2]]
-    assert {outcome.status for outcome in group.run_group(references, tmp_path, "cpu")} == {"finished"}
+    assert {outcome.status for outcome in group.run_group(references, tmp_path, "cpu")} == {
+        "finished"
+    }
     outcomes = list(group.run_group(trials, tmp_path, "cpu"))
     assert sizes == [2, 6, 3, 3]
     assert [outcome.provenance["engine"] for outcome in outcomes] == ["stacked, 3 models"] * 6
@@ -119,27 +151,45 @@ def test_what_the_stacked_engine_cannot_do_runs_one_by_one_with_a_warning(tmp_pa
     monkeypatch.setattr(group, "train_stacked", broken)
     trials = list(short(["digits/lenet_300_100/none/0"]))
     references = [each.reference for each in trials]
-    with pytest.warns(RuntimeWarning, match="1 more go on one by one, as stacking them failed: RuntimeError: no rule"):
+    with pytest.warns(
+        RuntimeWarning,
+        match="1 more go on one by one, as stacking them failed: RuntimeError: no rule",
+    ):
         outcomes = list(group.run_group(references, tmp_path, "cpu"))
     assert [outcome.provenance["engine"] for outcome in outcomes] == ["sequential"] * 2
 
 
 def test_a_group_is_attacked_together_and_scores_as_its_trials_do_alone(tmp_path, monkeypatch):
-    threats = [Threat(attack="pgd", norm="inf", epsilon=epsilon, steps=5) for epsilon in (0.05, 0.1)]
-    parts = (Part(name="clean", split="test", examples=50),
-             *(Part(name=threat.id, split="test", examples=50, threat=threat) for threat in threats))
-    trials = [each.model_copy(update={"evaluation": parts}) for each in short(["digits/lenet_300_100/jacobian/*"], 1)]
+    threats = [
+        Threat(attack="pgd", norm="inf", epsilon=epsilon, steps=5) for epsilon in (0.05, 0.1)
+    ]
+    parts = (
+        Part(name="clean", split="test", examples=50),
+        *(Part(name=threat.id, split="test", examples=50, threat=threat) for threat in threats),
+    )
+    trials = [
+        each.model_copy(update={"evaluation": parts})
+        for each in short(["digits/lenet_300_100/jacobian/*"], 1)
+    ]
     reference = trials[0].reference
     list(group.run_group([reference], tmp_path, "cpu"))
     together = list(group.run_group(trials, tmp_path, "cpu"))
-    monkeypatch.setattr(evaluation, "attack_curve", None)  # a single model's attack: not called for a group
+    monkeypatch.setattr(
+        evaluation, "attack_curve", None
+    )  # a single model's attack: not called for a group
     for each in trials:
         (tmp_path / each.key / "outcome.json").unlink()
-    assert [o.status for o in group.run_group(trials, tmp_path, "cpu")] == ["finished"] * len(trials)
+    assert [o.status for o in group.run_group(trials, tmp_path, "cpu")] == ["finished"] * len(
+        trials
+    )
     monkeypatch.undo()
     for each, outcome in zip(trials, together):
         (tmp_path / each.key / "outcome.json").unlink()
         alone = trial.run_trial(each, tmp_path)
-        found, expected = ({(s.threat, s.metric): s.value for s in o.scores} for o in (outcome, alone))
+        found, expected = (
+            {(s.threat, s.metric): s.value for s in o.scores} for o in (outcome, alone)
+        )
         assert found.keys() == expected.keys()
-        assert all(abs(found[which] - expected[which]) <= 0.02 for which in found)  # one image of 50, in float32
+        assert all(
+            abs(found[which] - expected[which]) <= 0.02 for which in found
+        )  # one image of 50, in float32
