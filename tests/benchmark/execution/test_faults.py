@@ -20,8 +20,10 @@ RUN = """
 import sys
 from functools import partial
 from pathlib import Path
-from benchmark import runner
-from benchmark.executors.local import run_local
+from benchmark.execution import runner
+from benchmark.execution.local import run_local
+from benchmark.records import open_store
+from benchmark.records.home import sole_runner
 from registry.load import Registry
 from registry.spec import Part
 

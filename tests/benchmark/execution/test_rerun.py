@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from benchmark.execution import rerun as again
-from benchmark.execution.rerun import compare
+from benchmark.execution.rerun import _spreads, compare
 from benchmark.records.outcome import Outcome, Score
-from benchmark.records.reports import last_rerun
+from benchmark.records.reports import RERUN, last_rerun
 
 from ..command import regbench
 
@@ -58,7 +57,7 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(ran, tmp_path):
     assert last_rerun(tmp_path).rows[0].verdict == "exact"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "cache",
-        again.REPORT,
+        RERUN,
     ]  # the scratch home is gone
 
 
@@ -108,7 +107,7 @@ def outcome(value, device="a", status="finished", n=1000, seed=0, loss=0.5):
     )
 
 
-SPREADS = again._spreads(
+SPREADS = _spreads(
     [outcome(0.90, seed=0), outcome(0.94, seed=1), outcome(0.92, seed=2)]
 )  # 0.02 apart
 
