@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from . import places
+from .places import HERE
 from .read import (
     nearest,
     parse,
@@ -36,8 +38,6 @@ from .spec import (
     Trial,
 )
 
-HERE = Path(__file__).resolve().parent
-
 
 @dataclass(frozen=True, eq=False)
 class Registry:
@@ -49,7 +49,7 @@ class Registry:
     """
 
     root: Path = HERE
-    submissions: Path = HERE.parent / "submissions"
+    submissions: Path = field(default_factory=places.submissions)
     only: str | None = None
 
     def _names(self, folder: str) -> list[str]:

@@ -138,7 +138,7 @@ def source_hash(folder: Path) -> str:
         code = (folder / "regularizer.py").read_bytes()
     except OSError:
         raise InputError(
-            f"{shown(folder)}: has no regularizer.py; submissions/_template shows one"
+            f"{shown(folder)}: has no regularizer.py; `regbench new` makes one that works"
         ) from None
     return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
 
