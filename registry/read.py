@@ -74,8 +74,8 @@ def _first_line(error: ValidationError, kind: type[Spec]) -> str:
     )
     if first["type"] == "extra_forbidden":
         fields = _fields_at(kind, loc[:-1])
-        parent = where.rpartition(": ")[0]
-        return f"{parent + ': ' if parent else ''}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
+        parent, colon, _ = where.rpartition(": ")
+        return f"{parent}{colon}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     value = first.get("input")

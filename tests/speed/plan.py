@@ -60,7 +60,8 @@ def main() -> None:
             times.append((selected - start, time.perf_counter() - selected))
     select, planning = (median(column) for column in zip(*times))
     print(
-        f"{len(chosen):,} trials, {len(plan.to_run):,} to run: select {select:.2f} s, plan {planning:.2f} s"
+        f"{len(chosen):,} trials, {len(plan.to_run):,} to run: "
+        f"select {select:.2f} s, plan {planning:.2f} s"
     )
 
 
