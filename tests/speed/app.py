@@ -81,7 +81,8 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
         INSERT INTO trial SELECT key, dataset, architecture, regularizer, "lambda", seed,
             'finished', 100, 1 + hash(key) % 100 / 50, 1, '{{}}', '{{}}' FROM keys;
         INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10,
-            i % 100, 'finished', 100, 1, 1, '{{}}', '{{}}' FROM range({max(0, trials - len(keys))}) t(i);
+            i % 100, 'finished', 100, 1, 1, '{{}}', '{{}}'
+            FROM range({max(0, trials - len(keys))}) t(i);
         INSERT INTO score SELECT key, threat, split, metric, examples,
             CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy' THEN 0.97
                 ELSE 0.3 + hash(key) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
