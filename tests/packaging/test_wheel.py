@@ -20,6 +20,7 @@ from registry.places import HERE
 ROOT = HERE.parent
 PACKAGES = ("benchmark", "registry", "leaderboard_app")
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE")
+COLOUR = re.compile(r"\b(3[0-8]|4[0-8]|9\d|10[0-7])\b")  # of the foreground and the background
 PATIENCE = 60  # seconds for the app to answer
 
 
@@ -114,9 +115,14 @@ def test_every_file_of_the_packages_is_in_the_wheel(installed):
 
 
 def test_quickstart_runs_and_is_ranked(installed):
+    """And its progress, drawn as on a terminal, keeps to NO_COLOR."""
     fresh = {"REGBENCH_RESULTS": str(installed.folder / "none")}
-    ran = installed.type("regbench run quickstart --seeds 1", **fresh)
+    terminal = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
+    ran = installed.type("regbench run quickstart --seeds 1", **fresh, **terminal)
     assert ran.returncode == 0, ran.stderr
+    drawn = re.findall(r"\x1b\[([\d;]*)m", ran.stderr)
+    assert "\x1b[" in ran.stderr
+    assert [style for style in drawn if COLOUR.search(style)] == []
     ranked = installed.type("regbench rank quickstart --json", **fresh)
     rows = json.loads(ranked.stdout)
     assert len(rows) == 6
