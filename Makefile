@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_PYTHON := $(CURDIR)/.venv/bin/python
 
-.PHONY: quickstart test lint setup app clean
+.PHONY: quickstart test test-fast lint setup app clean
 
 # Runs what the repository brings rows of as well: without them in sight.
 quickstart: .venv/.installed
@@ -13,6 +13,10 @@ quickstart: .venv/.installed
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Between two edits: without what takes long.
+test-fast: .venv/.installed-dev
+	$(BIN)/python -m pytest -m 'not slow' -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

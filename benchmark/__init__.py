@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .notebook import evaluate, try_regularizer
 
+    __version__: str
+
 __all__ = ["evaluate", "try_regularizer"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("regbench")
     if name in __all__:
         from . import notebook as interactive
 

@@ -17,7 +17,8 @@ from benchmark.records import reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
-from registry.load import HERE, Registry
+from registry.load import Registry
+from registry.places import HERE, submissions
 from registry.spec import InputError, Track, Trial
 
 PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
@@ -65,7 +66,7 @@ def registry() -> Registry:
 
 def registry_version() -> Version:
     """Changes whenever a registered or submitted file does."""
-    files = (path for folder in (HERE, HERE.parent / "submissions") for path in folder.rglob("*.*"))
+    files = (path for folder in (HERE, submissions()) for path in folder.rglob("*.*"))
     return _state(sorted(path for path in files if path.suffix in (".toml", ".py")))
 
 

@@ -74,8 +74,8 @@ def _first_line(error: ValidationError, kind: type[Spec]) -> str:
     )
     if first["type"] == "extra_forbidden":
         fields = _fields_at(kind, loc[:-1])
-        parent = where.rpartition(": ")[0]
-        return f"{parent + ': ' if parent else ''}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
+        parent, colon, _ = where.rpartition(": ")
+        return f"{parent}{colon}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     value = first.get("input")
@@ -138,7 +138,7 @@ def source_hash(folder: Path) -> str:
         code = (folder / "regularizer.py").read_bytes()
     except OSError:
         raise InputError(
-            f"{shown(folder)}: has no regularizer.py; submissions/_template shows one"
+            f"{shown(folder)}: has no regularizer.py; `regbench new` makes one that works"
         ) from None
     return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry.load import HERE, Registry
+from registry.load import Registry
+from registry.places import TEMPLATE, submissions
 from registry.read import shown
 from registry.spec import InputError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..records.outcome import Outcome
     from ..records.reports import CheckReport
 
-SUBMISSIONS = HERE.parent / "submissions"
 PathToOne = Annotated[
     Path,
     typer.Argument(metavar="PATH", help="The submission's folder, such as submissions/my_method."),
@@ -32,10 +32,13 @@ def new(
     name: Annotated[
         str, typer.Argument(help="The method's name: lower-case letters, digits and underscores.")
     ],
-    into: Annotated[Path, typer.Option(help="The folder in which to make it.")] = SUBMISSIONS,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="The folder in which to make it, if not that of submissions."),
+    ] = None,
 ) -> None:
-    """Start a submission: a copy of submissions/_template, which works as it is."""
-    folder = into / name
+    """Start a submission: a folder with a method that works as it is, to be edited."""
+    folder = (into or submissions()) / name
     if (
         not name.isascii()
         or not name.replace("_", "a").isalnum()
@@ -47,7 +50,7 @@ def new(
         )
     if folder.exists() or name in Registry().regularizer_folders:
         raise InputError(f"new: {name!r} is taken; choose another name")
-    shutil.copytree(SUBMISSIONS / "_template", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     card = folder / "card.toml"
     card.write_text(card.read_text().replace('"NAME"', f'"{name}"'))
     place = shown(folder.resolve())
@@ -78,7 +81,7 @@ def check(
     if bool(paths) == everything:
         raise InputError("check: give the paths of submissions, or --all")
     reports = []
-    for path in paths or checking.folders(SUBMISSIONS):
+    for path in paths or checking.folders(submissions()):
         report = checking.examine(path, trusted=trust)
         report.write(home())
         reports.append(report)

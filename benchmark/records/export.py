@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from registry.load import Registry
+from registry.places import clone
 from registry.spec import InputError, Part, Track, Trial
 
 from . import registered
@@ -155,7 +157,14 @@ def as_line(outcome: Outcome) -> str:
 def export_selection(chosen: Iterable[tuple[Track, Trial]]) -> dict[str, tuple[int, int]]:
     """Exports every track of a selection from this home to the folder of registered results: track
     → rows, new ones.
+
+    Raises InputError where that folder would be the installed package's.
     """
+    if clone() is None and "REGBENCH_RESULTS" not in os.environ:
+        raise InputError(
+            "export: the package is installed, not a clone; set REGBENCH_RESULTS to the folder in "
+            "which to write"
+        )
     by_track: dict[str, tuple[Track, list[Trial]]] = {}
     for track, trial in chosen:
         by_track.setdefault(track.name, (track, []))[1].append(trial)

@@ -14,14 +14,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from registry.load import HERE
+from registry.places import HERE, submissions
 from registry.spec import InputError
 
 from .home import DATABASE, home
 from .outcome import Outcome, read_lines
 from .store import PATIENCE, SCHEMA, Store
-
-SUBMISSIONS = HERE.parent / "submissions"
 
 
 def results() -> Path:
@@ -37,7 +35,7 @@ def files() -> list[Path]:
     return (
         found
         if "REGBENCH_RESULTS" in os.environ
-        else [*found, *sorted(SUBMISSIONS.glob("*/results.jsonl"))]
+        else [*found, *sorted(submissions().glob("*/results.jsonl"))]
     )
 
 

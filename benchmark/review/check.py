@@ -31,7 +31,11 @@ TRIED_ON = "quickstart"  # the track whose recipe a short training follows
 
 
 def folders(root: Path) -> list[Path]:
-    """Every submission in a folder; names that begin with _ or . are none."""
+    """Every submission in a folder; names that begin with _ or . are none. Raises InputError where
+    there is no such folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"{shown(root)}: is no folder; `regbench new NAME` makes one")
     return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "_.")
 
 
@@ -94,7 +98,7 @@ def _files(folder: Path) -> str:
             raise InputError(f"{path.name} is a link; put the file itself there")
     for name in FILES[:3]:
         if not (folder / name).is_file():
-            raise InputError(f"{name} is missing; submissions/_template shows one")
+            raise InputError(f"{name} is missing; `regbench new` makes one that works")
     size = (folder / "regularizer.py").stat().st_size
     if size > LARGEST_CODE:
         raise InputError(f"regularizer.py has {size} bytes; {LARGEST_CODE} are the most")

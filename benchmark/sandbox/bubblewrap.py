@@ -22,6 +22,7 @@ from registry.spec import InputError
 from . import seccomp
 
 ROOT = HERE.parent
+PACKAGES = ("site-packages", "dist-packages")  # the folders that hold installed packages
 # Inside the sandbox.
 TASK, SUBMISSION, SCRATCH = "/task", "/submission", "/scratch"
 
@@ -145,7 +146,11 @@ def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> li
 @cache
 def _python() -> list[Path]:
     """The folders of the Python installation, /usr first, none inside another."""
-    places = [Path(place).resolve() for place in (sys.base_prefix, *site.getsitepackages())]
+    # A .pth file may name a folder of packages outside the installation.
+    packages = [place for place in sys.path if Path(place).name in PACKAGES]
+    places = [
+        Path(place).resolve() for place in (sys.base_prefix, *site.getsitepackages(), *packages)
+    ]
     places += [Path(sys.prefix), Path(sys.prefix).resolve()]
     found = [Path("/usr")]
     for place in sorted(set(places)):

@@ -15,6 +15,8 @@ from typing import Any
 def commit() -> str:
     """Of the checkout that this code is in, marked where it was changed; "unknown" outside one."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return "unknown"  # git would answer for a repository that the installed package lies in
     git = subprocess.run(
         ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
         capture_output=True,

@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Registers `build` with timm under its own name, as a network that has no pretrained weights."""
+    """Registers `build` with timm under its own name, as a network without pretrained weights."""
 
     @functools.wraps(build)
     def entrypoint(

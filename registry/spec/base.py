@@ -60,9 +60,9 @@ class Spec(BaseModel):
         return data
 
     def model_copy(self, *, update: dict[str, Any] | None = None, deep: bool = False) -> Self:
-        # Pydantic's own takes three times as long, of 100,000 trials a second, and would copy
-        # cached properties, which are another object's. What is frozen may be shared: `deep` or not
-        # is the same.
+        # Pydantic's own would bring cached properties along, a trial's key say, which are another
+        # object's; and it takes half as long again (tests/speed/README.md, Plan). What is frozen
+        # may be shared: `deep` or not is the same.
         copied = object.__new__(type(self))
         values = vars(self)
         if len(values) > len(self.__pydantic_fields__):

@@ -198,7 +198,7 @@ class Track(Spec):
         return Part(name=threat.id, split="test", examples=test_size, threat=threat)
 
     def with_tiers(self, trial: Trial) -> Trial:
-        """The trial with what the higher tiers add to its evaluation, where the headline has an ε."""
+        """The trial with what the higher tiers add to its evaluation, if the headline has an ε."""
         if self.headline_threat.epsilon is None:
             return trial
         return trial.also(self.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)

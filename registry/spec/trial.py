@@ -63,10 +63,14 @@ class Trial(Spec):
         method = "null"
         if self.regularizer is not None:
             params = canonical(self.params) if self.params else "{}"
-            method = f'{{"lambda":{self.entry.strength!r},"params":{params},"sha256":"{self.regularizer_sha256}"}}'
+            method = (
+                f'{{"lambda":{self.entry.strength!r},"params":{params},'
+                f'"sha256":"{self.regularizer_sha256}"}}'
+            )
         return (
-            f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},"recipe":{self.recipe.identity},'
-            f'"regularizer":{method},"seed":{self.seed},"trainer":{TRAINER_VERSION}}}'
+            f'{{"data":{self.dataset.identity},"model":{self.architecture.identity},'
+            f'"recipe":{self.recipe.identity},"regularizer":{method},'
+            f'"seed":{self.seed},"trainer":{TRAINER_VERSION}}}'
         )
 
     @cached_property

@@ -76,7 +76,8 @@ def test_a_decorated_function_is_a_plugin_too(tmp_path):
     from benchmark.regularizer import Step, load_regularizer
 
     (tmp_path / "regularizer.py").write_text(
-        "from benchmark.regularizer import regularizer\n\n@regularizer\ndef mine(step):\n    return step.losses ** 2\n"
+        "from benchmark.regularizer import regularizer\n\n"
+        "@regularizer\ndef mine(step):\n    return step.losses ** 2\n"
     )
     plugin = load_regularizer(tmp_path, {})
     model, x, y = nn.Flatten(), torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2])

@@ -5,9 +5,7 @@ import shutil
 import pytest
 
 from benchmark import sandbox
-from registry.load import HERE
-
-TEMPLATE = HERE.parent / "submissions" / "_template"
+from registry.places import TEMPLATE
 
 
 @pytest.fixture(autouse=True)

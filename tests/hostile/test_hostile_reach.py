@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.load import HERE
+from registry.places import HERE, submissions
 
 from .verdict import verdict_of
 
@@ -52,8 +52,8 @@ def test_a_submission_finds_no_home_no_database_no_other_submission_no_labels_an
     folder = submission(f"""
 import os
 found = [name for name in ("SECRET", "REGBENCH_HOME") if name in os.environ]
-for path in ({str(secret)!r}, {str(tmp_path / "home")!r}, {str(HERE.parent / "submissions")!r}, {str(HERE.parent / ".git")!r},
-             "/usr/share/dataset-fashion-mnist", "/etc/shadow"):
+for path in ({str(secret)!r}, {str(tmp_path / "home")!r}, {str(submissions())!r},
+             {str(HERE.parent / ".git")!r}, "/usr/share/dataset-fashion-mnist", "/etc/shadow"):
     if os.path.exists(path):
         found.append(path)
 import sys

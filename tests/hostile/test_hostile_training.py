@@ -15,7 +15,8 @@ from benchmark.sandbox import training as untrusted
 from benchmark.sandbox.process import Limits, SandboxError
 from benchmark.training import networks
 from benchmark.training.loop import Phase, train
-from registry.load import HERE, Registry
+from registry.load import Registry
+from registry.places import HERE, TEMPLATE
 from registry.spec import Entry, InputError, Recipe
 
 CASES = {
@@ -74,9 +75,7 @@ def test_honest_code_trains_in_the_sandbox_to_the_same_bits_and_its_time_is_the_
     trial = trial_of(folder)
     inside, images, phase, training = trained(trial, home)
     outside = networks.placed(networks.create(trial.architecture, trial.dataset, seed=0), "cpu")
-    (folder / "regularizer.py").write_text(
-        (HERE.parent / "submissions/_template/regularizer.py").read_text()
-    )
+    (folder / "regularizer.py").write_text((TEMPLATE / "regularizer.py").read_text())
     train(
         outside, images.train, phase, seed=0, regularizer=load_regularizer(folder, {}), strength=0.2
     )

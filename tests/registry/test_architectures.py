@@ -85,8 +85,7 @@ def test_pretrained_weights_are_refused(name):
         timm.create_model(REGISTERED[name].timm, pretrained=True)
 
 
-# --- sizes
-# ------------------------------------------------------------------------------------------------------------
+# --- sizes ----------------------------------------------------------------------------------------
 
 
 def chain(*widths):
@@ -210,8 +209,7 @@ def test_the_size_is_the_papers(name, millions, digits):
     assert round(size(name, (3, 32, 32), K=10) / 1e6, digits) == millions
 
 
-# --- forward passes
-# ---------------------------------------------------------------------------------------------------
+# --- forward passes -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 28, 20)])

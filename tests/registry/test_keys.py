@@ -173,3 +173,9 @@ def test_a_reference_is_shared_by_all_methods_and_has_no_reference_itself():
 def test_a_trial_survives_json():
     trial = next(trial for _, trial in Registry().select(["quickstart"], 1))
     assert Trial.model_validate_json(trial.model_dump_json(by_alias=True)).key == trial.key
+
+
+def test_a_copy_takes_no_cached_property_along():
+    _, trial = Registry().select(["quickstart"])[0]
+    before = trial.key
+    assert trial.model_copy(update={"seed": 99}).key != before == trial.key

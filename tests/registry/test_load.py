@@ -1,4 +1,4 @@
-"""Bad registry files give one line with file, field and fix; good ones expand to the right trials."""
+"""Bad registry files give one line with file, field and fix; good ones give the right trials."""
 
 import re
 import subprocess

@@ -78,12 +78,14 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     connection.register("keys", keys)
     connection.register("parts", parts)
     connection.execute(f"""
-        INSERT INTO trial SELECT key, dataset, architecture, regularizer, "lambda", seed, 'finished', 100,
-            1 + hash(key) % 100 / 50, 1, '{{}}', '{{}}' FROM keys;
-        INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10, i % 100, 'finished', 100, 1, 1,
-            '{{}}', '{{}}' FROM range({max(0, trials - len(keys))}) t(i);
-        INSERT INTO score SELECT key, threat, split, metric, examples, CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy'
-            THEN 0.97 ELSE 0.3 + hash(key) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
+        INSERT INTO trial SELECT key, dataset, architecture, regularizer, "lambda", seed,
+            'finished', 100, 1 + hash(key) % 100 / 50, 1, '{{}}', '{{}}' FROM keys;
+        INSERT INTO trial SELECT md5(i::VARCHAR)[:16], 'digits', 'lenet_5', 'other', i % 10,
+            i % 100, 'finished', 100, 1, 1, '{{}}', '{{}}'
+            FROM range({max(0, trials - len(keys))}) t(i);
+        INSERT INTO score SELECT key, threat, split, metric, examples,
+            CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy' THEN 0.97
+                ELSE 0.3 + hash(key) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
         INSERT INTO score SELECT key, 'threat ' || i, 'test', 'robust_accuracy', 1000, 0.5, 1000, []
             FROM trial, range(10) t(i) WHERE regularizer = 'other';
         INSERT INTO example SELECT key, threat, split, 'correct', examples,
@@ -138,8 +140,10 @@ def measure() -> int:
         int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
     )
     print(
-        f"imports {imports:.2f} s   cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   warm {warm:.2f} s, "
-        f"by the wall {warm_wall:.2f} (goal {WARM:g})   memory at most {peak:.0f} MB (goal {MEMORY})",
+        f"imports {imports:.2f} s   "
+        f"cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   "
+        f"warm {warm:.2f} s, by the wall {warm_wall:.2f} (goal {WARM:g})   "
+        f"memory at most {peak:.0f} MB (goal {MEMORY})",
         flush=True,
     )
     return 0 if cold < COLD and warm < WARM and peak < MEMORY else 1

@@ -124,7 +124,8 @@ def main() -> None:
         success = torch.cat([part[2] for part in parts])
         if threat.epsilon is None:
             distance = size(torch.cat([part[1] for part in parts]) - x, "2")
-            reached = f"mean ℓ2 {found.distance[found.success].mean():.4f}, {distance[success].mean():.4f}"
+            ours_is, theirs_is = found.distance[found.success].mean(), distance[success].mean()
+            reached = f"mean ℓ2 {ours_is:.4f}, {theirs_is:.4f}"
         else:
             reached = (
                 f"accuracy {1 - found.success.float().mean():.3f}, {1 - success.float().mean():.3f}"

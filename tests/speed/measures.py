@@ -73,7 +73,8 @@ def main() -> int:
         )
         rate = len(x) / seconds(lambda model=model: example_measures(model, x, y))
         print(
-            f"{net.__name__:14} Jacobian {derivatives:7,.0f} images/s   all measures {rate:7,.0f} images/s"
+            f"{net.__name__:14} Jacobian {derivatives:7,.0f} images/s   "
+            f"all measures {rate:7,.0f} images/s"
         )
     print(f"goal for lenet_5: {GOAL:,} images/s: {'met' if rate >= GOAL else 'MISSED'}")
     return 0 if rate >= GOAL else 1

@@ -175,8 +175,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {arguments.batch_size}, "
-        f"median of {arguments.rounds} rounds\n"
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"batch {arguments.batch_size}, median of {arguments.rounds} rounds\n"
     )
     for network, dataset in NETS:
         if network in arguments.network:

@@ -81,7 +81,7 @@ def through_runner(trials: list[Trial], workers: int) -> float:
 
 
 def ray_task_seconds(trials: list[Trial]) -> tuple[float, float]:
-    """Seconds that a task takes beyond its work, and seconds of the driver for each task's results."""
+    """Seconds that a task takes beyond its work, and of the driver for each task's results."""
     with tempfile.TemporaryDirectory() as folder:
         home, starts, ends, work = Path(folder), [], [], []
         store = open_store(home)
@@ -129,7 +129,8 @@ def main() -> None:
     if arguments.ray:
         latency, driver = ray_task_seconds(trials)
         print(
-            f"\nRay: a task takes {latency:.2f} s beyond its work, the driver {1000 * driver:.0f} ms for its results\n"
+            f"\nRay: a task takes {latency:.2f} s beyond its work, "
+            f"the driver {1000 * driver:.0f} ms for its results\n"
         )
         print(
             "| a group lasts |"

@@ -154,7 +154,8 @@ def test_an_image_that_does_not_fit_is_named_by_file_row_and_column(mnist, tmp_p
     [
         (
             [0, 10],
-            "column 'label': row 1 has label 10, but mnist has 10 classes; labels must lie in 0 to 9",
+            "column 'label': row 1 has label 10, but mnist has 10 classes; "
+            "labels must lie in 0 to 9",
         ),
         ([-1, 0], "column 'label': row 0 has label -1"),
         ([0, None], "column 'label' is int64 with 1 empty rows"),

@@ -127,8 +127,7 @@ def test_fashion_mnist_of_the_package_is_read_whole(tmp_path, monkeypatch):
     assert all(np.array_equal(a, b) for a, b in zip(sorted(ours, key=bytes), by_bytes, strict=True))
 
 
-# --- splits
-# -----------------------------------------------------------------------------------------------------
+# --- splits ---------------------------------------------------------------------------------------
 
 
 def test_the_splits_part_the_images_and_keep_their_labels(own, tmp_path):

@@ -131,7 +131,10 @@ def test_a_second_runner_on_the_same_home_is_told_who_runs(home):
 
 def test_a_database_held_by_another_process_is_waited_for_then_named(finished):
     path = finished / DATABASE
-    code = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
+    code = (
+        f"import duckdb, time; held = duckdb.connect({str(path)!r}); "
+        "print('open', flush=True); time.sleep(60)"
+    )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "open\n"

@@ -1,4 +1,4 @@
-"""Jacobian measures against derivatives by autograd, one logit and one pair at a time, in float64."""
+"""Jacobian measures against autograd, one logit and one pair at a time, in float64."""
 
 import math
 

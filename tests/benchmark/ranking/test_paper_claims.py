@@ -158,8 +158,8 @@ def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
     found = judged(store)[CLAIM["curvature_at_large_lambda"]]
     assert found.held is True
     assert (
-        "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) curvature leads"
-        in found.numbers
+        "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) "
+        "curvature leads" in found.numbers
     )
 
 

@@ -1,0 +1,66 @@
+"""Selectors, a track's name or a glob of entry ids, → the trials that they name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from .spec import Entry, InputError, Track, Trial
+
+if TYPE_CHECKING:
+    from .load import Registry
+
+
+def entries(registry: Registry, selectors: Iterable[str]) -> list[tuple[str, Entry]]:
+    """Track name and entry, each once, in the order of the selectors. Raises InputError where a
+    selector names nothing, with the nearest name.
+    """
+    chosen: dict[tuple[str, str], Entry] = {}
+    for selector in selectors:
+        found = _matching(registry, selector)
+        chosen |= {(name, entry.id): entry for name, entry in found}
+    return [(name, entry) for (name, _), entry in chosen.items()]
+
+
+def _matching(registry: Registry, selector: str) -> list[tuple[str, Entry]]:
+    is_name = "/" not in selector and not any(sign in selector for sign in "*?[")
+    if is_name:
+        track = registry.track(selector)
+        return [(track.name, entry) for entry in registry.entries(track.name)]
+    everything = list(_everything(registry))
+    found = [
+        (name, entry)
+        for name, entry in everything
+        if fnmatchcase(entry.id, selector) or fnmatchcase(name, selector)
+    ]
+    if not found:
+        ids = {entry.id for _, entry in everything}
+        (nearest,) = difflib.get_close_matches(selector, ids, 1, 0) or ["none"]
+        raise InputError(
+            f"no track and no entry matches {selector!r}; the nearest is {nearest!r}, "
+            "and `regbench list entries` shows all"
+        )
+    return found
+
+
+def _everything(registry: Registry) -> Iterator[tuple[str, Entry]]:
+    for name in registry.track_names:
+        for entry in registry.entries(name):
+            yield name, entry
+
+
+def trials(
+    registry: Registry, chosen: Iterable[tuple[str, Entry]], seeds: int | None
+) -> Iterator[tuple[Track, Trial]]:
+    """One a seed of each entry's track, or of its first `seeds`."""
+    # Trials that differ in λ and seed alone are copies of one.
+    like: dict[tuple[str, str, str, bool], Trial] = {}
+    for name, entry in chosen:
+        track = registry.track(name)
+        method = name, entry.architecture, entry.regularizer, entry.strength == 0
+        if method not in like:
+            like[method] = registry.trial(entry, track, 0)
+        for seed in range(track.seeds if seeds is None else seeds):
+            yield track, like[method].model_copy(update={"entry": entry, "seed": seed})
