@@ -127,8 +127,8 @@ def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
     assert clone.submitted.returncode == 0, clone.submitted.stdout + clone.submitted.stderr
     assert "my_method: passes 22 checks" in clone.submitted.stdout
     assert re.search(
-        r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, rank \d of \d, "
-        "(above|below) none",
+        r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0\.1 at λ = .*, "
+        r"rank (\d|1–2) of \d",
         clone.submitted.stdout,
     )
     outcomes = claims.read(clone.method / "results.jsonl")
