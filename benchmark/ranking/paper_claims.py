@@ -21,6 +21,7 @@ from ..records.home import home, write_whole
 from ..records.store import Store
 from . import standings as rank
 from .equivalence import two_one_sided_tests
+from .selection import seeds_ranked
 
 EQUIVALENT = 0.02  # accuracies this near to each other count as equal
 HEADER = """# What the registered results say
@@ -86,7 +87,7 @@ class Rows:
     @property
     def complete(self) -> bool:
         """Whether every entry has two seeds or more, by which an interval can be given."""
-        return not self.frame.empty and rank.seeds_ranked(self.trials, self.frame) > 1
+        return not self.frame.empty and seeds_ranked(self.trials, self.frame) > 1
 
     def seeds(
         self,
