@@ -8,7 +8,7 @@ from registry.spec import Track
 
 
 def place(first: int | None, last: int | None) -> str:
-    """A rank interval: `1–3`, or `2` where nothing is left open; `–` for a method without a rank."""
+    """A rank interval: `1–3`, or `2` where nothing is left open; `–` for no rank."""
     if first is None or last is None:
         return "–"
     return f"{first}" if first == last else f"{first}–{last}"

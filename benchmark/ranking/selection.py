@@ -1,4 +1,4 @@
-"""What a ranking rests on: how many seeds, and which λ, chosen on validation images, never on test."""
+"""What a ranking rests on: how many seeds, and which λ, chosen on validation images only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def select_lambda(track: Track, method: pd.DataFrame, seeds: int) -> float | Non
 
 
 def selected_trials(trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:
-    """For each row of the standings the trials that it is a mean of; none where no λ is selected."""
+    """For each row of the standings the trials that it is a mean of: none where it has no λ."""
     methods: dict[tuple[str, str, float], list[Trial]] = {}
     for trial in trials:
         entry = trial.entry

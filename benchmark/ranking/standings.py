@@ -130,7 +130,8 @@ def _methods(
             name = trial.entry.architecture, trial.entry.regularizer
             asked.setdefault(name, []).append(trial)
     means = sweep(rows)
-    rows_of, means_of = (dict(tuple(table.groupby(METHOD))) for table in (rows, means))
+    rows_of: dict[Any, pd.DataFrame] = dict(tuple(rows.groupby(METHOD)))
+    means_of: dict[Any, pd.DataFrame] = dict(tuple(means.groupby(METHOD)))
     costs = _costs(rows)
     place = {architecture: i for i, architecture in enumerate(track.architectures)}
     for name in sorted(asked, key=lambda name: place[name[0]]):
@@ -146,13 +147,11 @@ def _methods(
 
 
 def _costs(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """(architecture, regularizer) → its trials' median training time, relative to that of `none`."""
+    """(architecture, regularizer) → its median training time, relative to that of `none`."""
     trials = rows[rows["status"] == "finished"].drop_duplicates(["key", *METHOD])
-    seconds = trials.groupby(METHOD)["train_seconds"].median().to_dict()
-    return {
-        (architecture, regularizer): value / seconds.get((architecture, "none"), math.nan)
-        for (architecture, regularizer), value in seconds.items()
-    }
+    seconds: dict[Any, float] = trials.groupby(METHOD)["train_seconds"].median().to_dict()
+    of_none = {name[0]: value for name, value in seconds.items() if name[1] == "none"}
+    return {name: value / of_none.get(name[0], math.nan) for name, value in seconds.items()}
 
 
 def _row(track: Track, method: _Method, seeds: int) -> dict[str, Any]:
