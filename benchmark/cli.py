@@ -9,22 +9,20 @@ from typing import Any
 
 import typer
 
-from registry.spec import InputError
+from registry.spec import InputError, Unavailable
 
-from .commands import app, rank, results, run, show, submit  # noqa: F401  (importing registers them)
+# Importing a module of commands registers them.
+from .commands import app, rank, results, run, show, submit  # noqa: F401
 
-USAGE_ERROR: Any = (
-    typer.BadParameter.__base__
-)  # click's, which some releases of typer bring under a name of their own
-
+# click's, which some releases of typer bring under a name of their own
+USAGE_ERROR: Any = typer.BadParameter.__base__
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Runs the command. Bad input: one line on stderr and exit code 2. A thing that failed: 1."""
-    gc.set_threshold(
-        200_000
-    )  # a plan of 100,000 trials has no cycles to be looked for after every 700 objects
+    # A plan of 100,000 trials has no cycles to be looked for after every 700 objects.
+    gc.set_threshold(200_000)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
         if code == INTERRUPTED:  # typer turns a KeyboardInterrupt into it
@@ -32,7 +30,7 @@ def main() -> None:
         sys.exit(code)
     except InputError as error:
         print(f"regbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, Unavailable) else 2)
     except USAGE_ERROR as error:
         command = error.ctx.command_path if error.ctx else "regbench"
         print(f"regbench: {error.format_message()} (see `{command} --help`)", file=sys.stderr)

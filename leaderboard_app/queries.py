@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from benchmark.execution import runner
-from benchmark.ranking import standings as rank
 from benchmark.ranking.board import board
+from benchmark.ranking.standings import labelled
 from benchmark.records import reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store
@@ -126,7 +127,7 @@ def rows(track: Track) -> pd.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=8)
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     track = _registry(registered).track(name)
-    return rank.labelled(trials(track), scores(track))
+    return labelled(trials(track), scores(track))
 
 
 def examples(
@@ -150,34 +151,24 @@ def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) 
 
 def layers(keys: Iterable[str]) -> pd.DataFrame:
     """Per-layer singular values: columns key, layer, kind, metric, value."""
-    return _table(
-        version(),
-        "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
-        "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric",
-        tuple(sorted(set(keys))),
-    )
+    return _table(version(), "layers", tuple(sorted(set(keys))))
 
 
 def trial_rows(keys: Iterable[str]) -> pd.DataFrame:
     """What is known of each trial, provenance and all."""
-    return _table(
-        version(), "SELECT * FROM trial WHERE list_contains($keys, key)", tuple(sorted(set(keys)))
-    )
+    return _table(version(), "trials", tuple(sorted(set(keys))))
 
 
 def attempts(keys: Iterable[str]) -> pd.DataFrame:
     """Every run of the trials, the latest first, also those that failed."""
-    return _table(
-        version(),
-        "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
-        "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
-        tuple(sorted(set(keys))),
-    )
+    return _table(version(), "attempts", tuple(sorted(set(keys))))
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
-    return store().query(sql, keys=list(keys))
+def _table(
+    version: Version, name: Literal["layers", "trials", "attempts"], keys: tuple[str, ...]
+) -> pd.DataFrame:
+    return getattr(store(), name)(keys)
 
 
 def plan(track: Track) -> runner.Plan:

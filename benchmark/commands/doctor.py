@@ -46,8 +46,8 @@ def examine() -> list[dict[str, Any]]:
         f"{folder}, {free:.0f} GiB free (set REGBENCH_HOME for another)",
     )
     try:
-        count = len(open_store().query("SELECT key FROM trial"))
-        found("database", True, f"{count} trials in {open_store().path.name}")
+        store = open_store()
+        found("database", True, f"{store.count()} trials in {store.path.name}")
     except InputError as error:
         found("database", False, str(error))
     reason = sandbox.refusal()

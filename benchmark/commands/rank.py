@@ -38,12 +38,14 @@ def rank(
         ]
         everything += rows
         if not as_json:
-            _print_standings(track, rows)
+            _print_board(track, rows)
     if as_json:
         print_json(everything)
 
 
-def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
+def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
+    from ..ranking.placement import place
+
     seeds = rows[0]["seeds"] if rows else 0
     print(f"\n{track.title} ({track.name}); {seeds} of {track.seeds} seeds; mean ± 95 % interval")
     if not seeds:
@@ -58,10 +60,6 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
             f" ± {scale * width:.1f}" if width is not None else ""
         )
 
-    def place(row: dict[str, Any]) -> str:
-        first, last = row["rank"], row["rank_high"]
-        return "–" if first is None else f"{first}" if first == last else f"{first}–{last}"
-
     sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
     header = ["rank", "method", "λ", *columns, "tier", "cost ×", *sources]
@@ -72,7 +70,7 @@ def _print_standings(track: Any, rows: list[dict[str, Any]]) -> None:
             header,
             [
                 [
-                    place(row),
+                    place(row["rank"], row["rank_high"]),
                     row["regularizer"],
                     "" if row["lambda"] is None else f"{row['lambda']:g}",
                     *(number(row, column) for column in columns),

@@ -146,13 +146,13 @@ def run(
     with sole_runner(home):
         failed = follow(trials)
         if tracks and not failed:
-            from ..ranking import standings as rank
+            from ..ranking.standings import for_tier
 
             higher = []
             for track in tracks:
                 mine = [trial for _, trial in registry.select([track.name], seeds)]
-                table = rank.standings(track, mine, store.scores({trial.key for trial in mine}))
-                higher += rank.for_tier(track, mine, table, cast("Tier", tier))
+                scores = store.scores({trial.key for trial in mine})
+                higher += for_tier(track, mine, scores, cast("Tier", tier))
             failed = follow(higher)
     if failed:
         raise typer.Exit(1)

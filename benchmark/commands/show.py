@@ -128,9 +128,7 @@ def _known_trials(registry: Registry, name: str) -> dict[str, Any]:
         keys = {trial.key: (track.name, trial.seed) for track, trial in registry.select([name])}
     else:
         keys = {name: ("", None)}
-    known = open_store().query(
-        "SELECT * FROM trial WHERE list_contains($keys, key)", keys=list(keys)
-    )
+    known = open_store().trials(keys)
     if "/" not in name and known.empty:
         everything = [
             *registry.track_names,

@@ -106,8 +106,8 @@ def _print_report(report: CheckReport) -> None:
 def submit(
     path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust: Trust = False
 ) -> None:
-    """Check, run the quick tier of the method's tracks, say where it stands and write
-    results.jsonl, as claimed.
+    """Check, run the quick tier of the method's tracks, write results.jsonl, as claimed, and say
+    where it stands.
     """
     from ..review import check as checking
     from ..review import claims
@@ -128,12 +128,12 @@ def submit(
     outcomes = submitting.run(registry, name, seeds, workers, trust)
     _refuse_failures(outcomes)
     file = claims.write(registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed")
-    for line in submitting.standings(registry, name, seeds):
-        print(line)
     print(
-        f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull request; a maintainer's "
-        f"`regbench verify` repeats them."
+        f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull "
+        "request; a maintainer's `regbench verify` repeats them."
     )
+    for line in submitting.where_it_stands(registry, name):
+        print(line)
 
 
 @app.command(epilog="Example: regbench verify submissions/my_method")

@@ -13,12 +13,6 @@ from ..records.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-COSTS = """
-SELECT dataset, architecture, regularizer, split_part(provenance->>'device', ':', 1) AS device,
-       median(train_seconds / iterations) AS step, median(evaluate_seconds) AS evaluation
-FROM trial WHERE status = 'finished' AND iterations > 0 GROUP BY ALL
-"""
-
 
 @dataclass
 class Price:
@@ -36,7 +30,7 @@ def price(trials: Iterable[Trial], store: Store) -> dict[str, Price]:
     where there are any; an evaluation's is that of the same dataset and network. Trials that are
     trained already are priced in full.
     """
-    costs = store.query(COSTS)
+    costs = store.costs()
     prices: dict[str, Price] = {}
     if costs.empty:
         return prices

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from registry.spec import InputError, Trial
+from registry.spec import InputError, Trial, Unavailable
 
 from ..records.outcome import Outcome
 from .schedule import STACK, Schedule
@@ -99,7 +99,7 @@ def run_local(
                     if worker.size is None:
                         stillborn += 1
                     if stillborn == STARTS:
-                        raise InputError(
+                        raise Unavailable(
                             f"worker processes cannot start: {death}; `regbench doctor` may say why"
                         ) from None
                     pool[pool.index(worker)] = _start(home, device, worker.number)

@@ -1,97 +1,55 @@
-"""Where a method stands among a track's others, in words: a pure function of the standings and
-their scores.
-"""
+"""Where a method stands on a board, in words: a pure function of the board's rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from registry.spec import Track, Trial
-
-from .standings import half_width, selected_trials
+from registry.spec import Track
 
 
-def placements(
-    track: Track,
-    trials: Sequence[Trial],
-    table: pd.DataFrame,
-    scores: pd.DataFrame,
-    names: set[str],
-) -> list[str]:
-    """One line for each row of `names`: between whom it stands, and from whom it cannot be told.
+def place(first: int | None, last: int | None) -> str:
+    """A rank interval: `1–3`, or `2` where nothing is left open; `–` for no rank."""
+    if first is None or last is None:
+        return "–"
+    return f"{first}" if first == last else f"{first}–{last}"
 
-    Two neighbours are separable where the 95 % interval of their difference, paired by seed, leaves
-    out zero.
+
+def placements(track: Track, board: pd.DataFrame, name: str) -> list[str]:
+    """One line for each of a method's rows: its score, its ranks, and who else may have them.
 
     Args:
-        table, scores: as `rank.standings` and `Store.scores` give them.
-        names: regularizers.
+        board: as `board.board` gives it.
+        name: a regularizer's, without options; its variants are told as well.
     """
-    values = (
-        scores[
-            (scores["threat"] == track.headline)
-            & (scores["metric"] == track.headline_metric)
-            & (scores["split"] == "test")
-        ]
-        .drop_duplicates("key")
-        .set_index("key")["value"]
-    )
-    seeds = [
-        pd.Series(
-            {trial.seed: values[trial.key] for trial in group if trial.key in values.index},
-            dtype=float,
-        )
-        for group in selected_trials(track, trials, table)
+    rows = board.to_dict("records")
+    mine = [row for row in rows if row["regularizer"].partition(":")[0] == name]
+    return [_told(track, row, rows) for row in mine]
+
+
+def _told(track: Track, row: dict, rows: list[dict]) -> str:
+    where = f"{row['regularizer']} on {track.name}, {row['architecture']}"
+    if pd.isna(row["rank"]):
+        return f"{where}: not ranked: {row['why']}"
+    ranked = [
+        other
+        for other in rows
+        if other["architecture"] == row["architecture"] and pd.notna(other["rank"])
     ]
-    rows = table.to_dict("records")
-    told = []
-    for at, row in enumerate(rows):
-        if row["regularizer"] not in names:
-            continue
-        where = f"{row['regularizer']} on {track.name}, {row['architecture']}"
-        if pd.isna(row["rank"]):
-            told.append(f"{where}: not ranked: {row['why']}")
-            continue
-        ranked = [
-            i
-            for i, other in enumerate(rows)
-            if other["architecture"] == row["architecture"] and pd.notna(other["rank"])
-        ]
-        above = [i for i in ranked if i < at]
-        below = [i for i in ranked if i > at]
-        told.append(
-            f"{where}: {_share(row[track.headline], track)} under {track.headline} at λ = {row['lambda']:g}, "
-            f"rank {row['rank']} of {len(ranked)}, {_between(rows, above, below)}{_apart(rows, seeds, at, ranked)}"
-        )
-    return told
+    tied = [
+        other["regularizer"]
+        for other in ranked
+        if other is not row
+        and other["rank"] <= row["rank_high"]
+        and row["rank"] <= other["rank_high"]
+    ]
+    score = _score(row[track.headline], track)
+    ranks = f"rank {place(row['rank'], row['rank_high'])} of {len(ranked)}"
+    return f"{where}: {score} under {track.headline} at λ = {row['lambda']:g}, {ranks}" + (
+        f", tied with {', '.join(tied)}" if tied else ""
+    )
 
 
-def _share(value: float, track: Track) -> str:
-    return f"{value:.1%}" if track.headline_threat.epsilon is not None else f"‖r‖/‖x‖ = {value:.3f}"
-
-
-def _between(rows: list[dict], above: list[int], below: list[int]) -> str:
-    if above and below:
-        return f"between {rows[above[-1]]['regularizer']} and {rows[below[0]]['regularizer']}"
-    if above:
-        return f"below {rows[above[-1]]['regularizer']}"
-    return f"above {rows[below[0]]['regularizer']}" if below else "alone"
-
-
-def _apart(rows: list[dict], seeds: list[pd.Series], at: int, ranked: list[int]) -> str:
-    alike, unknown = [], False
-    for i in ranked:
-        if i == at:
-            continue
-        difference = (seeds[at] - seeds[i]).dropna()
-        if len(difference) < 2:
-            unknown = True
-        elif abs(difference.mean()) <= half_width(difference):
-            alike.append(rows[i]["regularizer"])
-    if unknown:
-        return "; one seed cannot tell methods apart"
-    if alike:
-        return f"; not separable from {', '.join(alike)} at 95 %"
-    return "; separable from every other at 95 %" if len(ranked) > 1 else ""
+def _score(value: float, track: Track) -> str:
+    if track.headline_threat.epsilon is None:
+        return f"‖r‖/‖x‖ = {value:.3f}"
+    return f"{100 * value:.1f}%"

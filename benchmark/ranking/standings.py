@@ -7,17 +7,19 @@ The score of a method is its accuracy under the track's headline threat at the �
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from scipy.special import stdtrit  # scipy.stats has it too, and takes seconds to import
 
-from registry.spec import TIER_ATTACKS, Part, Tier, Track, Trial
+from registry.spec import Tier, Track, Trial
 
-from ..records.flags import CHECKS, check_scores, optimality_gaps
+from .scrutiny import raised, tier_of, told
+from .selection import seeds_ranked, select_lambda, selected_trials
 
-GROUP = ["architecture", "regularizer", "lambda"]
+METHOD = ["architecture", "regularizer"]
 
 
 def half_width(values: pd.Series) -> float:
@@ -76,262 +78,125 @@ def sweep(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as `labelled` gives them.
     """
     finished = rows[(rows["status"] == "finished") & rows["metric"].notna()]
-    grouped = finished.groupby([*GROUP, "threat", "split", "metric"], sort=False)["value"]
+    grouped = finished.groupby([*METHOD, "lambda", "threat", "split", "metric"], sort=False)[
+        "value"
+    ]
     return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
 
 
-def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> int:
-    """How many seeds the ranking rests on: the most, counted from 0, that most of the methods that
-    have run have in full.
+@dataclass(frozen=True)
+class _Method:
+    """A method on one architecture: the trials that its row rests on, and what is known of them.
 
-    So the board stands while a run goes through a further seed, and a method that lags behind does
-    not hold back many.
+    rows, sweep: as `labelled` and `sweep` give them.
+    cost: its training time, relative to that of `none`.
     """
-    have = set(rows["key"])
-    methods: dict[tuple[str, str], dict[int, bool]] = {}
-    for trial in trials:
-        seeds = methods.setdefault((trial.entry.architecture, trial.entry.regularizer), {})
-        seeds[trial.seed] = seeds.get(trial.seed, True) and trial.key in have
-    complete = [
-        next((n for n, seed in enumerate(sorted(seeds)) if not seeds[seed]), len(seeds))
-        for seeds in methods.values()
-    ]
-    begun = sorted((n for n in complete if n), reverse=True)
-    return begun[len(begun) // 2] if begun else 0
 
-
-def select_lambda(track: Track, method: pd.DataFrame, seeds: int) -> float | None:
-    """The λ with the best mean accuracy under the headline threat on validation images, among those
-    whose mean clean validation accuracy is at least the track's floor and which no seed diverged
-    at. None where there is none.
-
-    Args:
-        method: the `sweep` rows of one method on one architecture.
-    """
-    validation = method[(method["split"] == "validation") & (method["seeds"] >= seeds)]
-    clean = validation[
-        (validation["threat"] == "clean") & (validation["metric"] == "accuracy")
-    ].set_index("lambda")["mean"]
-    robust = validation[
-        (validation["threat"] == track.headline) & (validation["metric"] == track.headline_metric)
-    ].set_index("lambda")["mean"]
-    allowed = robust[robust.index.isin(clean.index[clean >= track.clean_floor])]
-    best = sorted(zip((-allowed).tolist(), allowed.index.tolist()))  # of equals the smallest λ
-    return best[0][1] if best else None
+    architecture: str
+    regularizer: str
+    trials: list[Trial]
+    rows: pd.DataFrame
+    sweep: pd.DataFrame
+    cost: float
 
 
 def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a method and architecture, best first; methods that cannot be ranked follow, with the
-    reason in `why`.
+    """One row a method and architecture, the highest mean first; methods that cannot be ranked
+    follow, with the reason in `why`.
 
-    Columns: track, architecture, rank, regularizer, lambda, seeds, seeds_asked, diverged, clean,
+    Columns: track, architecture, regularizer, lambda, seeds, seeds_asked, diverged, clean,
     clean_half_width, then for every threat its mean and `…_half_width` (accuracy in [0, 1], or mean
     ‖r‖/‖x‖ for an attack without ε), cost (training time per trial relative to `none`), tier (the
     highest that is complete for the selected λ; "" while not even the track's own threats are),
-    flags (the honesty flags of the selected λ's trials), why. A flag keeps a method out of the
-    ranking.
+    flags (the honesty flags of the selected λ's trials), why ("" where the method can be ranked). A
+    flag keeps a method out of the ranking.
     """
     trials = [track.with_tiers(trial) for trial in trials]
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
     rows = everything[everything["seed"] < seeds]
-    table = sweep(rows)
-    result = []
-    for architecture in track.architectures:
-        seconds = rows[rows["architecture"] == architecture].drop_duplicates(["key", "regularizer"])
-        cost = (
-            seconds[seconds["status"] == "finished"]
-            .groupby("regularizer")["train_seconds"]
-            .median()
-        )
-        methods = dict.fromkeys(
-            t.entry.regularizer for t in trials if t.entry.architecture == architecture
-        )
-        for regularizer in methods:
-            mine = table[
-                (table["architecture"] == architecture) & (table["regularizer"] == regularizer)
-            ]
-            asked = [
-                t
-                for t in trials
-                if t.entry.architecture == architecture
-                and t.entry.regularizer == regularizer
-                and t.seed < max(seeds, 1)
-            ]
-            run = set(
-                rows.loc[
-                    (rows["architecture"] == architecture) & (rows["regularizer"] == regularizer),
-                    "key",
-                ]
-            )
-            missing = sum(trial.key not in run for trial in asked)
-            diverged = rows[
-                (rows["status"] == "diverged")
-                & (rows["architecture"] == architecture)
-                & (rows["regularizer"] == regularizer)
-            ]["key"].nunique()
-            chosen = select_lambda(track, mine, seeds) if not missing else None
-            why = ""
-            if missing:
-                why = f"incomplete: {missing} of {len(asked)} trials have not run"
-            elif chosen is None:
-                why = f"no λ reaches the clean floor of {track.clean_floor:.0%}" + (
-                    f"; {diverged} trials diverged" if diverged else ""
-                )
-            row = {
-                "track": track.name,
-                "architecture": architecture,
-                "rank": None,
-                "regularizer": regularizer,
-                "lambda": chosen,
-                "seeds": seeds,
-                "seeds_asked": track.seeds,
-                "diverged": diverged,
-            }
-            row |= _numbers(track, mine[mine["lambda"] == chosen])
-            row["cost"] = cost.get(regularizer, math.nan) / cost.get("none", math.nan)
-            selected = [trial for trial in asked if trial.entry.strength == chosen]
-            of_selected = rows[rows["key"].isin([trial.key for trial in selected])]
-            row["tier"] = tier_of(track, selected, of_selected)
-            flagged = flags(selected, of_selected)
-            row["flags"] = ", ".join(flagged)
-            if not why and not row["tier"]:
-                why = "incomplete: a part of the evaluation at the selected λ has not run"
-            if flagged and not why:
-                why = "flagged: " + "; ".join(
-                    f"{CHECKS[flag].tell(max(values)) if flag in CHECKS else flag} ({len(values)} of {seeds} seeds)"
-                    for flag, values in flagged.items()
-                )  # a flag may be of another version's check
-            result.append(row | {"why": why})
-    frame = pd.DataFrame(result)
-    return _ranked(track, frame) if len(frame) else frame
+    found = [_row(track, method, seeds) for method in _methods(track, trials, rows, seeds)]
+    table = pd.DataFrame(found)
+    return _ordered(track, table) if found else table
 
 
-def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier | Literal[""]:
-    """The highest tier whose part every one of `trials` has, above the track's own evaluation,
-    which is "quick".
-
-    Args:
-        rows: as `labelled` gives them.
-    """
-    have = set(rows[["key", "threat", "split", "examples"]].itertuples(index=False, name=None))
-
-    def complete(wanted: Callable[[Trial], Iterable[Part]]) -> bool:
-        return bool(trials) and all(
-            (trial.key, *part.id) in have for trial in trials for part in wanted(trial)
-        )
-
-    if not complete(lambda trial: track.evaluation):
-        return ""
-    tier: Tier = "quick"
-    if track.headline_threat.epsilon is not None:
-        for higher in TIER_ATTACKS:
-            if complete(
-                lambda trial, higher=higher: [track.tier_part(higher, trial.dataset.test_size)]
-            ):
-                tier = higher
-    return tier
-
-
-def flags(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]:
-    """Flag → its value in each of `trials` that it is raised in: those stored with scores, and
-    those of scores together.
-    """
-    found: dict[str, list[float]] = {}
-    by_key = dict(
-        tuple(rows[rows["metric"].notna()].groupby("key"))
-    )  # a control stands there once for each name
+def _methods(
+    track: Track, trials: Sequence[Trial], rows: pd.DataFrame, seeds: int
+) -> Iterator[_Method]:
+    """In the track's order. Before any seed is complete the first is asked for."""
+    asked: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
-        mine = by_key.get(trial.key, rows.head(0))
-        values = {
-            flag: value for stored, value in zip(mine["flags"], mine["value"]) for flag in stored
-        }
-        is_accuracy = mine["metric"].isin(["accuracy", "robust_accuracy"])
-        ids = mine.loc[is_accuracy, ["threat", "split", "examples"]].itertuples(
-            index=False, name=None
+        if trial.seed < max(seeds, 1):
+            name = trial.entry.architecture, trial.entry.regularizer
+            asked.setdefault(name, []).append(trial)
+    means = sweep(rows)
+    rows_of: dict[Any, pd.DataFrame] = dict(tuple(rows.groupby(METHOD)))
+    means_of: dict[Any, pd.DataFrame] = dict(tuple(means.groupby(METHOD)))
+    costs = _costs(rows)
+    place = {architecture: i for i, architecture in enumerate(track.architectures)}
+    for name in sorted(asked, key=lambda name: place[name[0]]):
+        architecture, regularizer = name
+        yield _Method(
+            architecture,
+            regularizer,
+            asked[name],
+            rows_of.get(name, rows.head(0)),
+            means_of.get(name, means.head(0)),
+            costs.get(name, math.nan),
         )
-        together = check_scores(trial.evaluation, dict(zip(ids, mine.loc[is_accuracy, "value"])))
-        values |= {check: value for check, value in together.items() if value > CHECKS[check].limit}
-        for flag, value in values.items():
-            found.setdefault(flag, []).append(float(value))
-    return found
 
 
-def selected_trials(
-    track: Track, trials: Sequence[Trial], table: pd.DataFrame
-) -> list[list[Trial]]:
-    """For each row of the standings the trials that it is a mean of; none where no λ is selected."""
-    rows = (
-        table[["architecture", "regularizer", "lambda", "seeds"]].to_dict("records")
-        if len(table)
-        else []
-    )
-    methods: dict[tuple[str, str, float], list[Trial]] = {}
-    for trial in trials:
-        entry = trial.entry
-        methods.setdefault((entry.architecture, entry.regularizer, entry.strength), []).append(
-            trial
-        )
-    return [
-        [
-            trial
-            for trial in methods.get((row["architecture"], row["regularizer"], row["lambda"]), ())
-            if trial.seed < row["seeds"]
-        ]
-        for row in rows
-    ]
+def _costs(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """(architecture, regularizer) → its median training time, relative to that of `none`."""
+    trials = rows[rows["status"] == "finished"].drop_duplicates(["key", *METHOD])
+    seconds: dict[Any, float] = trials.groupby(METHOD)["train_seconds"].median().to_dict()
+    of_none = {name[0]: value for name, value in seconds.items() if name[1] == "none"}
+    return {name: value / of_none.get(name[0], math.nan) for name, value in seconds.items()}
 
 
-def for_tier(track: Track, trials: Sequence[Trial], table: pd.DataFrame, tier: Tier) -> list[Trial]:
+def _row(track: Track, method: _Method, seeds: int) -> dict[str, Any]:
+    rows = method.rows
+    missing = {trial.key for trial in method.trials} - set(rows["key"])
+    chosen = None if missing else select_lambda(track, method.sweep, seeds)
+    selected = [trial for trial in method.trials if trial.entry.strength == chosen]
+    of_selected = rows[rows["key"].isin([trial.key for trial in selected])]
+    flags = raised(selected, of_selected)
+    row = {
+        "track": track.name,
+        "architecture": method.architecture,
+        "regularizer": method.regularizer,
+        "lambda": chosen,
+        "seeds": seeds,
+        "seeds_asked": track.seeds,
+        "diverged": rows.loc[rows["status"] == "diverged", "key"].nunique(),
+        **_numbers(track, method.sweep[method.sweep["lambda"] == chosen]),
+        "cost": method.cost,
+        "tier": tier_of(track, selected, of_selected),
+        "flags": ", ".join(flags),
+    }
+    if missing:
+        ran_not = sum(trial.key in missing for trial in method.trials)
+        why = f"incomplete: {ran_not} of {len(method.trials)} trials have not run"
+    elif chosen is None:
+        diverged = f"; {row['diverged']} trials diverged" if row["diverged"] else ""
+        why = f"no λ reaches the clean floor of {track.clean_floor:.0%}{diverged}"
+    elif not row["tier"]:
+        why = "incomplete: a part of the evaluation at the selected λ has not run"
+    else:
+        why = f"flagged: {told(flags, seeds)}" if flags else ""
+    return row | {"why": why}
+
+
+def for_tier(
+    track: Track, trials: Sequence[Trial], scores: pd.DataFrame, tier: Tier
+) -> list[Trial]:
     """The trials that the standings rest on, each with what `tier` adds to its evaluation."""
+    table = standings(track, trials, scores)
     return [
         trial.also([track.tier_part(tier, trial.dataset.test_size)])
-        for group in selected_trials(track, trials, table)
+        for group in selected_trials(trials, table)
         for trial in group
     ]
-
-
-def with_worst_case(
-    track: Track, trials: Sequence[Trial], table: pd.DataFrame, examples: pd.DataFrame
-) -> pd.DataFrame:
-    """The standings with `worst` and `worst_half_width`: accuracy under the union of all attacks
-    within the headline's norm and ε, on the test images that they share.
-
-    Args:
-        table: as `standings` gives it.
-        examples: per-example values of "correct", as the store gives them: key, threat, examples,
-            values.
-    """
-    names = {
-        part.name
-        for trial in trials
-        for part in track.with_tiers(trial).evaluation
-        if track.within_headline(part)
-    }
-    known: dict[str, dict[str, Sequence[float]]] = {}
-    mine = (
-        examples[examples["threat"].isin(names)]
-        if len(examples)
-        else pd.DataFrame(columns=["key", "threat", "values"])
-    )
-    for row in mine.sort_values("examples").to_dict("records") if len(mine) else ():
-        known.setdefault(row["key"], {})[row["threat"]] = row[
-            "values"
-        ]  # of several samples the largest
-    means, widths = [], []
-    for group in selected_trials(track, trials, table):
-        worst = pd.Series(
-            [optimality_gaps(known[trial.key])[0] for trial in group if trial.key in known],
-            dtype=float,
-        )
-        whole = (
-            len(group) > 0
-            and len(worst) == len(group)
-            and track.headline_threat.epsilon is not None
-        )
-        means.append(worst.mean() if whole else math.nan)
-        widths.append(half_width(worst) if whole else math.nan)
-    return table.assign(worst=means, worst_half_width=widths)
 
 
 def _numbers(track: Track, chosen: pd.DataFrame) -> dict[str, float]:
@@ -355,16 +220,10 @@ def _numbers(track: Track, chosen: pd.DataFrame) -> dict[str, float]:
     return numbers
 
 
-def _ranked(track: Track, frame: pd.DataFrame) -> pd.DataFrame:
-    frame["rankable"] = frame["why"] == ""
-    order = frame["architecture"].map({name: i for i, name in enumerate(track.architectures)})
-    frame = frame.assign(order=order).sort_values(
-        ["order", "rankable", track.headline], ascending=[True, False, False], kind="stable"
+def _ordered(track: Track, table: pd.DataFrame) -> pd.DataFrame:
+    place = {architecture: i for i, architecture in enumerate(track.architectures)}
+    by = {"place": table["architecture"].map(place), "unranked": table["why"] != ""}
+    ordered = table.assign(**by).sort_values(
+        ["place", "unranked", track.headline], ascending=[True, True, False], kind="stable"
     )
-    position = (
-        frame[frame["rankable"]]
-        .groupby("architecture", sort=False)[track.headline]
-        .rank(method="min", ascending=False)
-    )
-    frame["rank"] = position.astype("Int64").reindex(frame.index)
-    return frame.drop(columns=["order", "rankable"]).reset_index(drop=True)
+    return ordered.drop(columns=list(by)).reset_index(drop=True)

@@ -3,17 +3,15 @@ checks of scores.
 
 A check gives a number; above its limit it raises the flag of the same name, which is stored with
 the score and keeps the method out of the ranking. The symptoms are those of Athalye et al. 2018,
-section 3.1, and Carlini et al. 2019. `model_checks` has the checks that run the model; nothing here
-loads torch.
+section 3.1, and Carlini et al. 2019. The checks that run the model are in
+`benchmark.evaluation.honesty`; nothing here loads torch.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from registry.spec import Part
 
@@ -125,23 +123,3 @@ def _number(kind: str, message: str, n: int) -> float:
     if number is None or kind not in ("square_helped", "zero_gradients"):
         return 1.0
     return float(number[0]) / (100 if kind == "square_helped" else n)
-
-
-def optimality_gaps(correct: Mapping[str, Sequence[float]]) -> tuple[float, dict[str, float]]:
-    """How much each attack leaves to the best of all on the same examples.
-
-    Args:
-        correct: attack → [N_i], above 0 where the model withstood it; the examples that all have,
-            the first ones, count.
-    Returns:
-        The accuracy under the union of all attacks, and for each attack how far its own accuracy
-        lies above it.
-    Raises:
-        ValueError: where there is no attack or no common example.
-    """
-    shared = min((len(values) for values in correct.values()), default=0)
-    if not shared:
-        raise ValueError("optimality gaps need at least one attack and one example that all share")
-    stands = {name: np.asarray(values[:shared]) > 0 for name, values in correct.items()}
-    worst = float(np.all(list(stands.values()), axis=0).mean())
-    return worst, {name: float(values.mean()) - worst for name, values in stands.items()}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from registry.read import shown
-from registry.spec import InputError
+from registry.spec import Unavailable
 
 DATABASE = "regbench.duckdb"
 WEIGHTS = "weights.safetensors"
@@ -22,7 +22,7 @@ def home() -> Path:
 
 @contextmanager
 def sole_runner(home: Path) -> Iterator[None]:
-    """Raises InputError where another run works on the same home. The lock goes with the process,
+    """Raises Unavailable where another run works on the same home. The lock goes with the process,
     however it ends.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def sole_runner(home: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise InputError(
+            raise Unavailable(
                 f"{shown(home)}: process {file.read().strip() or '?'} is running trials there; wait for it, "
                 "or set REGBENCH_HOME to another folder"
             ) from None

@@ -17,9 +17,10 @@ from pathlib import Path
 from registry.places import HERE, submissions
 from registry.spec import InputError
 
+from .connection import PATIENCE, SCHEMA
 from .home import DATABASE, home
 from .outcome import Outcome, read_lines
-from .store import PATIENCE, SCHEMA, Store
+from .store import Store
 
 
 def results() -> Path:

@@ -5,32 +5,40 @@ and closes it.
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from registry.read import shown
-from registry.spec import InputError
-
+from .connection import PATIENCE, SCHEMA, TABLES, broken, opened
 from .outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = Path(__file__).with_name("schema.sql")
-PATIENCE = 30.0  # seconds to wait for another process to let go of the file
-
-TABLES = ("trial", "attempt", "score", "example", "layer", "epoch")
 SCORES = """
-SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status, t.train_seconds,
-       s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
+SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
+       t.train_seconds, s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
 FROM trial t LEFT JOIN score s ON s.trial_key = t.key
 WHERE list_contains($keys, t.key)
+"""
+# Trials that need not run: they diverged, or have scores of all the parts.
+DONE = """
+WITH part AS (
+    SELECT unnest($threat) AS threat, unnest($split) AS split, unnest($examples) AS examples
+), scored AS (
+    SELECT DISTINCT trial_key, threat, split, examples FROM score
+    SEMI JOIN part USING (threat, split, examples)
+)
+SELECT key FROM trial WHERE status = 'diverged'
+UNION SELECT trial_key FROM scored GROUP BY trial_key HAVING count(*) = $count
+"""
+COSTS = """
+SELECT dataset, architecture, regularizer, split_part(provenance->>'device', ':', 1) AS device,
+       median(train_seconds / iterations) AS step, median(evaluate_seconds) AS evaluation
+FROM trial WHERE status = 'finished' AND iterations > 0 GROUP BY ALL
 """
 
 
@@ -55,49 +63,15 @@ class Store:
         known = (self.path, self.path.with_name(f"{self.path.name}.wal"), self.registered)
         return [path for path in known if path is not None and path.exists()]
 
-    @contextmanager
     def _open(
         self, read_only: bool, on_wait: Callable[[str], None] = lambda who: None
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """For reading the registered rows stand in where there is no file yet, and beside it else."""
-        deadline, told = time.monotonic() + self.patience, False
-        path = (
-            self.registered
-            if read_only and self.registered and not self.path.exists()
-            else self.path
-        )
-        while True:
-            try:
-                connection = duckdb.connect(str(path), read_only=read_only)
-                break
-            except duckdb.IOException as error:
-                holder = re.search(r"held in (\S*) ?\(PID (\d+)\)", str(error))
-                if holder is None:
-                    raise self._broken(error) from None
-                who = f"process {holder[2]} ({Path(holder[1]).name})"
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"{shown(self.path)}: is held by {who}; wait for it to finish or end it"
-                    ) from None
-                if not told:
-                    on_wait(f"waiting for {shown(self.path)}, held by {who}")
-                    told = True
-                time.sleep(0.05)
-            except duckdb.Error as error:
-                raise self._broken(error) from None
-        try:
-            if read_only and self.registered and path != self.registered:
-                _join(connection, self.registered)
-            yield connection
-        finally:
-            connection.close()
-
-    def _broken(self, error: Exception) -> InputError:
-        reason = str(error).splitlines()[0]
-        return InputError(
-            f"{shown(self.path)}: cannot be read ({reason}); move it away, then `regbench collect` "
-            "builds it anew from the outcomes"
-        )
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """To read, the registered rows stand in where there is no file yet, and beside it else."""
+        if not (read_only and self.registered):
+            return opened(self.path, read_only, self.patience, on_wait)
+        if not self.path.exists():
+            return opened(self.registered, read_only, self.patience, on_wait)
+        return opened(self.path, read_only, self.patience, on_wait, beside=self.registered)
 
     def record(
         self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None
@@ -120,14 +94,15 @@ class Store:
                     connection.register("new_rows", pa.Table.from_pylist(new))
                     columns = ", ".join(f'"{column}"' for column in new[0])
                     connection.execute(
-                        f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows ON CONFLICT DO NOTHING"
+                        f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows "
+                        "ON CONFLICT DO NOTHING"
                     )
                     connection.unregister("new_rows")
             connection.execute("COMMIT")
 
     def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
-        """A table, empty where there is no database yet. Raises InputError where the database is
-        held or broken.
+        """A table, empty where there is no database yet. Raises Unavailable where the database is
+        held, InputError where it is broken.
         """
         import pandas as pd
 
@@ -139,10 +114,10 @@ class Store:
             except duckdb.CatalogException:  # created, but killed before anything was in it
                 return pd.DataFrame()
             except duckdb.Error as error:
-                raise self._broken(error) from None
+                raise broken(self.path, error) from None
 
     def scores(self, keys: Iterable[str]) -> pd.DataFrame:
-        """One row a score of the trials named, and one without a score for a trial that diverged."""
+        """One row a score of the trials, and one without a score for a trial that diverged."""
         return self.query(SCORES, keys=list(keys))
 
     def examples(self, keys: Iterable[str], metric: str, split: str = "test") -> pd.DataFrame:
@@ -154,6 +129,36 @@ class Store:
             metric=metric,
             split=split,
         )
+
+    def layers(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Per-layer singular values: columns key, layer, kind, metric, value."""
+        return self.query(
+            "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
+            "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric",
+            keys=list(keys),
+        )
+
+    def trials(self, keys: Iterable[str]) -> pd.DataFrame:
+        """What is known of each trial, provenance and all."""
+        return self.query("SELECT * FROM trial WHERE list_contains($keys, key)", keys=list(keys))
+
+    def attempts(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Every run of the trials, the latest first, also those that failed."""
+        return self.query(
+            "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
+            "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
+            keys=list(keys),
+        )
+
+    def count(self) -> int:
+        """How many trials are known."""
+        return len(self.query("SELECT key FROM trial"))
+
+    def costs(self) -> pd.DataFrame:
+        """What trials have cost, in median seconds: columns dataset, architecture, regularizer,
+        device ("cpu" or "cuda"), step (of training), evaluation.
+        """
+        return self.query(COSTS)
 
     def sources(self, keys: Iterable[str]) -> dict[str, str]:
         """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or
@@ -175,41 +180,8 @@ class Store:
             "split": [part[1] for part in parts],
             "examples": [part[2] for part in parts],
         }
-        found = self.query(
-            "WITH part AS (SELECT unnest($threat) AS threat, unnest($split) AS split, unnest($examples) AS examples) "
-            "SELECT key FROM trial WHERE status = 'diverged' "
-            "UNION SELECT trial_key FROM (SELECT DISTINCT trial_key, threat, split, examples FROM score "
-            "SEMI JOIN part USING (threat, split, examples)) GROUP BY trial_key HAVING count(*) = $count",
-            **columns,
-            count=len(set(parts)),
-        )
+        found = self.query(DONE, **columns, count=len(set(parts)))
         return set(keys) & set(found.get("key", ()))
-
-
-def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
-    """Puts views over the tables of an open database that add the registered rows whose primary key
-    it lacks.
-    """
-    path = str(registered).replace("'", "''")
-    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
-    keys = {
-        (where, table): columns
-        for where, table, columns in connection.execute(
-            "SELECT database_name = current_database(), table_name, constraint_column_names FROM duckdb_constraints() "
-            "WHERE constraint_type = 'PRIMARY KEY'"
-        ).fetchall()
-    }
-    found = connection.execute("SELECT current_database()").fetchone()
-    assert found is not None
-    for table in TABLES:
-        query = f"SELECT * FROM registered.{table}"
-        if (
-            True,
-            table,
-        ) in keys:  # else the file was created, but its writer killed before anything was in it
-            ours = f'"{found[0]}".main.{table}'
-            query = f"SELECT * FROM {ours} UNION ALL {query} ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
-        connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
 
 
 def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:

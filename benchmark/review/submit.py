@@ -83,18 +83,19 @@ def _run(
     return [failed.get(key) or Outcome.read(path) for key, path in paths.items()]
 
 
-def standings(registry: Registry, name: str, seeds: int | None) -> list[str]:
-    """A line for each track and network: where the submission stands among the methods that have
-    results.
-    """
-    from ..ranking.placement import placements
-    from ..ranking.standings import standings
+def where_it_stands(registry: Registry, name: str) -> list[str]:
+    """What `regbench rank` says of a submission: a line for each track and network.
 
-    store, lines = open_store(), []
+    Raises InputError where another submission beside it does not fit: the board has them all.
+    """
+    from ..ranking.board import board
+    from ..ranking.placement import placements
+
+    everyone = Registry(registry.root, registry.submissions)
+    lines = []
     for track in _tracks(registry, name):
-        trials = [trial for _, trial in registry.select([track.name], seeds)]
-        scores = store.scores({trial.key for trial in trials})
-        lines += placements(track, trials, standings(track, trials, scores), scores, {name})
+        trials = [trial for _, trial in everyone.select([track.name])]
+        lines += placements(track, board(track, trials, open_store()), name)
     return lines
 
 

@@ -15,6 +15,7 @@ from .base import (
     Positive,
     Share,
     Spec,
+    Unavailable,
     canonical,
     named_lambda,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Track",
     "TrackEntry",
     "Trial",
+    "Unavailable",
     "canonical",
     "named_lambda",
 ]

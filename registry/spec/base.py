@@ -15,6 +15,12 @@ class InputError(Exception):
     """
 
 
+class Unavailable(InputError):
+    """What the user gave is sound, but a thing that it needs cannot be had now: a database that
+    another process holds, workers that do not start. The message is one line naming the way out.
+    """
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")

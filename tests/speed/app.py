@@ -32,7 +32,7 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
     import duckdb
     import pandas as pd
 
-    from benchmark.records.store import SCHEMA
+    from benchmark.records.connection import SCHEMA
     from registry.load import Registry
 
     registry = Registry()

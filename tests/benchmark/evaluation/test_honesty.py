@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmark import data
 from benchmark.evaluation.evaluate import evaluate
 from benchmark.evaluation.honesty import below_linearised_distance, check_model
-from benchmark.records.flags import CHECKS, check_scores, check_warnings, flags_of, optimality_gaps
+from benchmark.records.flags import CHECKS, check_scores, check_warnings, flags_of
 from benchmark.regularizer import load_regularizer
 from benchmark.training.loop import Phase, train
 from benchmark.training.networks import create
@@ -259,24 +259,6 @@ def test_every_check_tells_its_value_in_words():
         CHECKS["vanishing_gradients"].tell(0.875)
         == "input gradients vanish on 87.5 % of the examples"
     )
-
-
-def test_an_optimality_gap_is_what_an_attack_leaves_to_the_union_on_shared_examples():
-    rng = np.random.default_rng(0)
-    correct = {
-        "fgsm": rng.random(50) < 0.7,
-        "pgd": rng.random(40) < 0.5,
-        "apgd": rng.random(60) < 0.5,
-    }
-    worst, gaps = optimality_gaps(correct)
-    union = [all(values[i] for values in correct.values()) for i in range(40)]
-    assert worst == pytest.approx(sum(union) / 40)
-    assert gaps == {
-        name: pytest.approx(values[:40].mean() - worst) for name, values in correct.items()
-    }
-    assert all(gap >= 0 for gap in gaps.values())
-    with pytest.raises(ValueError, match="at least one attack"):
-        optimality_gaps({})
 
 
 def test_an_evaluation_stores_each_check_as_a_score_with_its_flag(trained, images):

@@ -17,7 +17,7 @@ from benchmark.records.home import DATABASE, sole_runner
 from benchmark.records.outcome import Outcome
 from benchmark.records.store import Store
 from registry.load import Registry
-from registry.spec import InputError
+from registry.spec import Unavailable
 
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 
@@ -125,7 +125,8 @@ def test_a_truncated_outcome_is_set_aside_and_run_again(finished, tmp_path):
 def test_a_second_runner_on_the_same_home_is_told_who_runs(home):
     with sole_runner(home):
         result = regbench("run", "quickstart", home=home)
-    assert result.returncode == 2
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
     assert f"process {os.getpid()} is running trials there" in result.stderr
 
 
@@ -138,7 +139,7 @@ def test_a_database_held_by_another_process_is_waited_for_then_named(finished):
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "open\n"
-        with pytest.raises(InputError, match=f"is held by process {holder.pid}"):
+        with pytest.raises(Unavailable, match=f"is held by process {holder.pid}"):
             Store(path, patience=0.3).query("SELECT 1")
     finally:
         holder.kill()

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.ranking.board import difference, told_better, with_rank_intervals
+from benchmark.ranking.board import with_ranks, worst_case
+from benchmark.ranking.bootstrap import difference, told_better
+from benchmark.ranking.selection import selected_trials
 from benchmark.ranking.standings import standings
 from registry.load import Registry
 
@@ -144,11 +146,16 @@ def rows(level, examples=True):
     )
 
 
+def ranked(scores, examples):
+    table = standings(TRACK, TRIALS, scores)
+    return with_ranks(TRACK, selected_trials(TRIALS, table), table, examples, scores)
+
+
 @pytest.mark.parametrize("examples", [True, False])
 def test_methods_that_cannot_be_told_apart_share_a_rank(examples):
     level = dict(zip(METHODS, (0.2, 0.2, 0.4, 0.805, 0.8, 0.6)))
     scores, values = rows(level, examples)
-    table = with_rank_intervals(TRACK, TRIALS, standings(TRACK, TRIALS, scores), values, scores)
+    table = ranked(scores, values)
     found = {
         row["regularizer"]: (row["rank"], row["rank_high"]) for row in table.to_dict("records")
     }
@@ -180,7 +187,7 @@ def test_a_higher_mean_never_has_the_worse_rank():
         values.loc[values["key"] == trial.key, "values"] = values.loc[
             values["key"] == trial.key, "values"
         ].map(lambda correct, level=level: np.arange(360) % 100 < 100 * level)
-    table = with_rank_intervals(TRACK, TRIALS, standings(TRACK, TRIALS, scores), values, scores)
+    table = ranked(scores, values)
     found = {
         row["regularizer"]: (row["rank"], row["rank_high"]) for row in table.to_dict("records")
     }
@@ -196,9 +203,7 @@ def test_an_unranked_method_has_no_interval_and_counts_in_none():
     scores, values = rows(dict.fromkeys(METHODS, 0.5))
     missing = {trial.key for trial in TRIALS if trial.entry.regularizer == "curvature"}
     scores = scores[~scores["key"].isin(missing)]
-    table = with_rank_intervals(
-        TRACK, TRIALS, standings(TRACK, TRIALS, scores), values, scores
-    ).set_index("regularizer")
+    table = ranked(scores, values).set_index("regularizer")
     assert table.loc["curvature", ["rank", "rank_high"]].isna().all()
     others = table.drop("curvature")
     assert (others["rank"] == 1).all()
@@ -207,5 +212,18 @@ def test_an_unranked_method_has_no_interval_and_counts_in_none():
 
 def test_before_anything_has_run_nothing_is_ranked():
     empty = pd.DataFrame()
-    table = with_rank_intervals(TRACK, TRIALS, standings(TRACK, TRIALS, empty), empty, empty)
+    table = ranked(empty, empty)
     assert table["rank_high"].isna().all()
+
+
+def test_a_worst_case_is_under_the_union_of_all_attacks_on_the_images_that_all_have():
+    rng = np.random.default_rng(0)
+    correct = {
+        "fgsm": rng.random(50) < 0.7,
+        "pgd": rng.random(40) < 0.5,
+        "apgd": rng.random(60) < 0.5,
+    }
+    union = [all(values[i] for values in correct.values()) for i in range(40)]
+    assert worst_case(correct) == pytest.approx(sum(union) / 40)
+    with pytest.raises(ValueError, match="at least one attack"):
+        worst_case({})

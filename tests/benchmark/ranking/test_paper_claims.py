@@ -1,4 +1,4 @@
-"""The findings page: its judgements on rows whose answer is known, and its numbers those of the
+"""The page of verdicts: its judgements on rows whose answer is known, and its numbers those of the
 registered rows.
 """
 
@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.ranking import paper_claims as module
-from benchmark.ranking.paper_claims import CLAIMS, Interval, Rows, equivalent, findings, render
+from benchmark.ranking.paper_claims.page import CLAIMS, main, render, verdicts
+from benchmark.ranking.paper_claims.rows import Interval, Rows, equivalent
 from benchmark.records import registered
 from benchmark.records.outcome import Layer, Outcome, Score
 from benchmark.records.store import Store
 from registry.load import HERE, Registry
 
-CLAIM = {judge.__name__: claim for claim, _, judge in CLAIMS}
+CLAIM = {claim.judge.__name__: claim.words for claim in CLAIMS}
 
 
 def judged(store):
-    return {finding.claim: finding for finding in findings(store)}
+    return {verdict.claim: verdict for verdict in verdicts(store)}
 
 
 def outcomes(name, value, layer=lambda trial: 1.0):
@@ -69,7 +69,7 @@ def test_equal_accuracies_are_equivalent_and_shifted_ones_are_not(tmp_path, shif
             ),
         )
     )
-    found = judged(store)[next(claim for claim, name, _ in CLAIMS if name == "guo-final-layer")]
+    found = judged(store)[next(claim.words for claim in CLAIMS if claim.track == "guo-final-layer")]
     assert found.held is held
     assert f"largest mean difference {100 * abs(shift):.2f} points" in found.numbers
 
@@ -141,7 +141,7 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
         "hoelder_over_lipschitz",
         "gradient_underestimates",
         "operator_norm_like_adversarial_training",
-        "multiclass_equivalence",
+        "many_classes_agree",
     ):
         assert found[CLAIM[judge]].held is true, found[CLAIM[judge]]
 
@@ -157,14 +157,12 @@ def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
     store.record(outcomes("guo-fashion-binary", value))
     found = judged(store)[CLAIM["curvature_at_large_lambda"]]
     assert found.held is True
-    assert (
-        "at λ = 0.8 (λ = 1.6 diverges or ends below the clean floor and is left out) "
-        "curvature leads" in found.numbers
-    )
+    left_out = "(λ = 1.6 diverges or ends below the clean floor and is left out)"
+    assert f"at λ = 0.8 {left_out} curvature leads" in found.numbers
 
 
 def test_no_rows_are_no_verdict(tmp_path):
-    assert all(finding.held is None for finding in findings(Store(tmp_path / "none.duckdb")))
+    assert all(verdict.held is None for verdict in verdicts(Store(tmp_path / "none.duckdb")))
 
 
 def test_two_one_sided_tests_need_the_interval_within_the_margin():
@@ -182,8 +180,8 @@ def test_an_interval_is_students():
 
 
 def test_every_track_of_a_claim_has_the_entries_that_it_is_about(tmp_path):
-    for _, name, _ in CLAIMS:
-        assert Rows(Registry().track(name), Store(tmp_path / "none.duckdb")).trials
+    for claim in CLAIMS:
+        assert Rows(Registry().track(claim.track), Store(tmp_path / "none.duckdb")).trials
 
 
 def test_every_number_on_the_page_is_that_of_the_registered_rows(tmp_path, monkeypatch):
@@ -192,20 +190,20 @@ def test_every_number_on_the_page_is_that_of_the_registered_rows(tmp_path, monke
     page = HERE / "results" / "README.md"
     assert (database is not None) == page.exists(), "run `python -m benchmark.ranking.paper_claims`"
     if database is not None:
-        assert page.read_text() == render(findings(Store(database)))
+        assert page.read_text() == render(verdicts(Store(database)))
 
 
 def test_the_page_is_written_beside_the_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REGBENCH_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("REGBENCH_HOME", str(tmp_path / "home"))
     with pytest.raises(SystemExit, match="`regbench export` writes them"):
-        module.main()
+        main()
     (tmp_path / "results").mkdir()
     rows = list(outcomes("guo-final-layer", lambda *_: 0.7))
     (tmp_path / "results" / "guo-final-layer.jsonl").write_text(
         "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows)
     )
-    module.main()
+    main()
     page = (tmp_path / "results" / "README.md").read_text()
     assert page.count("| yes |") == 1
     assert page.count("| – |") == len(CLAIMS) - 1

@@ -38,7 +38,7 @@ class Clone:
 
     def __init__(self, folder):
         self.folder = folder / "clone"
-        for part in ("benchmark", "registry"):
+        for part in ("benchmark", "registry", "submissions/_template"):
             shutil.copytree(
                 ROOT / part,
                 self.folder / part,
@@ -127,8 +127,8 @@ def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
     assert clone.submitted.returncode == 0, clone.submitted.stdout + clone.submitted.stderr
     assert "my_method: passes 22 checks" in clone.submitted.stdout
     assert re.search(
-        r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0.1 at λ = .*, "
-        r"rank \d of \d, (above|below) none",
+        r"my_method on quickstart, lenet_300_100: \d+\.\d% under pgd-inf-0\.1 at λ = .*, "
+        r"rank (\d|1–2) of \d",
         clone.submitted.stdout,
     )
     outcomes = claims.read(clone.method / "results.jsonl")
@@ -332,7 +332,7 @@ def test_the_commands_that_check_run_in_the_sandbox(clone):
         ("regbench check submissions/nothing", 2, "is no folder; `regbench new NAME` makes one"),
         ("regbench new Capital", 2, "must be lower-case"),
         ("regbench new jacobian", 2, "is taken"),
-        ("regbench verify registry/template", 2, "results.jsonl: is missing"),
+        ("regbench verify submissions/_template", 2, "results.jsonl: is missing"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(clone, command, code, expected):

@@ -1,0 +1,147 @@
+"""One track's registered scores under the names of its entries, and means over their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from registry.load import Registry
+from registry.spec import Track
+
+from ...records.store import Store
+from ..equivalence import two_one_sided_tests
+from ..selection import seeds_ranked
+from ..standings import half_width, labelled
+
+EQUIVALENT = 0.02  # accuracies this near to each other count as equal
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, and the function that judges it by the rows of a track: whether it held,
+    and by which numbers.
+
+    learns: a method of which one strength must reach the clean floor for the claim to be judged.
+    """
+
+    words: str
+    track: str
+    judge: Callable[[Rows], tuple[bool, str]]
+    learns: str | None = None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds with the half width of its confidence interval."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, values: pd.Series) -> Interval:
+        values = values.dropna()
+        return cls(float(values.mean()), half_width(values))
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.mean:{spec}} ± {self.half:{spec}}"
+
+
+def equivalent(differences: pd.Series) -> bool:
+    """Whether accuracies differ by less than EQUIVALENT, by two one-sided tests.
+
+    Args:
+        differences: paired by seed.
+    """
+    values = differences.dropna()
+    tests = two_one_sided_tests(values.mean(), values.std(), len(values), EQUIVALENT)
+    return tests.verdict == "equivalent"
+
+
+class Rows:
+    """One track's registered scores under the names of its entries."""
+
+    def __init__(self, track: Track, store: Store):
+        self.track, self.store = track, store
+        self.trials = [trial for _, trial in Registry().select([track.name]) if not trial.sandboxed]
+        self.keys = {trial.key for trial in self.trials}
+        self.frame = labelled(self.trials, store.scores(self.keys))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry has two seeds or more, by which an interval can be given."""
+        return not self.frame.empty and seeds_ranked(self.trials, self.frame) > 1
+
+    def seeds(
+        self,
+        regularizer: str,
+        strength: float,
+        threat: str,
+        metric: str,
+        split: str = "test",
+        architecture: str | None = None,
+    ) -> pd.Series:
+        """seed → value of one score of one entry."""
+        f = self.frame
+        mine = f[
+            (f["architecture"] == (architecture or self.track.architectures[0]))
+            & (f["regularizer"] == regularizer)
+            & (f["lambda"] == strength)
+            & (f["threat"] == threat)
+            & (f["metric"] == metric)
+            & (f["split"] == split)
+        ]
+        return mine.drop_duplicates("seed").set_index("seed")["value"].sort_index()
+
+    def robust(
+        self, regularizer: str, strength: float, architecture: str | None = None
+    ) -> pd.Series:
+        """seed → what the track ranks by."""
+        threat, metric = self.track.headline, self.track.headline_metric
+        return self.seeds(regularizer, strength, threat, metric, architecture=architecture)
+
+    def clean(
+        self,
+        regularizer: str,
+        strength: float,
+        split: str = "test",
+        architecture: str | None = None,
+    ) -> pd.Series:
+        """seed → accuracy without an attack."""
+        return self.seeds(regularizer, strength, "clean", "accuracy", split, architecture)
+
+    def strengths(self, regularizer: str) -> list[float]:
+        """Every λ of the method in the track, rising."""
+        entries = (trial.entry for trial in self.trials)
+        return sorted({entry.strength for entry in entries if entry.regularizer == regularizer})
+
+    def learnt(self, regularizer: str, architecture: str | None = None) -> list[float]:
+        """The strengths whose models reach the track's clean floor: a constant model has small
+        margins for no merit.
+        """
+        return [
+            strength
+            for strength in self.strengths(regularizer)
+            if self.clean(regularizer, strength, "validation", architecture).mean()
+            >= self.track.clean_floor
+        ]
+
+    def left_out(self, regularizer: str, architecture: str | None = None, sign: str = "λ") -> str:
+        """What to say of the strengths that are not learnt: in brackets, nothing where there are
+        none.
+        """
+        learnt = self.learnt(regularizer, architecture)
+        others = [s for s in self.strengths(regularizer) if s not in learnt]
+        if not others:
+            return ""
+        listed = ", ".join(f"{strength:.3g}" for strength in others)
+        return f" ({sign} = {listed} diverges or ends below the clean floor and is left out)"

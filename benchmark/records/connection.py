@@ -1,0 +1,105 @@
+"""How the DuckDB file is opened: one process may hold it at a time, so others wait."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from registry.read import shown
+from registry.spec import InputError, Unavailable
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+TABLES = ("trial", "attempt", "score", "example", "layer", "epoch")
+PATIENCE = 30.0  # seconds to wait for another process to let go of the file
+LOOK_EVERY = 0.05  # seconds
+
+
+@contextmanager
+def opened(
+    path: Path,
+    read_only: bool,
+    patience: float,
+    on_wait: Callable[[str], None],
+    beside: Path | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database, closed at the end.
+
+    Args:
+        patience: seconds to wait for another process to let go of it.
+        on_wait: is told once who holds it.
+        beside: a database whose rows are read where `path` lacks them.
+    Raises:
+        Unavailable: another process holds it for longer.
+        InputError: it is no database.
+    """
+    connection = _connected(path, read_only, patience, on_wait)
+    try:
+        if beside is not None:
+            _join(connection, beside)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connected(
+    path: Path, read_only: bool, patience: float, on_wait: Callable[[str], None]
+) -> duckdb.DuckDBPyConnection:
+    deadline, told = time.monotonic() + patience, False
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.Error as error:
+            who = _holder(error)
+            if who is None:
+                raise broken(path, error) from None
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{shown(path)}: is held by {who}; wait for it to finish or end it")
+        if not told:
+            on_wait(f"waiting for {shown(path)}, held by {who}")
+            told = True
+        time.sleep(LOOK_EVERY)
+
+
+def _holder(error: duckdb.Error) -> str | None:
+    """The process that holds the file, where that is why it could not be opened."""
+    found = re.search(r"held in (\S*) ?\(PID (\d+)\)", str(error))
+    return f"process {found[2]} ({Path(found[1]).name})" if found else None
+
+
+def broken(path: Path, error: Exception) -> InputError:
+    """The error to raise of a file that is no database, or another's."""
+    reason = str(error).splitlines()[0]
+    return InputError(
+        f"{shown(path)}: cannot be read ({reason}); move it away, then `regbench collect` "
+        "builds it anew from the outcomes"
+    )
+
+
+def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
+    """Puts views over the tables of an open database that add the registered rows whose primary key
+    it lacks.
+    """
+    path = str(registered).replace("'", "''")
+    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
+    keys = {
+        (where, table): columns
+        for where, table, columns in connection.execute(
+            "SELECT database_name = current_database(), table_name, constraint_column_names "
+            "FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+    }
+    found = connection.execute("SELECT current_database()").fetchone()
+    assert found is not None
+    for table in TABLES:
+        query = f"SELECT * FROM registered.{table}"
+        # Else the file was created, but its writer killed before anything was in it.
+        if (True, table) in keys:
+            ours = f'"{found[0]}".main.{table}'
+            lacking = f"ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
+            query = f"SELECT * FROM {ours} UNION ALL {query} {lacking}"
+        connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
