@@ -17,6 +17,7 @@ from .read import (
     parse,
     parse_options,
     read_toml,
+    require_files_of_a_submission,
     shown,
     source_hash,
     split_options,
@@ -95,17 +96,21 @@ class Registry:
 
     @cache  # noqa: B019  (a registry lives as long as the process)
     def regularizer(self, name: str) -> Method:
-        """Raises InputError for an unknown name or a card that does not fit."""
+        """Raises InputError for an unknown name, a card that does not fit or, of a submission, a
+        file that does not belong.
+        """
         if name not in self.regularizer_folders:
             raise InputError(f"regularizer {nearest(name, self.regularizer_folders)}")
         folder = self.regularizer_folders[name]
+        submitted = folder.parent == self.submissions
+        if submitted:
+            require_files_of_a_submission(folder)
         path = folder / "card.toml"
         card = parse(Card, read_toml(path), shown(path))
         if card.name != folder.name:
             raise InputError(
                 f"{shown(path)}: name {card.name!r} must be the folder's, {folder.name!r}"
             )
-        submitted = folder.parent == self.submissions
         return Method(card=card, folder=folder, sha256=source_hash(folder), submitted=submitted)
 
     @cache  # noqa: B019
@@ -267,7 +272,7 @@ class Registry:
 
         Raises InputError for a file that does not fit or names nothing registered.
         """
-        path = self.regularizer_folders[name] / "entries.toml"
+        path = self.regularizer(name).folder / "entries.toml"
         if not path.exists():
             return {}
         found: dict[str, dict[Entry, int]] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.load import HERE, Registry
-from registry.read import shown
+from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
 from registry.spec import Card, Entry, InputError, Method, Trial
 
 from .. import sandbox
@@ -24,7 +24,6 @@ from . import claims
 if TYPE_CHECKING:
     from ..data.splits import Data
 
-FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
 LARGEST_CODE = 100_000  # bytes: one idea, one file
 LIMITS = Limits(wall_seconds=300, cpu_seconds=120, memory=4096 * MIB)
 TRIED_ON = "quickstart"  # the track whose recipe a short training follows
@@ -87,12 +86,8 @@ def _files(folder: Path) -> str:
         raise InputError(
             f"the folder's name {folder.name!r} must be lower-case letters, digits and underscores"
         )
-    for path in sorted(folder.iterdir()):
-        if path.name not in (*FILES, "__pycache__"):
-            raise InputError(f"{path.name!r} is no file of a submission: only {', '.join(FILES)}")
-        if path.is_symlink():
-            raise InputError(f"{path.name} is a link; put the file itself there")
-    for name in FILES[:3]:
+    require_files_of_a_submission(folder)
+    for name in SUBMISSION_FILES[:3]:
         if not (folder / name).is_file():
             raise InputError(f"{name} is missing; submissions/_template shows one")
     size = (folder / "regularizer.py").stat().st_size

@@ -41,6 +41,7 @@ def refusal() -> str | None:
 @cache
 def _probe(bwrap: str) -> str | None:
     with tempfile.TemporaryDirectory() as folder, filter_file() as seccomp_fd:
+        (Path(folder) / "regularizer.py").touch()
         command = [
             bwrap,
             *arguments(Path(folder), Path(folder), 64 * 2**20, seccomp_fd),
@@ -126,8 +127,8 @@ def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> li
         str(task),
         TASK,
         "--ro-bind",
-        str(submission.resolve()),
-        f"{SUBMISSION}/{submission.name}",
+        str(submission.resolve() / "regularizer.py"),
+        f"{SUBMISSION}/{submission.name}/regularizer.py",
     ]
     arguments += [
         "--size",
