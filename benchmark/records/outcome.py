@@ -118,6 +118,11 @@ class Outcome(Row):
         """Ids of the parts of an evaluation that it has scores of."""
         return {(score.threat, score.split, score.examples) for score in self.scores}
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Those that its scores raise, each once."""
+        return tuple(dict.fromkeys(flag for score in self.scores for flag in score.flags))
+
     def answers(self, trial: Trial) -> bool:
         """Whether it has all that the trial asks for."""
         return self.status == "diverged" or {part.id for part in trial.evaluation} <= self.parts

@@ -166,7 +166,7 @@ def _entries(registry: Registry, name: str) -> str:
     return ", ".join(told)
 
 
-def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> list[Finding]:
+def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -> list[Finding]:
     """What the sandbox found and, where all is well, a short training measured outside: one child
     for all of it.
     """
@@ -174,7 +174,7 @@ def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> l
     from ..sandbox import training as untrusted
     from ..training import Phase, networks
 
-    trial, reference = _short(registry, method)
+    trial, reference = _short(registry, submitted)
     images = data.load(trial.dataset, home())
     phase = Phase.of(trial.recipe, "fine_tune", len(images.train))
     check = f"a short training at λ = {trial.entry.strength:g} learns"
@@ -184,7 +184,7 @@ def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> l
         networks.create(trial.architecture, trial.dataset, seed=trial.seed),
         untrusted.batch_shape(images.train, phase),
         job="benchmark.review.inside:check",
-        told={"card": method.card.model_dump(mode="json", exclude_none=True)},
+        told={"card": submitted.card.model_dump(mode="json", exclude_none=True)},
         trusted=trusted,
         limits=limits,
     )
@@ -194,7 +194,8 @@ def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> l
             if not all(finding.ok for finding in findings):
                 return findings
             model, control = _reference(reference, images), _reference(reference, images)
-            training = untrusted.trained(trial, model, images.train, phase, child, tensors)
+            method = untrusted.Answered(child, tensors, model, untrusted.noise_of(trial, phase))
+            training = untrusted.trained(trial, model, images.train, phase, method)
     except SandboxError as error:
         within = check if findings else "its code runs within the sandbox"
         return [*findings, Finding(within, False, str(error))]

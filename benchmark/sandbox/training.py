@@ -1,5 +1,5 @@
-"""Training with a submitted regularizer: the trainer stays outside, and asks the sandbox for what is
-the method's alone.
+"""Training with a submitted regularizer: the trainer stays outside, and asks the sandbox for what
+is the method's alone.
 
 A child gets the weights and the batch of a step and answers with the images to train on, the
 penalty and its gradient. The loop, the optimizer, the order of the data, λ, the loss and its
@@ -53,8 +53,9 @@ class Hooks(_Said):
 
 
 class Answer(_Said):
-    """What stands in the shared memory after a step: whether images do, and how many bytes of state.
-    `decomposed` is false where a matrix of the step had no decomposition."""
+    """What stands in the shared memory after a step: whether images do, and how many bytes of
+    state. `decomposed` is false where a matrix of the step had no decomposition.
+    """
 
     decomposed: bool
     images: bool
@@ -116,16 +117,22 @@ class Answered(Regularizer):
                 self.rewrote |= not torch.equal(proposed, parameter)
                 parameter.copy_(proposed)
 
-    def ask(self, step: Step) -> None:
-        """Hands a step to the child."""
+    def ask(self, step: Step) -> dict[str, Any]:
+        """Hands a step to the child; returns what it is told beside the shared memory."""
         self._put_weights()
         self._tensors["x"].copy_(step.x)
         self._tensors["y"].copy_(step.y)
         self._tensors["noise"].copy_(self._noise)
         self._tensors["state"][: len(self._state)].copy_(self._state)
-        asked = {"strength": step.strength, "progress": step.progress, "state": len(self._state)}
-        self._child.ask(step=asked | {"images": False})
+        request = {
+            "strength": step.strength,
+            "progress": step.progress,
+            "state": len(self._state),
+            "images": False,
+        }
+        self._child.ask(step=request)
         self._heard = False
+        return request
 
     def _put_weights(self) -> None:
         for name, value in self._model.state_dict().items():
@@ -218,21 +225,16 @@ def train(
         InputError: there is no sandbox here.
     """
     with answering(trial, model, batch_shape(split, phase), limits=limits) as (child, tensors):
-        found = trained(trial, model, split, phase, child, tensors)
+        method = Answered(child, tensors, model, noise_of(trial, phase))
+        found = trained(trial, model, split, phase, method)
     seconds = found.seconds + child.seconds
     return dataclasses.replace(found, seconds=seconds)
 
 
 def trained(
-    trial: Trial,
-    model: nn.Module,
-    split: Split,
-    phase: Phase,
-    child: Child,
-    tensors: dict[str, Tensor],
+    trial: Trial, model: nn.Module, split: Split, phase: Phase, method: Answered
 ) -> Training:
-    """The trial's training, with a child that answers; the child's time is not counted yet."""
-    method = Answered(child, tensors, model, seeded(trial.seed, f"{phase.name} noise"))
+    """The trial's training with a method for which a child answers; its time is not counted yet."""
     before = [parameter.detach().clone() for parameter in model.parameters()]
     found = training.train(
         model, split, phase, seed=trial.seed, regularizer=method, strength=trial.entry.strength
@@ -257,3 +259,8 @@ def moved(before: list[Tensor], model: nn.Module) -> float:
 def batch_shape(split: Split, phase: Phase) -> tuple[int, ...]:
     """[B, C, H, W] of every batch of a training."""
     return min(phase.recipe.batch_size, len(split)), *split.images.shape[1:]
+
+
+def noise_of(trial: Trial, phase: Phase) -> torch.Generator:
+    """The chance of a trial's regularizer, as the trainer alone would have it."""
+    return seeded(trial.seed, f"{phase.name} noise")
