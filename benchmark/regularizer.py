@@ -7,13 +7,14 @@ nowhere else.
 
 from __future__ import annotations
 
-import importlib.util
+import linecache
 import sys
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch._C._functorch import peek_interpreter_stack
 from torch.nn import functional as F
 
-from registry.read import shown
+from registry.read import shown, source
 from registry.spec import InputError
 
 __all__ = ["Regularizer", "Step", "Tensor", "load_regularizer", "regularizer", "sphere"]
@@ -282,6 +283,24 @@ def regularizer(penalty: Callable[[Step], Tensor]) -> type[Regularizer]:
     )
 
 
+def _run(path: Path, text: str, name: str) -> ModuleType:
+    """A fresh module made from this text: no cache of bytecode is read or written, so that what a
+    reader sees at `path` is what runs.
+    """
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # dataclasses look their module up there
+    # Tracebacks and inspect.getsource show the text that ran, even where the file has changed.
+    linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
+    try:
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
+    except Exception as error:
+        raise InputError(
+            f"{shown(path)}: cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
 def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
     """The plugin in `folder`, with its params set.
 
@@ -291,16 +310,7 @@ def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
     """
     path = Path(folder) / "regularizer.py"
     module_name = f"regbench_plugin_{path.parent.name}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look their module up there
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(
-            f"{shown(path)}: cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    module = _run(path, source(path.parent), module_name)
     found = [
         value
         for value in vars(module).values()

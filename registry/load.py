@@ -12,7 +12,16 @@ from typing import Any
 
 from . import entries, options, places, select
 from .places import HERE
-from .read import nearest, parse, read_toml, shown, source_hash, split_options, tables
+from .read import (
+    nearest,
+    parse,
+    read_toml,
+    require_files_of_a_submission,
+    shown,
+    source_hash,
+    split_options,
+    tables,
+)
 from .spec import Architecture, Card, Dataset, Entry, InputError, Method, Track, Trial
 
 
@@ -80,17 +89,21 @@ class Registry:
 
     @cache  # noqa: B019  (a registry lives as long as the process)
     def regularizer(self, name: str) -> Method:
-        """Raises InputError for an unknown name or a card that does not fit."""
+        """Raises InputError for an unknown name, a card that does not fit or, of a submission, a
+        file that does not belong.
+        """
         if name not in self.regularizer_folders:
             raise InputError(f"regularizer {nearest(name, self.regularizer_folders)}")
         folder = self.regularizer_folders[name]
+        submitted = folder.parent == self.submissions
+        if submitted:
+            require_files_of_a_submission(folder)
         path = folder / "card.toml"
         card = parse(Card, read_toml(path), shown(path))
         if card.name != folder.name:
             raise InputError(
                 f"{shown(path)}: name {card.name!r} must be the folder's, {folder.name!r}"
             )
-        submitted = folder.parent == self.submissions
         return Method(card=card, folder=folder, sha256=source_hash(folder), submitted=submitted)
 
     def params(self, id: str) -> tuple[Method, dict[str, Any]]:
@@ -162,7 +175,7 @@ class Registry:
         """Track → the entries with which a submission joins it, as its `entries.toml` says; none
         without that file. Raises InputError for a file that does not fit.
         """
-        path = self.regularizer_folders[name] / "entries.toml"
+        path = self.regularizer(name).folder / "entries.toml"
         return entries.of_submission(self, name, path) if path.exists() else {}
 
     def trial(self, entry: Entry, track: Track, seed: int) -> Trial:

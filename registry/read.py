@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ from pydantic import ValidationError
 from .spec import InputError, Spec
 
 S = TypeVar("S", bound=Spec)
+
+SUBMISSION_FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control and format characters, line and paragraph separators
 
 
 def nearest(name: str, known: Iterable[str], what: str = "registered") -> str:
@@ -132,15 +136,51 @@ def with_options(name: str, options: dict[str, Any]) -> str:
     return ":".join([name, *filter(None, [",".join(texts)])])
 
 
-def source_hash(folder: Path) -> str:
-    """SHA-256 of a plugin's code, the same under either line ending."""
+def source(folder: Path) -> str:
+    """A plugin's code as a reviewer reads it, with LF line endings: what is hashed and what is run.
+
+    Raises InputError where it is missing, no UTF-8, or holds a character that cannot be seen: such
+    may make an editor show other code than Python runs.
+    """
+    path = folder / "regularizer.py"
     try:
-        code = (folder / "regularizer.py").read_bytes()
+        text = path.read_bytes().replace(b"\r\n", b"\n").decode()
     except OSError:
         raise InputError(
             f"{shown(folder)}: has no regularizer.py; `regbench new` makes one that works"
         ) from None
-    return hashlib.sha256(code.replace(b"\r\n", b"\n")).hexdigest()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        unseen = next((c for c in line if unicodedata.category(c) in UNSEEN and c != "\t"), None)
+        if unseen is not None:
+            raise InputError(
+                f"{shown(path)}: line {number}: holds the character U+{ord(unseen):04X}, which cannot "
+                "be seen; take it out"
+            )
+    return text
+
+
+def source_hash(folder: Path) -> str:
+    """SHA-256 of a plugin's code, the same under either line ending."""
+    return hashlib.sha256(source(folder).encode()).hexdigest()
+
+
+def require_files_of_a_submission(folder: Path) -> None:
+    """Raises InputError naming what a submission's folder must not hold; opens nothing in it."""
+    for path in sorted(folder.iterdir()):
+        name = path.name if path.name.isprintable() else ascii(path.name)
+        if path.name not in SUBMISSION_FILES:
+            raise InputError(
+                f"{shown(folder)}: {name} is no file of a submission; delete it: only "
+                f"{', '.join(SUBMISSION_FILES)} may be there"
+            )
+        if path.is_symlink():
+            raise InputError(f"{shown(folder)}: {name} is a link; put the file itself there")
+        if not path.is_file():
+            raise InputError(f"{shown(folder)}: {name} is no file; put a text file there")
 
 
 def tables(path: Path, key: str) -> list[dict[str, Any]]:

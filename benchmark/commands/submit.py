@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,14 +156,21 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
         raise InputError(f"{shown(file)}: is missing; `regbench submit` writes it")
     print(claims.sound(registry, name))
     claimed = claims.read(file)
-    found = submitting.repeat(registry, name, claimed, workers, trust)
+    found, untrue = submitting.repeat(registry, name, claimed, workers, trust)
     _refuse_failures(found)
-    differences = claims.differences(claimed, found)
+    for flag, count in Counter(flag for row in found for flag in row.flags).items():
+        print(f"{name}: {count} of {len(found)} trials are flagged {flag}")
+    if not registry.regularizer(name).card.exact_gradient:
+        print(
+            f"{name}: its gradient is not its penalty's, says its card; read what it holds constant"
+        )
+    differences = [*claims.differences(claimed, found), *untrue]
     for difference in differences:
         print(difference)
     if differences:
         print(
-            f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}; it stays claimed"
+            f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}, or of its gradient; "
+            "it stays claimed"
         )
         raise typer.Exit(1)
     claims.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")

@@ -16,7 +16,7 @@ from registry.spec import InputError, Part, Track, Trial
 
 from . import registered
 from .home import home, write_whole
-from .outcome import Outcome
+from .outcome import TRAINING, Outcome
 
 SAMPLE = 100  # per-example values kept of each column
 SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
@@ -136,7 +136,9 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])
             kept.append(column.model_copy(update={"values": values}))
     scores = tuple(
-        score for score in outcome.scores if (score.threat, score.split, score.examples) in wanted
+        score
+        for score in outcome.scores
+        if (score.threat, score.split, score.examples) in wanted or score.threat == TRAINING
     )
     return outcome.model_copy(update={"scores": scores, "examples": tuple(kept)})
 

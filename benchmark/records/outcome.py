@@ -16,6 +16,8 @@ from registry.spec import InputError, Trial, named_lambda
 
 from .home import write_whole
 
+TRAINING = "training"  # in place of a threat: what is told of the training itself
+
 
 class Row(BaseModel):
     """Strict data that survives JSON unchanged; a NaN or an infinity is a value like another."""
@@ -28,7 +30,7 @@ class Score(Row):
     were.
     """
 
-    threat: str  # a threat's id, or "clean", or "measures"
+    threat: str  # a threat's id, or "clean", "honesty", "measures" or TRAINING
     split: Literal["train", "validation", "test"]
     metric: str
     value: float
@@ -115,6 +117,11 @@ class Outcome(Row):
     def parts(self) -> set[tuple[str, str, int]]:
         """Ids of the parts of an evaluation that it has scores of."""
         return {(score.threat, score.split, score.examples) for score in self.scores}
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Those that its scores raise, each once."""
+        return tuple(dict.fromkeys(flag for score in self.scores for flag in score.flags))
 
     def answers(self, trial: Trial) -> bool:
         """Whether it has all that the trial asks for."""

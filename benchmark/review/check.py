@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.load import HERE, Registry
-from registry.read import shown
+from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
 from registry.spec import Card, Entry, InputError, Method, Trial
 
 from .. import sandbox
 from ..records.home import home
 from ..records.reports import CheckReport, Finding
 from ..sandbox import Limits, SandboxError
-from ..sandbox.process import MIB, line
+from ..sandbox.process import MIB, Child, line
 from . import claims
 
 if TYPE_CHECKING:
     from ..data.splits import Data
 
-FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
 LARGEST_CODE = 100_000  # bytes: one idea, one file
 LIMITS = Limits(wall_seconds=300, cpu_seconds=120, memory=4096 * MIB)
 TRIED_ON = "quickstart"  # the track whose recipe a short training follows
@@ -82,6 +81,10 @@ def examine(folder: Path, *, trusted: bool = False, limits: Limits = LIMITS) -> 
             "results.jsonl belongs to this code and its tracks, and can be true",
             lambda: claims.sound(registry, folder.name),
         )
+    if any(
+        not finding.ok and not finding.check.startswith("results") for finding in report.findings
+    ):
+        return report  # wrong files are mended first; rows of older code are no hindrance
     report.findings.extend(_run(registry, method, trusted, limits))
     return report
 
@@ -91,12 +94,8 @@ def _files(folder: Path) -> str:
         raise InputError(
             f"the folder's name {folder.name!r} must be lower-case letters, digits and underscores"
         )
-    for path in sorted(folder.iterdir()):
-        if path.name not in (*FILES, "__pycache__"):
-            raise InputError(f"{path.name!r} is no file of a submission: only {', '.join(FILES)}")
-        if path.is_symlink():
-            raise InputError(f"{path.name} is a link; put the file itself there")
-    for name in FILES[:3]:
+    require_files_of_a_submission(folder)
+    for name in SUBMISSION_FILES[:3]:
         if not (folder / name).is_file():
             raise InputError(f"{name} is missing; `regbench new` makes one that works")
     size = (folder / "regularizer.py").stat().st_size
@@ -171,53 +170,60 @@ def _entries(registry: Registry, name: str) -> str:
     return ", ".join(told)
 
 
-def _run(registry: Registry, method: Method, trusted: bool, limits: Limits) -> list[Finding]:
-    """What the sandbox found, and a short training measured from its weights, outside."""
+def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -> list[Finding]:
+    """What the sandbox found and, where all is well, a short training measured outside: one child
+    for all of it.
+    """
     from .. import data
     from ..sandbox import training as untrusted
-    from ..training.loop import Phase
+    from ..training import Phase, networks
 
-    trial, reference = _short(registry, method)
+    trial, reference = _short(registry, submitted)
     images = data.load(trial.dataset, home())
-    model, control = _reference(reference, images), _reference(reference, images)
     phase = Phase.of(trial.recipe, "fine_tune", len(images.train))
-    task, files, weights = untrusted.given(trial, model, images.train, phase)
-    task |= {
-        "job": "benchmark.review.inside:check",
-        "card": method.card.model_dump(mode="json", exclude_none=True),
-    }
-    try:
-        answer = sandbox.run(task, files, method.folder, limits, weights=weights, trusted=trusted)
-    except SandboxError as error:
-        return [Finding("its code runs within the sandbox", False, str(error))]
-    try:
-        findings = [
-            Finding(str(said["check"]), bool(said["ok"]), line(str(said["detail"])))
-            for item in answer.said
-            if isinstance(said := item.get("finding"), dict)
-        ]
-    except KeyError:
-        return [Finding("its code runs within the sandbox", False, "what it answered is no report")]
-    if not findings or not all(finding.ok for finding in findings):
-        return findings or [
-            Finding("its code runs within the sandbox", False, "it reported nothing")
-        ]
     check = f"a short training at λ = {trial.entry.strength:g} learns"
+    findings: list[Finding] = []
+    started = untrusted.answering(
+        trial,
+        networks.create(trial.architecture, trial.dataset, seed=trial.seed),
+        untrusted.batch_shape(images.train, phase),
+        job="benchmark.review.inside:check",
+        told={"card": submitted.card.model_dump(mode="json", exclude_none=True)},
+        trusted=trusted,
+        limits=limits,
+    )
     try:
-        training = untrusted.taken_back(answer, model, phase)
+        with started as (child, tensors):
+            findings += reported(child)
+            if not all(finding.ok for finding in findings):
+                return findings
+            model, control = _reference(reference, images), _reference(reference, images)
+            method = untrusted.Answered(child, tensors, model, untrusted.noise_of(trial, phase))
+            training = untrusted.trained(trial, model, images.train, phase, method)
     except SandboxError as error:
-        return [*findings, Finding(check, False, str(error))]
+        within = check if findings else "its code runs within the sandbox"
+        return [*findings, Finding(within, False, str(error))]
     if training.status == "diverged":
-        return [
-            *findings,
-            Finding(
-                check,
-                False,
-                f"it diverges in iteration {training.iterations}: the middle of the card's "
-                "grid should be a λ that works",
-            ),
-        ]
+        told = (
+            f"it diverges in iteration {training.iterations}: the middle of the card's grid should "
+            "be a λ that works"
+        )
+        return [*findings, Finding(check, False, told)]
     return [*findings, _learnt(check, trial, model, control, images, phase)]
+
+
+def reported(child: Child) -> list[Finding]:
+    """What a child says that it found. Raises SandboxError where that is no report of a check."""
+    findings: list[Finding] = []
+    while "findings" not in (item := child.hear()):
+        match item.get("finding"):
+            case {"check": str(check), "ok": bool(ok), "detail": str(detail)}:
+                findings.append(Finding(line(check), ok, line(detail)))
+            case _:
+                raise SandboxError("what it answered is no report")
+    if not findings:
+        raise SandboxError("it reported nothing")
+    return findings
 
 
 def _short(registry: Registry, method: Method) -> tuple[Trial, Trial]:

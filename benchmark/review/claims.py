@@ -111,7 +111,8 @@ def sound(registry: Registry, name: str) -> str:
     belong or cannot be.
     """
     path = path_of(registry, name)
-    outcomes, trials = read(path), trials_of(registry, name)
+    trials = trials_of(registry, name)  # looks at the folder's files before any is opened
+    outcomes = read(path)
     seen: set[str] = set()
     for number, outcome in enumerate(outcomes, start=1):
         why = next(_faults(outcome, trials), None)

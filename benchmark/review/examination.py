@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,16 +40,24 @@ def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Itera
         except Exception as error:  # a submission's own, whatever it is
             return Finding(check, False, f"{type(error).__name__}: {error}")
 
-    subjects = variants(card, folder)
+    told: set[str] = set()
+    for check, find in _questions(subject, variants(card, folder), before):
+        finding = found(check, find)
+        if finding.ok or finding.detail not in told:  # one mistake fails many checks
+            yield finding
+        told.add(finding.detail)
+
+
+def _questions(
+    subject: Subject, subjects: list[Subject], before: patches.Functions
+) -> Iterator[tuple[str, Find]]:
     for check, demand in conformance.DEMANDS.items():
-        yield found(check, lambda demand=demand: _asked(demand, subjects))
+        yield check, partial(_asked, demand, subjects)
     for check, demand in conformance.DEMANDS_OF_THE_CARD.items():
-        yield found(check, lambda demand=demand: _asked(demand, [subject]))
-    yield found(
-        "the penalty and its gradient are finite over the grid of λ", lambda: _sweep(subject)
-    )
-    yield found(f"a step costs at most {COSTLIEST:g} × a plain one", lambda: _cost(subject))
-    yield found("torch and the benchmark are left as they are", lambda: _unchanged(before))
+        yield check, partial(_asked, demand, [subject])
+    yield "the penalty and its gradient are finite over the grid of λ", partial(_sweep, subject)
+    yield f"a step costs at most {COSTLIEST:g} × a plain one", partial(_cost, subject)
+    yield "torch and the benchmark are left as they are", partial(_unchanged, before)
 
 
 def _asked(demand: conformance.Demand, subjects: list[Subject]) -> str:

@@ -8,41 +8,42 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from registry.spec import InputError
 
 from ..regularizer import load_regularizer
-from ..sandbox.child import Begin, Say
+from ..sandbox.child import Channel
 from . import tampering
 
 IMPORTED = "regularizer.py can be imported, and replaces nothing"
 
 
-def check(task: dict[str, Any], folder: Path, say: Say, begin: Begin) -> bytes:
-    """Says what it is doing and what it found, check for check; where all is well it also trains. A
-    sandbox's job.
+def check(channel: Channel) -> None:
+    """Says what it is doing and what it found, check for check; where all is well it then answers
+    for a short training. A sandbox's job.
     """
-    before = tampering.functions()
-    begin()
-    say(doing=IMPORTED)
-    ok, detail = _imported(Path(task["submission"]), before)
-    say(finding={"check": IMPORTED, "ok": ok, "detail": detail})
-    if not ok:
-        return b""
-    from dataclasses import asdict
+    task, before = channel.task, tampering.functions()
+    folder = Path(task["submission"])
+    channel.begin()
+    channel.say(doing=IMPORTED)
+    ok, detail = _imported(folder, before)
+    channel.say(finding={"check": IMPORTED, "ok": ok, "detail": detail})
+    if ok:
+        from dataclasses import asdict
 
-    from registry.spec import Card
+        from registry.spec import Card
 
-    from ..sandbox.training import trained
-    from .examination import examine
+        from ..sandbox.answering import answer, prepared
+        from .examination import examine
 
-    card, well = Card.model_validate_json(json.dumps(task["card"])), True
-    for finding in examine(card, Path(task["submission"]), lambda check: say(doing=check)):
-        say(finding=asdict(finding))
-        well &= finding.ok
-    say(doing="a short training")
-    return trained(task, folder, say, lambda: None) if well else b""
+        card = Card.model_validate_json(json.dumps(task["card"]))
+        for finding in examine(card, folder, lambda check: channel.say(doing=check)):
+            channel.say(finding=asdict(finding))
+            ok &= finding.ok
+    channel.say(findings="done")
+    if ok:
+        channel.say(doing="a short training")
+        answer(channel, *prepared(task))
 
 
 def _imported(submission: Path, before: tampering.Functions) -> tuple[bool, str]:

@@ -4,6 +4,7 @@ both.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -38,19 +39,36 @@ def run(
 
 def repeat(
     registry: Registry, name: str, claimed: Iterable[Outcome], workers: int, trusted: bool
-) -> list[Outcome]:
+) -> tuple[list[Outcome], list[str]]:
     """Runs the trials of a results file afresh, in a folder of their own that knows nothing of
     earlier runs.
+
+    Returns the outcomes, and a line for each step at which the submission gave another gradient
+    than its penalty's: of one trial a network and recipe, where its card says that they agree and
+    its code runs in the sandbox.
     """
-    trials, keys = claims.trials_of(registry, name), {outcome.key for outcome in claimed}
-    with tempfile.TemporaryDirectory(prefix="regbench-verify-") as folder:
-        return _run(
-            {key: trial for key, trial in trials.items() if key in keys},
-            [],
-            Path(folder),
-            workers,
-            trusted,
-        )
+    from . import gradients
+
+    keys = {outcome.key for outcome in claimed}
+    trials = {key: trial for key, trial in claims.trials_of(registry, name).items() if key in keys}
+    with tempfile.TemporaryDirectory(prefix="regbench-verify-") as place:
+        folder = Path(place)
+        outcomes = _run(trials, [], folder, workers, trusted)
+        told: list[str] = []
+        exact = registry.regularizer(name).card.exact_gradient
+        if exact and not trusted and all(outcome.status != "failed" for outcome in outcomes):
+            for trial in _one_of_each(trials.values()):
+                told += gradients.differences(trial, folder)
+    return outcomes, told
+
+
+def _one_of_each(trials: Iterable[Trial]) -> list[Trial]:
+    """By chance one trial a data set, network and recipe."""
+    kinds: dict[tuple[str, str, str], list[Trial]] = {}
+    for trial in trials:
+        kind = trial.dataset.identity, trial.architecture.identity, trial.recipe.identity
+        kinds.setdefault(kind, []).append(trial)
+    return [secrets.choice(alike) for alike in kinds.values()]
 
 
 def _run(

@@ -3,6 +3,6 @@ before it trains.
 """
 
 from .bubblewrap import refusal, require
-from .process import Answer, Limits, SandboxError, run
+from .process import Limits, SandboxError, started
 
-__all__ = ["Answer", "Limits", "SandboxError", "refusal", "require", "run"]
+__all__ = ["Limits", "SandboxError", "refusal", "require", "started"]

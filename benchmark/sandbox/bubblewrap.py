@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from registry.load import HERE
+from registry.places import HERE
 from registry.spec import InputError
 
 from . import seccomp
@@ -42,6 +42,7 @@ def refusal() -> str | None:
 @cache
 def _probe(bwrap: str) -> str | None:
     with tempfile.TemporaryDirectory() as folder, filter_file() as seccomp_fd:
+        (Path(folder) / "regularizer.py").touch()
         command = [
             bwrap,
             *arguments(Path(folder), Path(folder), 64 * 2**20, seccomp_fd),
@@ -65,8 +66,8 @@ def require() -> None:
     reason = refusal()
     if reason:
         raise InputError(
-            f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it without one "
-            "after reading it"
+            f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it "
+            "without one after reading it"
         )
 
 
@@ -127,8 +128,8 @@ def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> li
         str(task),
         TASK,
         "--ro-bind",
-        str(submission.resolve()),
-        f"{SUBMISSION}/{submission.name}",
+        str(submission.resolve() / "regularizer.py"),
+        f"{SUBMISSION}/{submission.name}/regularizer.py",
     ]
     arguments += [
         "--size",

@@ -1,10 +1,11 @@
 """Submitted code runs here and nowhere else: in a child process under bubblewrap that can reach
 nothing but its task.
 
-The child sees the Python installation, this package and the submission, all read-only, a folder
-with its task, and a scratch folder in memory. It has no network, no home, no other process, no
-environment of ours, and limits of its own. What it gives back comes through one pipe and is
-believed only where it can be checked: `benchmark.sandbox.training` does that.
+The child sees the Python installation, this package and the submission's code, all read-only, a
+folder with its task, a scratch folder in memory, and memory that it shares with its parent. It has
+no network, no home, no other process, no environment of ours, and limits of its own. Both sides
+speak in lines of JSON through one socket; what the child says is believed only where it can be
+checked: `benchmark.sandbox.training` does that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import os
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +30,10 @@ from typing import Any
 from .bubblewrap import ROOT, SUBMISSION, TASK, arguments, filter_file, require
 
 MIB = 2**20
-# In front of every child: its parent's word that the task has begun, before any submitted code has
-# run.
+# What a child says before any submitted code has run: its processor time by then.
 READY = "ready"
-CLOSING = 5.0  # seconds that a child may take to end after it has closed its streams
+CLOSING = 5.0  # seconds that a child may take to end after it has closed its socket
+LONGEST_REASON = 300  # characters
 
 
 class SandboxError(Exception):
@@ -45,172 +49,220 @@ class Limits:
     memory: int = 8192 * MIB
     scratch: int = 64 * MIB  # also the largest file
     printed: int = MIB
-    answer: int = MIB  # beside weights
+    said: int = MIB  # in answer to one request
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a child said: JSON objects, then perhaps weights (a safetensors file, unread).
-    `seconds`: its processor time since its task began, as the kernel counted it."""
+class Child:
+    """One child process, as its parent speaks with it. `started` makes one.
 
-    said: list[dict[str, Any]]
-    weights: bytes
-    seconds: float
+    seconds: its processor time since its task began, as the kernel counted it; once it has ended.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, limits: Limits
+    ) -> None:
+        assert process.stdout is not None
+        self.seconds = 0.0
+        self._process, self._channel, self._limits = process, channel, limits
+        self._stdout, self._printed = process.stdout, bytearray()
+        self._deadline = time.monotonic() + limits.wall_seconds
+        self._rest, self._said = b"", 0  # an unfinished line; bytes since the last request
+        self._items: deque[dict[str, Any]] = deque()
+        self._doing, self._before, self._status = "", None, None
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+        self._selector.register(self._channel, selectors.EVENT_READ)
+
+    def ask(self, **request: Any) -> None:
+        """Raises SandboxError where it has left too much unread."""
+        self._said = 0
+        content = json.dumps(request).encode() + b"\n"
+        try:
+            sent = self._channel.send(content, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            sent = 0
+        if sent < len(content):
+            self._hear_out()
+            raise self._error(self._death() or "does not read what it is asked")
+
+    def hear(self) -> dict[str, Any]:
+        """The next thing that it says, of a kind that its task knows; lines that are no JSON object
+        are dropped.
+
+        Raises SandboxError where it breaks a limit, dies, or says what error ended it.
+        """
+        while not self._items:
+            self._listen()
+        item = self._items.popleft()
+        reason = item.get("error")
+        if isinstance(reason, str):
+            raise self._error(reason)
+        return item
+
+    def _listen(self) -> None:
+        """Takes in what has come, waiting for something to come."""
+        left = self._deadline - time.monotonic()
+        ready = self._selector.select(left) if left > 0 else []
+        if not ready:
+            seconds = self._limits.wall_seconds
+            raise self._error(f"took longer than its limit of {seconds:g} s")
+        for key, _ in ready:
+            chunk = self._read(key.fd)
+            if key.fd == self._stdout.fileno():
+                self._printed += chunk
+                if len(self._printed) > self._limits.printed:
+                    most = self._limits.printed / MIB
+                    raise self._error(f"printed more than its limit of {most:g} MiB")
+                if not chunk:
+                    self._selector.unregister(self._stdout)
+            elif chunk:
+                self._take(chunk)
+            else:
+                self._hear_out()
+                raise self._error(self._death() or "ended before its task was done")
+
+    @staticmethod
+    def _read(stream: int) -> bytes:
+        try:
+            return os.read(stream, 65536)
+        except ConnectionResetError:  # it ended with requests unread
+            return b""
+
+    def _take(self, chunk: bytes) -> None:
+        self._said += len(chunk)
+        if self._said > self._limits.said:
+            raise self._error(f"answered more than its limit of {self._limits.said / MIB:g} MiB")
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for text in lines:
+            try:
+                item = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(item, dict):
+                continue
+            if isinstance(item.get("doing"), str):
+                self._doing = item["doing"]
+            elif READY in item:
+                if self._before is None and isinstance(item[READY], int | float):
+                    self._before = float(item[READY])
+            else:
+                self._items.append(item)
+
+    def _hear_out(self) -> None:
+        """Gives a child that has closed its socket time to end by itself; takes in what it has
+        said and printed.
+        """
+        deadline = time.monotonic() + CLOSING
+        while (
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)
+        self.end()
+        os.set_blocking(self._stdout.fileno(), False)
+        rest = self._stdout.read() or b""
+        self._printed += rest[: self._limits.printed]
+
+    def _death(self) -> str:
+        """Why a child that has ended did not do its task."""
+        said = next((item["error"] for item in self._items if "error" in item), None)
+        if isinstance(said, str):
+            return said
+        code = self._process.returncode
+        if code - 128 in (9, 24):  # bubblewrap tells of a signal as a shell does
+            seconds = self._limits.cpu_seconds
+            return f"was ended: out of memory, or of its {seconds} s of processor time"
+        last = (self._printed.decode(errors="replace").strip().splitlines() or [""])[-1]
+        return f"ended with exit code {code} before its task was done" + (
+            f": {last}" if last else ""
+        )
+
+    def _error(self, why: str) -> SandboxError:
+        self.end()
+        return SandboxError(line(why + (f", in {self._doing!r}" if self._doing else "")))
+
+    def end(self) -> None:
+        """Ends all its processes, if it has not ended, and takes down its time."""
+        if self._process.returncode is not None:
+            return
+        # Bubblewrap's death ends its namespace of processes. Popen.kill would reap it, and its
+        # processor time be lost.
+        os.kill(self._process.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = max(usage.ru_utime + usage.ru_stime - (self._before or 0.0), 0.0)
+
+    def finish(self) -> None:
+        """Closes the socket, at which an honest child ends by itself, so that bubblewrap counts its
+        time; and ends it.
+        """
+        self._selector.close()
+        self._channel.close()
+        if self._process.returncode is None:
+            self._hear_out()
+        self._stdout.close()
 
 
-def run(
+@contextmanager
+def started(
     task: dict[str, Any],
-    files: dict[str, bytes],
     submission: Path,
     limits: Limits,
     *,
-    weights: int = 0,
+    memory: int | None = None,
     trusted: bool = False,
-) -> Answer:
-    """Runs one task of `benchmark.sandbox.child` in a sandbox.
+) -> Iterator[Child]:
+    """A child that does one task in a sandbox. Leaving, however it happens, ends all its processes.
 
     Args:
-        task: plain data with its `kind`.
-        files: name → content of what lies beside it in the task's folder.
+        task: plain data with its `job`.
         submission: the folder whose code the child may load.
-        weights: the most bytes of weights to take back.
+        memory: file descriptor of the memory that it shares.
         trusted: without the sandbox, in a plain child process that only keeps to the limits.
     Raises:
-        SandboxError: the child broke a limit, died or raised.
         InputError: there is no sandbox here.
     """
     if not trusted:
         require()
     with tempfile.TemporaryDirectory(prefix="regbench-task-") as name, filter_file() as seccomp_fd:
-        folder = Path(name)
-        for file, content in files.items():
-            (folder / file).write_bytes(content)
-        answers, theirs = os.pipe()
+        folder, (ours, theirs) = Path(name), socket.socketpair()
         place = str(submission.resolve()) if trusted else f"{SUBMISSION}/{submission.name}"
-        (folder / "task.json").write_text(
-            json.dumps(task | {"limits": asdict(limits), "answer": theirs, "submission": place})
+        told = {
+            "limits": asdict(limits),
+            "channel": theirs.fileno(),
+            "memory": memory,
+            "submission": place,
+            "trusted": trusted,
+        }
+        (folder / "task.json").write_text(json.dumps(task | told))
+        start = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+            "from benchmark.sandbox.child import main; main(sys.argv[1])"
         )
-        start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from benchmark.sandbox.child import main; main(sys.argv[1])"
         command = [sys.executable, "-I", "-B", "-c", start, name if trusted else TASK]
         if not trusted:
-            command = [
-                str(shutil.which("bwrap")),
-                *arguments(folder, submission, limits.scratch, seccomp_fd),
-                *command,
-            ]
-        child = subprocess.Popen(
+            bubblewrap = arguments(folder, submission, limits.scratch, seccomp_fd)
+            command = [str(shutil.which("bwrap")), *bubblewrap, *command]
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[seccomp_fd, theirs],
+            pass_fds=[theirs.fileno(), seccomp_fd, *([] if memory is None else [memory])],
             env={"OMP_NUM_THREADS": "1"},
             cwd=name,
         )
-        os.close(theirs)
-        return _heard(child, answers, limits, limits.answer + weights)
-
-
-def _heard(child: subprocess.Popen[bytes], answers: int, limits: Limits, most: int) -> Answer:
-    """Follows a child to its end. Leaving here, however it happens, ends all its processes."""
-    assert child.stdout is not None
-    streams = {child.stdout.fileno(): bytearray(), answers: bytearray()}
-    allowed = {child.stdout.fileno(): limits.printed, answers: most}
-    why = ""
-    try:
-        for stream, chunk in _chunks(list(streams), time.monotonic() + limits.wall_seconds):
-            if chunk is None:
-                why = f"took longer than its limit of {limits.wall_seconds:g} s"
-                break
-            streams[stream] += chunk
-            if len(streams[stream]) > allowed[stream]:
-                what = "answered" if stream == answers else "printed"
-                why = f"{what} more than its limit of {allowed[stream] / MIB:g} MiB"
-                break
-        if not why:
-            _wait(child.pid, CLOSING)
-    finally:
-        # Bubblewrap's death ends its namespace of processes. Popen.kill would reap it, and its
-        # processor time be lost.
-        os.kill(child.pid, signal.SIGKILL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        os.close(answers)
-        child.stdout.close()
-    said, weights = _parsed(bytes(streams[answers]))
-    if not why:
-        why = _death(child.returncode, said, bytes(streams[next(iter(streams))]), limits)
-    if why:
-        doing = next(
-            (item["doing"] for item in reversed(said) if isinstance(item.get("doing"), str)), ""
-        )
-        raise SandboxError(line(why + (f", in {doing!r}" if doing else "")))
-    before = next(
-        (float(item[READY]) for item in said if isinstance(item.get(READY), int | float)), 0.0
-    )
-    return Answer(said, weights, max(usage.ru_utime + usage.ru_stime - before, 0.0))
-
-
-def _chunks(streams: Sequence[int], deadline: float) -> Iterator[tuple[int, bytes | None]]:
-    """What arrives on each stream until all are closed; (…, None) at the deadline."""
-    with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream, selectors.EVENT_READ)
-        while selector.get_map():
-            left = deadline - time.monotonic()
-            ready = selector.select(left) if left > 0 else []
-            if not ready:
-                yield streams[0], None
-                return
-            for key, _ in ready:
-                chunk = os.read(key.fd, 65536)
-                if chunk:
-                    yield key.fd, chunk
-                else:
-                    selector.unregister(key.fd)
-
-
-def _wait(pid: int, seconds: float) -> None:
-    """Gives a child that has closed its streams time to end by itself, and leaves it to be reaped."""
-    deadline = time.monotonic() + seconds
-    while (
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.005)
-
-
-def _parsed(answer: bytes) -> tuple[list[dict[str, Any]], bytes]:
-    """Lines of JSON objects; after one that says {"weights": true} all that follows is weights.
-    Other lines are dropped.
-    """
-    said: list[dict[str, Any]] = []
-    while answer:
-        line, _, answer = answer.partition(b"\n")
+        theirs.close()
+        child = Child(process, ours, limits)
         try:
-            item = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(item, dict):
-            if item.get("weights") is True:
-                return said, answer
-            said.append(item)
-    return said, b""
-
-
-def _death(code: int, said: list[dict[str, Any]], printed: bytes, limits: Limits) -> str:
-    """Why a child that came to its end did not do its task; "" where it did."""
-    error = next((item["error"] for item in said if isinstance(item.get("error"), str)), None)
-    if error is not None:
-        return error
-    if code == 0 and any(item.get("done") is True for item in said):
-        return ""
-    if code - 128 in (9, 24):  # bubblewrap tells of a signal as a shell does
-        return f"was ended: out of memory, or of its {limits.cpu_seconds} s of processor time"
-    last = (printed.decode(errors="replace").strip().splitlines() or [""])[-1]
-    return f"ended with exit code {code} before its task was done" + (f": {last}" if last else "")
+            yield child
+        except BaseException:
+            child.end()
+            raise
+        finally:
+            child.finish()
 
 
 def line(text: str) -> str:
     """One printable line of at most 300 characters."""
-    return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+    return "".join(c if c.isprintable() else " " for c in text)[:LONGEST_REASON].strip()

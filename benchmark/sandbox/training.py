@@ -1,163 +1,266 @@
-"""Training a submitted regularizer: it runs in the sandbox, and only weights that fit are taken
-back.
+"""Training with a submitted regularizer: the trainer stays outside, and asks the sandbox for what
+is the method's alone.
 
-Both ends of the protocol are here: `train` asks, outside; `trained` answers, inside. Attacks and
-measures then run outside, on those weights in the registered architecture: nothing that submitted
-code does to torch, to the model's methods or to the evaluation in its own process can reach them.
+A child gets the weights and the batch of a step and answers with the images to train on, the
+penalty and its gradient. The loop, the optimizer, the order of the data, λ, the loss and its
+gradient, and the record of it all are the benchmark's: code in the child can give another gradient
+than its penalty's, which `benchmark.review.gradients` looks for, and nothing else.
+
+A projection of the weights cannot be asked for so: whoever may rewrite the weights after an epoch
+may put there what it has trained itself. Weights that a submission's `after_epoch` has changed are
+taken, and the training is marked for it, which keeps it out of every ranking.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-import safetensors
-import safetensors.torch
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from registry.spec import Trial
 
 from .. import training
 from ..data import Split
-from ..records.outcome import Epoch
-from ..regularizer import load_regularizer
+from ..regularizer import Regularizer, Step
 from ..training import Phase, Training
-from .child import Begin, Say
-from .process import Answer, Limits, SandboxError, run
+from ..training.batches import seeded
+from ..training.networks import couples_examples
+from . import shared
+from .process import Child, Limits, SandboxError, started
 
-JOB = "benchmark.sandbox.training:trained"
-EPOCHS = TypeAdapter(tuple[Epoch, ...])
+JOB = "benchmark.sandbox.answering:job"
+# Flags of a training: weights that a submission has changed itself, and weights that nothing has.
+REWRITTEN, UNTRAINED = "trained_by_submission", "untrained"
+LEAST_MOVED = 1e-6  # of the weights' norm; a gradient that cancels the loss's leaves rounding
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Hooks(_Said):
+    """Which methods of a regularizer the submission has."""
+
+    training_input: bool
+    after_epoch: bool
+
+
+class Answer(_Said):
+    """What stands in the shared memory after a step: whether images do, and how many bytes of
+    state. `decomposed` is false where a matrix of the step had no decomposition.
+    """
+
+    decomposed: bool
+    images: bool
+    state: Annotated[int, Field(ge=0)]
+
+
+class Projected(_Said):
+    """The weights after an epoch stand in the shared memory."""
+
+
+S = TypeVar("S", bound=_Said)
+
+
+class Answered(Regularizer):
+    """A submitted regularizer as the trainer sees it: a child answers.
+
+    rewrote: whether it has changed weights after an epoch.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        tensors: dict[str, Tensor],
+        model: nn.Module,
+        noise: torch.Generator,
+    ):
+        self._child, self._tensors, self._model = child, tensors, model
+        self._coupled, self._noise = couples_examples(model), noise.get_state()
+        self._hooks = said(child, "hooks", Hooks)
+        self._state, self._heard = torch.empty(0, dtype=torch.uint8), True
+        self.rewrote = False
+
+    def training_input(self, step: Step) -> Tensor:
+        self.ask(step)
+        if not (self._hooks.training_input and self._hear()):
+            return step.x
+        images = self._tensors["images"].clone(memory_format=torch.contiguous_format)
+        if bool(((images < 0) | (images > 1)).any()):
+            raise SandboxError("its training_input leaves [0, 1]")
+        return images
+
+    def penalty(self, step: Step) -> Tensor:  # scalar
+        if not self._heard:
+            if not self._coupled:
+                _ = step.losses  # the trainer needs them: found while the child is at work
+            self._hear()
+        gradients = [self._tensors[f"gradient.{name}"] for name in step.parameters]
+        return _Given.apply(self._tensors["penalty"], gradients, *step.parameters.values())
+
+    def after_epoch(self, model: nn.Module, strength: float) -> None:
+        if not self._hooks.after_epoch:
+            return
+        self._put_weights()
+        self._child.ask(after_epoch=strength)
+        said(self._child, "answer", Projected)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                proposed = self._tensors[f"weights.{name}"].clone()
+                self.rewrote |= not torch.equal(proposed, parameter)
+                parameter.copy_(proposed)
+
+    def ask(self, step: Step) -> dict[str, Any]:
+        """Hands a step to the child; returns what it is told beside the shared memory."""
+        self._put_weights()
+        self._tensors["x"].copy_(step.x)
+        self._tensors["y"].copy_(step.y)
+        self._tensors["noise"].copy_(self._noise)
+        self._tensors["state"][: len(self._state)].copy_(self._state)
+        request = {
+            "strength": step.strength,
+            "progress": step.progress,
+            "state": len(self._state),
+            "images": False,
+        }
+        self._child.ask(step=request)
+        self._heard = False
+        return request
+
+    def _put_weights(self) -> None:
+        for name, value in self._model.state_dict().items():
+            self._tensors[f"weights.{name}"].copy_(value)
+
+    def _hear(self) -> bool:
+        """Whether it gave images of its own. Takes the noise and the state to begin the next step
+        with.
+        """
+        answer = said(self._child, "answer", Answer)
+        self._heard = True
+        if not answer.decomposed:
+            raise torch.linalg.LinAlgError(  # pyright: ignore[reportPrivateImportUsage]
+                "a matrix of its penalty has no decomposition"
+            )
+        self._noise = self._tensors["noise"].clone()
+        if answer.state > len(self._tensors["state"]):
+            raise SandboxError("it says that its state is larger than the memory for it")
+        self._state = self._tensors["state"][: answer.state].clone()
+        return answer.images
+
+
+class _Given(torch.autograd.Function):
+    """A value whose gradient is already known."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *parameters: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(upstream[0] * gradient for gradient in ctx.gradients)
+
+
+def said(child: Child, name: str, kind: type[S]) -> S:
+    """What a child says next, where it is of this kind. Raises SandboxError where it is not."""
+    try:
+        return kind.model_validate(child.hear().get(name))
+    except ValidationError:
+        raise SandboxError(f"what it answered is no {name}") from None
+
+
+@contextmanager
+def answering(
+    trial: Trial,
+    model: nn.Module,
+    batch: tuple[int, ...],
+    *,
+    dtype: torch.dtype = torch.float32,
+    job: str = JOB,
+    told: dict[str, Any] | None = None,
+    trusted: bool = False,
+    limits: Limits = Limits(),
+) -> Iterator[tuple[Child, dict[str, Tensor]]]:
+    """A child that answers for the trial's regularizer, and the tensors that it shares.
+
+    Args:
+        batch: the shape of a step's x.
+        told: what the job is told beside.
+    Raises:
+        SandboxError: in one line, what the submission did instead.
+        InputError: there is no sandbox here.
+    """
+    table = shared.layout(model, batch, dtype)
+    task = {
+        "job": job,
+        "trial": json.loads(trial.model_dump_json(by_alias=True)),
+        "layout": table,
+        **(told or {}),
+    }
+    folder = Path(str(trial.regularizer))
+    with (
+        shared.memory(table) as memory,
+        started(task, folder, limits, memory=memory, trusted=trusted) as child,
+    ):
+        yield child, shared.tensors(table, memory)
 
 
 def train(
     trial: Trial, model: nn.Module, split: Split, phase: Phase, *, limits: Limits = Limits()
 ) -> Training:
-    """As `benchmark.training.train` on the CPU, with the trial's regularizer in the sandbox;
-    warm-start state is not kept.
+    """As `benchmark.training.train` on the CPU, with the trial's regularizer in the sandbox.
 
-    Its seconds are what the kernel counted for the child: submitted code cannot make itself look
-    cheaper.
+    Its seconds are the trainer's own and what the kernel counted for the child: submitted code
+    cannot make itself look cheaper.
 
     Raises:
         SandboxError: in one line, what the submission did instead.
         InputError: there is no sandbox here.
     """
-    task, files, weights = given(trial, model, split, phase)
-    answer = run({"job": JOB} | task, files, Path(str(trial.regularizer)), limits, weights=weights)
-    return taken_back(answer, model, phase)
+    with answering(trial, model, batch_shape(split, phase), limits=limits) as (child, tensors):
+        method = Answered(child, tensors, model, noise_of(trial, phase))
+        found = trained(trial, model, split, phase, method)
+    seconds = found.seconds + child.seconds
+    return dataclasses.replace(found, seconds=seconds)
 
 
-def given(
-    trial: Trial, model: nn.Module, split: Split, phase: Phase
-) -> tuple[dict[str, Any], dict[str, bytes], int]:
-    """What a child is told to train a trial from `model`: fields of its task, files beside it, and
-    the bytes to take back.
-    """
-    initial = safetensors.torch.save(_state(model))
-    images = safetensors.torch.save(
-        {"images": split.images.contiguous(), "labels": split.labels.contiguous()}
-    )
-    task = {
-        "trial": json.loads(trial.model_dump_json(by_alias=True)),
-        "phase": phase.name,
-        "threads": torch.get_num_threads(),
-    }
-    return task, {"train.safetensors": images, "initial.safetensors": initial}, len(initial) + 65536
-
-
-def trained(task: dict[str, Any], folder: Path, say: Say, begin: Begin) -> bytes:
-    """Trains as `run_trial` would, on the images of the training split alone: a sandbox's job.
-
-    Returns the weights as safetensors, having said what the training was.
-    """
-    torch.set_num_threads(task["threads"])
-    trial = Trial.model_validate_json(json.dumps(task["trial"]))
-    arrays = safetensors.torch.load_file(folder / "train.safetensors")
-    split = Split(arrays["images"], arrays["labels"], trial.dataset.white)
-    initial = folder / "initial.safetensors"
-    model = training.placed(training.load(trial.architecture, trial.dataset, initial), "cpu")
-    phase = Phase.of(trial.recipe, task["phase"], len(split.labels))
-    begin()
-    regularizer = load_regularizer(Path(task["submission"]), trial.params)
+def trained(
+    trial: Trial, model: nn.Module, split: Split, phase: Phase, method: Answered
+) -> Training:
+    """The trial's training with a method for which a child answers; its time is not counted yet."""
+    before = [parameter.detach().clone() for parameter in model.parameters()]
     found = training.train(
-        model, split, phase, seed=trial.seed, regularizer=regularizer, strength=trial.entry.strength
+        model, split, phase, seed=trial.seed, regularizer=method, strength=trial.entry.strength
     )
-    say(
-        training={
-            "status": found.status,
-            "iterations": found.iterations,
-            "epochs": [epoch.model_dump(mode="json") for epoch in found.epochs],
-        }
-    )
-    return safetensors.torch.save(_state(model))
+    flags = (REWRITTEN,) if method.rewrote else ()
+    if found.status == "finished" and moved(before, model) < LEAST_MOVED:
+        flags += (UNTRAINED,)
+    return dataclasses.replace(found, engine="sandboxed", flags=flags)
 
 
-def taken_back(answer: Answer, model: nn.Module, phase: Phase) -> Training:
-    """Puts a child's weights into `model`, in evaluation mode. Raises SandboxError where they, or
-    its record, cannot be.
-    """
-    record = _record(answer, phase)
-    model.load_state_dict(
-        _weights(answer.weights, _state(model), finite=record.status == "finished")
-    )
-    model.eval()
-    return record
+@torch.no_grad()
+def moved(before: list[Tensor], model: nn.Module) -> float:
+    """How far a model's parameters are from those before, as a multiple of their norm."""
+    norms = [
+        (torch.linalg.vector_norm(now - then), torch.linalg.vector_norm(then))
+        for now, then in zip(model.parameters(), before, strict=True)
+    ]
+    distance, size = torch.tensor(norms).norm(dim=0).tolist()
+    return distance / size
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+def batch_shape(split: Split, phase: Phase) -> tuple[int, ...]:
+    """[B, C, H, W] of every batch of a training."""
+    return min(phase.recipe.batch_size, len(split)), *split.images.shape[1:]
 
 
-def _record(answer: Answer, phase: Phase) -> Training:
-    """What the child says of its training, where that can be true."""
-    said: dict[str, Any] = next(
-        (item["training"] for item in answer.said if isinstance(item.get("training"), dict)), {}
-    )
-    status, iterations = said.get("status"), said.get("iterations")
-    try:
-        epochs = list(EPOCHS.validate_python(said.get("epochs")))
-    except ValidationError:
-        raise SandboxError("its record of the training is not one") from None
-    whole = math.ceil(phase.iterations / phase.per_epoch)
-    if status == "finished" and iterations == phase.iterations and len(epochs) == whole:
-        if all(math.isfinite(epoch.loss) and math.isfinite(epoch.penalty) for epoch in epochs):
-            return Training("finished", phase.iterations, answer.seconds, epochs)
-    elif (
-        status == "diverged"
-        and isinstance(iterations, int)
-        and 0 < iterations <= phase.iterations
-        and len(epochs) <= whole
-    ):
-        return Training("diverged", iterations, answer.seconds, epochs)
-    raise SandboxError(
-        f"its record of the training cannot be: {status!r} after {iterations!r} of {phase.iterations} "
-        "iterations"
-    )
-
-
-def _weights(content: bytes, expected: dict[str, Tensor], finite: bool) -> dict[str, Tensor]:
-    """The child's weights, where they fit the network and, for a training that finished, are
-    numbers.
-    """
-    try:
-        found = safetensors.torch.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise SandboxError(f"its weights are no safetensors file ({error})") from None
-    if found.keys() != expected.keys():
-        names = ", ".join(sorted(found.keys() ^ expected.keys())[:3])
-        raise SandboxError(f"its weights are another network's: {names}")
-    for name, tensor in expected.items():
-        if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
-            raise SandboxError(
-                f"its weights are another network's: {name} is {found[name].dtype} {list(found[name].shape)}, "
-                f"not {tensor.dtype} {list(tensor.shape)}"
-            )
-        if name.startswith("normalize.") and not torch.equal(found[name], tensor):
-            raise SandboxError(f"it changed {name}, which is part of the data set")
-        if finite and not bool(found[name].isfinite().all()):
-            raise SandboxError(f"it gave back weights that are not finite: {name}")
-    return found
+def noise_of(trial: Trial, phase: Phase) -> torch.Generator:
+    """The chance of a trial's regularizer, as the trainer alone would have it."""
+    return seeded(trial.seed, f"{phase.name} noise")

@@ -26,6 +26,7 @@ class Training:
 
     status: "finished", or "diverged" where a loss stopped being finite.
     seconds: processor time on a CPU, wall time on a GPU.
+    flags: those of `benchmark.records.flags` that the training itself raises.
     """
 
     status: str
@@ -34,6 +35,7 @@ class Training:
     epochs: list[Epoch] = field(default_factory=list)
     state: dict[str, Tensor] = field(default_factory=dict)
     engine: str = "sequential"
+    flags: tuple[str, ...] = ()
 
 
 def train(

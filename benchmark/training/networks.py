@@ -17,7 +17,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from registry.load import HERE
+from registry.places import HERE
 from registry.read import shown
 from registry.spec import Architecture, Dataset, InputError
 

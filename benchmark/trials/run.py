@@ -19,7 +19,7 @@ from registry.spec import InputError, Part, Trial
 from .. import data
 from ..evaluation.evaluate import Evaluated, evaluate, evaluate_together, file_name, layers
 from ..records.home import write_whole
-from ..records.outcome import Epoch, Outcome
+from ..records.outcome import TRAINING, Epoch, Outcome, Score
 from ..regularizer import Regularizer, load_regularizer
 from ..sandbox import training as untrusted
 from ..sandbox.process import SandboxError
@@ -85,6 +85,8 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
         examples += [example for rows in found for example in rows.examples]
         spent += sum(rows.seconds for rows in found)
         layer_rows = layer_rows or tuple(layers(model, images.test.pixels(slice(1))))
+        if before is None:
+            scores += [_raised(flag, len(images.train)) for flag in training.flags]
     return Outcome.of(
         trial,
         status=training.status,
@@ -97,6 +99,13 @@ def _run(trial: Trial, home: Path, folder: Path, device: str, started: str) -> O
         examples=tuple(examples),
         layers=layer_rows,
         provenance=provenance(device) | {"data_sha256": images.sha256, "engine": training.engine},
+    )
+
+
+def _raised(flag: str, n: int) -> Score:
+    """A flag of the training, as a score: it keeps the method out of the ranking."""
+    return Score(
+        threat=TRAINING, split="train", metric=flag, value=1.0, n=n, examples=n, flags=(flag,)
     )
 
 
@@ -205,6 +214,7 @@ def keep(trial: Trial, home: Path, training: Training, model: torch.nn.Module) -
         "iterations": training.iterations,
         "seconds": training.seconds,
         "engine": training.engine,
+        "flags": training.flags,
         "epochs": [epoch.model_dump(mode="json") for epoch in training.epochs],
     }
     write_whole(folder / "training.json", json.dumps(record))
@@ -218,6 +228,7 @@ def _trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training
         try:
             saved = json.loads((folder / "training.json").read_text())
             saved["epochs"] = [Epoch.model_validate(epoch) for epoch in saved["epochs"]]
+            saved["flags"] = tuple(saved.get("flags", ()))
             model = networks.load(trial.architecture, trial.dataset, weights)
             return images, Training(**saved), networks.placed(model, device).eval()
         except (InputError, ValueError, TypeError, KeyError):

@@ -64,6 +64,8 @@ class Card(Spec):
     batch_norm: str = "evaluation mode: the penalty sees running statistics"
     extra_forwards: str = "0"  # passes per training step beside the plain one's
     extra_backwards: str = "0"
+    # False where the penalty holds constant what depends on the weights, such as an attack's images
+    exact_gradient: bool = True
     stackable: bool = True  # False where a step cannot be mapped over stacked models
     linear_model: str | None = (
         # the penalty on a linear model in closed form: an expression as `linear_form` reads it

@@ -10,7 +10,36 @@ from .verdict import verdict_of
 
 LIMITS = Limits(wall_seconds=60, cpu_seconds=30, memory=1024 * MIB)
 
+THREADS = """
+import threading, time
+threading.stack_size(65536)
+begun = 0
+try:
+    for _ in range(6000):
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+        begun += 1
+except RuntimeError:
+    pass
+raise RuntimeError(f"began {begun} threads")
+"""
+QUEUES = """
+import ctypes
+libc = ctypes.CDLL(None)
+message, held = ctypes.create_string_buffer(8192 + 8), 0
+message[0] = 1
+for _ in range(20000):
+    queue = libc.msgget(0, 0o1600)
+    while queue >= 0 and held < 300 * 2**20 and libc.msgsnd(queue, message, 8192, 0o4000) == 0:
+        held += 8192
+for name in range(256):
+    queue = libc.mq_open(b"/%d" % name, 0o102, 0o600, None)
+    while queue >= 0 and held < 300 * 2**20 and libc.mq_send(queue, message, 8192, 0) == 0:
+        held += 8192
+raise RuntimeError(f"the kernel holds {held} bytes")
+"""
 CASES = {
+    "begins 6,000 threads": (THREADS, "began 0 threads"),
+    "fills message queues": (QUEUES, "the kernel holds 0 bytes"),
     "forks without end": ("import os\nwhile True: os.fork()", "PermissionError"),
     "eats memory": ("x = [bytearray(2**26) for _ in range(10**6)]", "MemoryError"),
     "replaces a function of torch": (

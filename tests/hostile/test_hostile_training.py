@@ -1,9 +1,10 @@
 """Code that behaves until it trains: only weights that fit come back, and the run goes on."""
 
+import re
 from functools import partial
 
 import pytest
-import torch
+from torch.testing import assert_close
 
 from benchmark import data
 from benchmark.execution import runner
@@ -15,25 +16,47 @@ from benchmark.sandbox import training as untrusted
 from benchmark.sandbox.process import Limits, SandboxError
 from benchmark.training import networks
 from benchmark.training.loop import Phase, train
+from benchmark.trials.run import run_trial
 from registry.load import Registry
-from registry.places import HERE, TEMPLATE
+from registry.places import HERE
 from registry.spec import Entry, InputError, Recipe
 
-CASES = {
-    "changes the normalisation": ("step.model.normalize.std.mul_(1e6)", "it changed normalize.std"),
-    "gives back another network": (
-        "step.model.state_dict = lambda: {'x': step.x}",
-        "another network's",
+# Writes a line into every socket and pipe that the child has, as if it were the answer.
+FORGE = """
+import os
+for fd in range(3, 64):
+    try: os.write(fd, {line!r})
+    except OSError: pass
+{then}
+"""
+FORGED = {
+    "a state larger than the memory": (
+        b'{"answer": {"decomposed": true, "images": false, "state": 1099511627776}}\n',
+        "says that its state is larger than the memory",
     ),
-    "forges an answer": (
-        "import os, json\n"
-        "for fd in range(3, 64):\n"
-        '    try: os.write(fd, b\'{"done": true}\\n{"weights": true}\\nrubbish\')\n'
-        "    except OSError: pass\n"
-        "os._exit(0)",
-        "its record of the training is not one",
+    "a negative size": (
+        b'{"answer": {"decomposed": true, "images": false, "state": -1}}\n',
+        "what it answered is no answer",
     ),
+    "a number that is none": (
+        b'{"answer": {"decomposed": true, "images": false, "state": NaN}}\n',
+        "what it answered is no answer",
+    ),
+    "a record of a training": (
+        b'{"answer": {"decomposed": true, "images": false, "state": 0, "epochs": [1e99]}}\n',
+        "what it answered is no answer",
+    ),
+    "no answer": (b'[1]\n"x"\n{"answer": 1}\n', "what it answered is no answer"),
+    "control characters and markup": (
+        b'{"error": "\\ud800\\u001b[2J\\nsecond line\\u202e"}\n',
+        r"^  \[2J second line$",
+    ),
+    "a megabyte": (b"x" * 2**20 + b"\n", "answered more than its limit of 1 MiB"),
 }
+THE_END = (
+    b'{"done": true}\n{"weights": true}\nrubbish',
+    "ended with exit code 0 before its task was done",
+)
 
 
 def trial_of(folder, strength=0.2):
@@ -61,30 +84,115 @@ def trained(trial, home, **options):
     return model, images, phase, untrusted.train(trial, model, images.train, phase, **options)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_only_weights_that_fit_are_taken_back(submission, home, case):
-    code, expected = CASES[case]
-    with pytest.raises(SandboxError, match=expected):
-        trained(trial_of(submission(in_penalty=code)), home)
+@pytest.mark.parametrize("case", [*FORGED, "the end"])
+def test_a_forged_answer_ends_the_trial_in_one_line(submission, home, case):
+    line, expected = FORGED.get(case, THE_END)
+    then = "os._exit(0)" if case == "the end" else "import time\ntime.sleep(1000)"
+    with pytest.raises(SandboxError) as refused:
+        trained(trial_of(submission(in_penalty=FORGE.format(line=line, then=then))), home)
+    told = str(refused.value)
+    assert re.search(expected.strip("^").lstrip(), told) and told.isprintable()
 
 
-def test_honest_code_trains_in_the_sandbox_to_the_same_bits_and_its_time_is_the_kernels(
-    submission, home
+def copied(folder, method):
+    """A registered method's code as the submission's."""
+    code = HERE / "regularizers" / method / "regularizer.py"
+    (folder / "regularizer.py").write_bytes(code.read_bytes())
+
+
+METHODS = {
+    "by noise": ("jacobian", {"projections": 1}, "lenet_300_100"),
+    "by state and noise": ("global_spectral_norm", {}, "lenet_300_100"),
+    "by its images": ("adversarial_training", {"steps": 2}, "lenet_300_100"),
+    "by images and penalty": ("grad_align", {}, "lenet_5"),
+    "beside BatchNorm": ("input_gradient", {}, "conv4_bn"),
+}
+
+
+@pytest.mark.parametrize("case", METHODS)
+def test_honest_code_in_the_sandbox_trains_to_the_weights_of_the_trainer_alone(
+    submission, home, case
 ):
-    folder = submission(in_penalty="import time\ntime.process_time = lambda: 0.0")
+    method, params, architecture = METHODS[case]
+    folder = submission()
+    copied(folder, method)
     trial = trial_of(folder)
+    trial = trial.model_copy(
+        update={
+            "params": params,
+            "architecture": Registry().architecture(architecture),
+            "recipe": trial.recipe.model_copy(
+                update={"fine_tune_epochs": 0, "fine_tune_iterations": 8, "learning_rate": 0.01}
+            ),
+        }
+    )
     inside, images, phase, training = trained(trial, home)
     outside = networks.placed(networks.create(trial.architecture, trial.dataset, seed=0), "cpu")
-    (folder / "regularizer.py").write_text((TEMPLATE / "regularizer.py").read_text())
-    train(
-        outside, images.train, phase, seed=0, regularizer=load_regularizer(folder, {}), strength=0.2
+    alone = train(
+        outside,
+        images.train,
+        phase,
+        seed=0,
+        regularizer=load_regularizer(folder, params),
+        strength=0.2,
     )
-    assert all(
-        torch.equal(value, outside.state_dict()[name])
-        for name, value in inside.state_dict().items()
-    )
-    assert training.status == "finished"
+    for name, value in outside.state_dict().items():
+        assert_close(inside.state_dict()[name], value, rtol=1e-3, atol=2e-5)
+    assert (training.status, training.flags) == ("finished", ())
+    assert training.epochs[-1].loss == pytest.approx(alone.epochs[-1].loss, rel=1e-4)
+    assert training.epochs[-1].penalty == pytest.approx(alone.epochs[-1].penalty, rel=1e-3)
+    assert training.state.keys() == alone.state.keys()
+
+
+def test_a_child_that_lies_of_its_time_and_rewrites_its_weights_changes_neither(submission, home):
+    hidden = """
+import time, torch
+time.process_time = lambda: 0.0
+with torch.no_grad():
+    for p in step.parameters.values(): p.zero_()
+    step.model.normalize.std.mul_(1e6)
+return step.losses * 0
+"""
+    trial = trial_of(submission(in_penalty=hidden))
+    model, images, phase, training = trained(trial, home)
+    control = networks.placed(networks.create(trial.architecture, trial.dataset, seed=0), "cpu")
+    train(control, images.train, phase, seed=0)
+    for name, value in control.state_dict().items():
+        assert_close(model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+    assert training.flags == ()
     assert 0.02 < training.seconds < 30
+
+
+def test_a_gradient_that_cancels_the_losses_leaves_a_training_that_is_flagged_untrained(
+    submission, home
+):
+    trial = trial_of(submission(in_penalty="return -step.losses / step.strength"))
+    *_, training = trained(trial, home)
+    assert (training.status, training.flags) == ("finished", ("untrained",))
+
+
+def test_weights_that_a_submission_has_rewritten_are_marked_and_the_method_is_never_ranked(
+    submission, home
+):
+    folder = submission()
+    code = folder / "regularizer.py"
+    code.write_text(
+        code.read_text()
+        + """
+    def after_epoch(self, model, strength):
+        for p in model.parameters(): p.data = p.data * 0.5
+"""
+    )
+    trial = trial_of(folder)
+    part = next(part for part in trial.evaluation if part.name == "clean")
+    outcome = run_trial(trial.model_copy(update={"evaluation": (part,)}), home)
+    assert outcome.status == "failed"  # there is no reference yet
+    reference = trial.reference
+    assert reference is None or run_trial(reference, home).status == "finished"
+    outcome = run_trial(trial.model_copy(update={"evaluation": (part,)}), home)
+    assert [(s.metric, s.flags) for s in outcome.scores if s.threat == "training"] == [
+        ("trained_by_submission", ("trained_by_submission",))
+    ]
 
 
 def test_a_run_goes_on_when_a_submission_fails(submission, home):
