@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.load import HERE, Registry
+from registry.load import Registry
+from registry.places import HERE
 from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
 from registry.spec import Card, Entry, InputError, Method, Trial
 

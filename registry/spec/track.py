@@ -79,12 +79,18 @@ class Track(Spec):
     curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
     measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
     headline: str  # the id of the threat that ranks
+    # "headline": by robust accuracy under that threat. "worst_case": by the share of images that
+    # stand against every attack within the headline's norm and ε, the tier's own among them
+    ranks_by: Literal["headline", "worst_case"] = Field("headline", exclude_if="headline".__eq__)
     clean_floor: Share  # λ whose validation accuracy is below it cannot be selected
     recipe: Recipe
     recipe_for: dict[str, dict[str, Any]] = Field(
         default_factory=dict
     )  # architecture → the fields that differ there
     test_examples: Count = 1000
+    # Test images of the higher tiers; None: all there are. Like `ranks_by` it is no part of the
+    # protocol of a track that leaves it open, which may be older than the field.
+    tier_examples: Count | None = Field(None, exclude_if=lambda value: value is None)
     measure_examples: Count = 500
     notes: str = ""
     entry: tuple[TrackEntry, ...] = Field(min_length=1)
@@ -103,6 +109,8 @@ class Track(Spec):
                     f"recipe_for: {architecture!r} is none of the track's architectures"
                 )
             self._recipe_of(architecture)
+        if self.ranks_by == "worst_case" and self.headline_threat.epsilon is None:
+            raise ValueError(f"ranks_by: {self.headline} has no epsilon within which to be worst")
         return self
 
     @cached_property
@@ -181,8 +189,8 @@ class Track(Spec):
         )
 
     def tier_part(self, tier: Tier, test_size: int) -> Part:
-        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the whole
-        test set.
+        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the first
+        `tier_examples` test images, or on all of them.
 
         Raises InputError where the headline has no ε, or the tier has no attack.
         """
@@ -195,7 +203,8 @@ class Track(Spec):
                 f"{headline.id} has not"
             )
         threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
-        return Part(name=threat.id, split="test", examples=test_size, threat=threat)
+        examples = min(self.tier_examples or test_size, test_size)
+        return Part(name=threat.id, split="test", examples=examples, threat=threat)
 
     def with_tiers(self, trial: Trial) -> Trial:
         """The trial with what the higher tiers add to its evaluation, if the headline has an ε."""

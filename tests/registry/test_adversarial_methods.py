@@ -213,3 +213,102 @@ def test_elle_is_the_squared_distance_of_the_loss_from_its_interpolation(kind, K
     adversarial = regularizer.training_input(step)
     assert_close(adversarial, fgsm_by_hand(net, x, y, 0.2))
     assert_close(regularizer.penalty(step.at(adversarial)), expected)
+
+
+def uniform_start(x, epsilon):
+    """One point of the ℓ∞ ball around each image, as the seeded step draws it."""
+    return x + epsilon * (2 * noise(seeded(), *x.shape) - 1)
+
+
+def log_p(net, image):
+    return net(image).log_softmax(1)[0]
+
+
+def divergence(net, here, there):
+    """KL(p(here) ‖ p(there)) of one image, differentiable in both."""
+    return (log_p(net, here).exp() * (log_p(net, here) - log_p(net, there))).sum()
+
+
+@everywhere
+def test_mart_and_its_base_loss_are_the_boosted_cross_entropy_and_the_weighted_divergence(kind, K):
+    net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
+    step = Step(net, x, y, generator=seeded(), strength=3.0)
+    regularizer = method("mart", **SEARCH)
+    adversarial = regularizer.training_input(step)
+    starts, values = uniform_start(x, 0.1), []
+    for (image, label), start, given in zip(
+        each(x, y), starts.split(1), adversarial.split(1), strict=True
+    ):
+        found = ascended(
+            lambda there, label=label: F.cross_entropy(net(there), label),
+            start,
+            image,
+            norm="inf",
+            **SEARCH,
+        )
+        assert_close(given, found)
+        p, q = log_p(net, image).exp(), log_p(net, found).exp()
+        strongest = max(float(q[k]) for k in range(K) if k != label)
+        rival = next(k for k in range(K) if k != label and float(q[k]) == strongest)
+        boosted = -q[label].log() - (1 - q[rival]).log()
+        values.append(boosted + 3.0 * divergence(net, image, found) * (1 - p[label]))
+    at = step.at(adversarial)
+    objective = at.losses + 3.0 * regularizer.penalty(at)
+    expected = torch.cat(values)
+    assert_close(objective, expected)
+    weights = list(net.parameters())
+    ours = torch.autograd.grad(objective.sum(), weights)
+    theirs = torch.autograd.grad(expected.sum(), weights)
+    for one, other in zip(ours, theirs, strict=True):
+        assert_close(one, other, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["inf", "2"])
+@pytest.mark.parametrize(("kind", "K"), [("mlp", 2), ("conv", 10)])
+def test_arow_adds_label_smoothing_and_the_divergence_weighted_by_doubt(kind, K, norm):
+    net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
+    if norm == "inf":
+        starts = uniform_start(x, 0.1)
+    else:
+        normal = noise(seeded(), B, 18, normal=True)
+        starts = x + 0.1 * (normal / normal.norm(dim=1, keepdim=True))[:, :16].view_as(x)
+    values = []
+    for (image, label), start in zip(each(x, y), starts.split(1), strict=True):
+        found = ascended(
+            lambda there, image=image: divergence(net, image, there),
+            start,
+            image,
+            norm=norm,
+            **SEARCH,
+        )
+        doubt = 1 - log_p(net, found)[label[0]].exp()
+        smoothed = F.cross_entropy(net(image), label, label_smoothing=0.3)
+        added = smoothed - F.cross_entropy(net(image), label)
+        values.append(divergence(net, image, found) * doubt + added / 2.0)
+    found = method("arow", norm=norm, smoothing=0.3, **SEARCH)
+    assert_penalty(found, net, (x, y), torch.stack(values), strength=2.0)
+
+
+@everywhere
+def test_nuat_is_the_nuclear_norm_of_the_logits_change_under_one_step(kind, K):
+    net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
+    start = (x + 0.05 * (noise(seeded(), *x.shape) - 0.5).sign()).clamp(0, 1).requires_grad_()
+    loss = F.cross_entropy(net(start), y)
+    nuclear = torch.linalg.svdvals(net(start) - net(x).detach()).sum() / B
+    (rise,) = torch.autograd.grad(loss + 5.0 * nuclear, start)
+    moved = start.detach() + 0.1 * rise.sign() - x
+    adversarial = (x + moved.clamp(-0.1, 0.1)).clamp(0, 1)
+    expected = torch.linalg.svdvals(net(adversarial) - net(x)).sum() / B
+    assert_penalty(method("nuat", epsilon=0.1), net, (x, y), expected, strength=5.0)
+
+
+@everywhere
+def test_n_fgsm_steps_from_noise_twice_the_step_and_does_not_return_to_the_ball(kind, K):
+    net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
+    noisy = (x + 0.2 * (2 * noise(seeded(), *x.shape) - 1)).clamp(0, 1)
+    regularizer = method("n_fgsm")
+    step = Step(net, x, y, generator=seeded(), strength=0.1)
+    found = regularizer.training_input(step)
+    assert_close(found, fgsm_by_hand(net, noisy, y, 0.1))
+    assert float((found - x).abs().max()) > 0.1
+    assert regularizer.penalty(step.at(found)).tolist() == [0.0] * B

@@ -247,3 +247,28 @@ def test_importing_the_registry_loads_no_torch():
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'pandas', 'duckdb')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_higher_tiers_take_the_whole_test_set_unless_the_track_says_how_many(registry_copy):
+    track = reading(registry_copy).track("quickstart")
+    assert track.tier_part("verified", 360).examples == 360
+    spoil(registry_copy, "seeds = 3", "seeds = 3\ntier_examples = 100")
+    fewer = reading(registry_copy).track("quickstart")
+    assert fewer.tier_part("verified", 360).examples == 100
+    assert fewer.tier_part("standard", 60).examples == 60
+    trial = reading(registry_copy).select(["quickstart"], seeds=1)[0][1]
+    examples = {part.name: part.examples for part in fewer.with_tiers(trial).evaluation}
+    assert examples["apgd-inf-0.1"] == examples["autoattack-inf-0.1"] == 100
+
+
+def test_a_track_may_rank_by_the_worst_case_only_within_an_epsilon(registry_copy):
+    spoil(registry_copy, "seeds = 3", 'seeds = 3\nranks_by = "worst_case"')
+    assert reading(registry_copy).track("quickstart").ranks_by == "worst_case"
+    path = registry_copy / "tracks" / "guo-fashion-binary.toml"
+    path.write_text(
+        path.read_text().replace(
+            'headline = "pgd-inf-0.1"', 'headline = "deepfool-2"\nranks_by = "worst_case"'
+        )
+    )
+    with pytest.raises(InputError, match="ranks_by: deepfool-2 has no epsilon"):
+        reading(registry_copy).track("guo-fashion-binary")
