@@ -6,12 +6,9 @@ from pathlib import Path
 import streamlit as st
 
 HERE = Path(__file__).resolve().parent
-if (
-    str(HERE.parent) not in sys.path
-):  # a host that installs only the requirements has no `benchmark` package
+# A host that installs only the requirements has no `benchmark` package.
+if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
-
-from leaderboard_app import frame, queries  # noqa: E402
 
 PAGES = [
     st.Page("app_pages/leaderboard.py", title="Leaderboard", default=True),
@@ -25,12 +22,14 @@ PAGES = [
     st.Page("app_pages/submit.py", title="Submit"),
 ]
 
-seen = queries.version()
 page = st.navigation(PAGES, position="top")
 # Pages have no icons of their own: the browser's tab would fetch them from the network.
 st.set_page_config(
     page_title=f"{page.title} · RegBench", page_icon=str(HERE / "icon.svg"), layout="wide"
 )
-page.run()
-frame.foot(seen)
-frame.follow(seen)
+st.session_state["page"] = page
+with st.skeleton():  # until the page draws: the first import takes a moment
+    from leaderboard_app.reading import frame
+
+with frame.around():
+    page.run()

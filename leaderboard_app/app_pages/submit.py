@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import frame, queries
-from leaderboard_app.labels import plain
+from leaderboard_app.reading import frame, queries
+from leaderboard_app.words.labels import plain
 from registry.load import HERE
 
 st.title("Submit a regularizer")

@@ -13,7 +13,7 @@ import pytest
 from benchmark.records.home import DATABASE
 from registry.load import Registry
 
-from .pages import APP, PAGES, every_page, opened, tables, texts
+from ..pages import APP, PAGES, every_page, opened, tables, texts
 
 
 def test_without_a_database_every_page_says_what_to_run(home):
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_database_gives_one_line_that_says_what_to_do(home):
 
 def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monkeypatch):
     fill("quickstart", seeds=1)
-    monkeypatch.setattr("leaderboard_app.queries.PATIENCE", 0.2)
+    monkeypatch.setattr("leaderboard_app.reading.queries.PATIENCE", 0.2)
     hold = f"import duckdb, sys; c = duckdb.connect({str(home / DATABASE)!r}); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -19,6 +19,7 @@ ATTACK_NAMES = {
 }
 AXIS_LINE = 44  # characters
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
+RADII = {"inf": "ε (ℓ∞, largest change of a pixel in [0, 1])", "2": "ε (ℓ2 length, input units)"}
 
 
 def radius(value: float) -> str:
@@ -26,6 +27,22 @@ def radius(value: float) -> str:
     levels = round(255 * value)
     is_levels = len(f"{value:g}") > 5 and math.isclose(255 * value, levels, rel_tol=1e-4)
     return f"{levels}/255" if is_levels else f"{value:g}"
+
+
+def strength(value: float, sign: str = "λ") -> str:
+    """`λ = 0.1`, or of a method whose strength is a radius `ε = 8/255`."""
+    return f"{sign} = {radius(value) if sign == 'ε' else f'{value:g}'}"
+
+
+def difference(points: float, low: float, high: float) -> str:
+    """`+1.2 [+0.4, +2.0]` in percent points, with as many digits as tell its ends apart."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{100 * points:+.1f}"
+    if points == low == high == 0:
+        return "none"
+    width = max(100 * (high - low), 1e-3)
+    digits = min(3, max(1, 1 - math.floor(math.log10(width))))
+    return f"{100 * points:+.{digits}f} [{100 * low:+.{digits}f}, {100 * high:+.{digits}f}]"
 
 
 def threat_label(threat: Threat) -> str:
@@ -38,6 +55,11 @@ def threat_label(threat: Threat) -> str:
         for field, value in threat.unusual.items()
     ]
     return " ".join(parts)
+
+
+def family_label(attack: str, norm: str, loss: str) -> str:
+    """`PGD ℓ2`, or `PGD ℓ2, margin loss`."""
+    return f"{ATTACK_NAMES[attack]} {NORM_SIGNS[norm]}" + (", margin loss" * (loss == "margin"))
 
 
 def columns_of(track: Track) -> dict[str, str]:

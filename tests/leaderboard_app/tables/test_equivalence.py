@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from leaderboard_app import comparison, lipschitz
+from leaderboard_app.tables import equivalence, sweeps
 
 
 def scored(method, matched, values, column="clean"):
@@ -47,13 +47,11 @@ def labelled(**changes):
     ("strength", "classes", "expected"), [(2e-5, 10, 1e-4), (0.32, 10, 1.6), (0.1, 2, 0.1)]
 )
 def test_jacobian_is_plotted_at_lambda_k_over_2(strength, classes, expected):
-    assert (
-        comparison.matched(labelled(**{"lambda": strength}), classes)["matched"].item() == expected
-    )
+    assert sweeps.matched(labelled(**{"lambda": strength}), classes)["matched"].item() == expected
     variant = labelled(**{"lambda": strength, "regularizer": "jacobian:projections=1"})
-    assert comparison.matched(variant, classes)["matched"].item() == expected
+    assert sweeps.matched(variant, classes)["matched"].item() == expected
     other = labelled(**{"lambda": strength, "regularizer": "curvature"})
-    assert comparison.matched(other, classes)["matched"].item() == strength
+    assert sweeps.matched(other, classes)["matched"].item() == strength
 
 
 @pytest.mark.parametrize(
@@ -67,8 +65,8 @@ def test_jacobian_is_plotted_at_lambda_k_over_2(strength, classes, expected):
     ],
 )
 def test_only_finite_test_scores_of_finished_trials_are_compared(change):
-    assert comparison.matched(labelled(**change), 2).empty
-    assert len(comparison.matched(labelled(), 2)) == 1
+    assert sweeps.matched(labelled(**change), 2).empty
+    assert len(sweeps.matched(labelled(), 2)) == 1
 
 
 def test_differences_are_paired_by_seed():
@@ -79,7 +77,7 @@ def test_differences_are_paired_by_seed():
             scored("cross_lipschitz", 0.1, {1: 0.6, 2: 0.6, 3: 0.0}),
         ]
     )
-    [row] = comparison.differences(table, "jacobian", "cross_lipschitz").to_dict("records")
+    [row] = equivalence.differences(table, "jacobian", "cross_lipschitz").to_dict("records")
     assert (row["column"], row["matched"], row["seeds"]) == ("clean", 0.1, 2)
     assert row["difference"] == pytest.approx(0.2)  # of 0.1 and 0.3
     assert row["deviation"] == pytest.approx(math.sqrt(0.02))
@@ -89,7 +87,7 @@ def test_differences_are_paired_by_seed():
 @pytest.mark.parametrize("shift", [0.0, 0.015, 0.03, -0.03, 0.2, -0.2])
 def test_the_p_value_is_that_of_scipys_two_one_sided_tests(shift):
     d = np.random.default_rng(0).normal(shift, 0.01, 6)
-    pairs = comparison.differences(
+    pairs = equivalence.differences(
         pd.concat(
             [
                 scored("jacobian", 1, dict(enumerate(0.5 + d))),
@@ -99,7 +97,7 @@ def test_the_p_value_is_that_of_scipys_two_one_sided_tests(shift):
         "jacobian",
         "cross_lipschitz",
     )
-    [row] = comparison.equivalence(pairs, 0.02).to_dict("records")
+    [row] = equivalence.equivalence(pairs, 0.02).to_dict("records")
     above = stats.ttest_1samp(d, -0.02, alternative="greater")
     below = stats.ttest_1samp(d, 0.02, alternative="less")
     assert row["p"] == pytest.approx(max(above.pvalue, below.pvalue), rel=1e-9)
@@ -117,7 +115,7 @@ def test_the_p_value_is_that_of_scipys_two_one_sided_tests(shift):
 
 def test_one_seed_gives_no_verdict_and_equal_seeds_no_division_by_zero():
     def verdict(values):
-        pairs = comparison.differences(
+        pairs = equivalence.differences(
             pd.concat(
                 [
                     scored("jacobian", 1, values),
@@ -127,7 +125,7 @@ def test_one_seed_gives_no_verdict_and_equal_seeds_no_division_by_zero():
             "jacobian",
             "cross_lipschitz",
         )
-        return comparison.equivalence(pairs, 0.02)["verdict"].item()
+        return equivalence.equivalence(pairs, 0.02)["verdict"].item()
 
     assert verdict({0: 0.5}) == "one seed"
     assert verdict({0: 0.5, 1: 0.5}) == "equivalent"
@@ -142,14 +140,14 @@ def test_the_largest_gap_is_the_largest_of_either_sign_among_the_columns_asked_f
             "difference": [0.1, -0.2, 0.9],
         }
     )
-    assert comparison.largest_gap(pairs, {"clean", "pgd"})["column"] == "pgd"
-    assert comparison.largest_gap(pairs, {"fgsm"}) is None
+    assert equivalence.largest_gap(pairs, {"clean", "pgd"})["column"] == "pgd"
+    assert equivalence.largest_gap(pairs, {"fgsm"}) is None
 
 
 def test_per_model_is_the_mean_of_squares_and_skips_what_is_not_finite():
     trials = pd.DataFrame({"key": ["k"], "method": ["jacobian"], "lambda": [0.1], "seed": [3]})
     mu = pd.DataFrame({"key": ["k"], "values": [np.array([1.0, 3.0, math.inf, 2.0])]})
     omega = pd.DataFrame({"key": ["k"], "values": [np.array([0.5, 4.0, 1.0, math.nan])]})
-    [row] = lipschitz.per_model(trials, mu, omega).to_dict("records")
+    [row] = equivalence.per_model(trials, mu, omega).to_dict("records")
     assert (row["squared"], row["cross"]) == (5.0, 2.25)
     assert row["about"] == "λ = 0.1, seed 3"

@@ -2,7 +2,7 @@ import html
 
 import pytest
 
-from leaderboard_app.labels import columns_of, lines, radius, threat_label
+from leaderboard_app.words.labels import columns_of, lines, radius, threat_label
 from registry.load import Registry
 from registry.spec import Threat
 

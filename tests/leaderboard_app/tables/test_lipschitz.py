@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboard_app import density_plots, lipschitz, samples
-from leaderboard_app.palette import styles
+from leaderboard_app.figures import curves, distributions
+from leaderboard_app.tables import equivalence, margins, theory
+from leaderboard_app.words.style import styles
 
 STYLES = styles(["none", "jacobian"])
 
@@ -37,9 +38,9 @@ def measured(classes, images=50):
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_the_chain_holds_at_every_image_that_is_right(classes):
-    terms = lipschitz.chain(measured(classes))
+    terms = equivalence.chain(measured(classes))
     assert len(terms) == 40  # a fifth is wrong
-    assert list(lipschitz.holds(terms).values()) == [1.0, 1.0, 1.0]
+    assert list(equivalence.holds(terms).values()) == [1.0, 1.0, 1.0]
     if classes == 2:
         np.testing.assert_allclose(
             terms["gradient"], terms["hessian"], rtol=1e-9
@@ -47,21 +48,21 @@ def test_the_chain_holds_at_every_image_that_is_right(classes):
 
 
 def test_where_a_step_fails_the_share_says_so():
-    terms = lipschitz.chain(measured(3))
+    terms = equivalence.chain(measured(3))
     terms["hessian"] = np.where(
         np.arange(len(terms)) < 10, terms["spectral"] * 1.1, terms["hessian"]
     )
-    assert lipschitz.holds(terms)["‖H‖₂ ≤ ½‖V‖₂²"] == pytest.approx(0.75)
+    assert equivalence.holds(terms)["‖H‖₂ ≤ ½‖V‖₂²"] == pytest.approx(0.75)
 
 
 def test_a_box_holds_the_columns_values():
-    terms = lipschitz.chain(measured(3))
+    terms = equivalence.chain(measured(3))
     drawn = {
         trace.name: trace
-        for trace in density_plots.boxes(terms, lipschitz.CHAIN, "t", "y", "#000000").data
+        for trace in distributions.boxes(terms, equivalence.CHAIN, "t", "y", "#000000").data
     }
     np.testing.assert_array_equal(np.sort(drawn["½µ²"].y), np.sort(terms["frobenius"]))
-    assert list(drawn) == list(lipschitz.CHAIN.values())
+    assert list(drawn) == list(equivalence.CHAIN.values())
 
 
 def labelled(threat, values):
@@ -97,15 +98,13 @@ def test_perturbations_are_told_apart_by_kind_quantity_and_length():
             ("jacobian", 0, "deviation_2"): 7.0,
         },
     )
-    table = samples.perturbed(rows).set_index(["quantity", "kind", "radius"])
+    table = theory.perturbed(rows).set_index(["quantity", "kind", "radius"])
     assert len(table) == 3
     assert table.loc[("alignment", "PGD", 0.25), "mean"] == pytest.approx(0.7)
     assert table.loc[("alignment", "random", 0.25), "mean"] == pytest.approx(0.1)
     assert table.loc[("relative_deviation", "PGD", 2.0), "mean"] == pytest.approx(0.3)
-    mine = samples.perturbed(rows)
-    drawn = density_plots.against_radius(
-        mine[mine["quantity"] == "alignment"], STYLES, "t", "y"
-    ).data
+    mine = theory.perturbed(rows)
+    drawn = curves.against_radius(mine[mine["quantity"] == "alignment"], STYLES, "t", "y").data
     assert {(trace.name, trace.x[0], round(trace.y[0], 9)) for trace in drawn} == {
         ("jacobian, PGD", 0.25, 0.7),
         ("jacobian, random", 0.25, 0.1),
@@ -122,6 +121,6 @@ def test_loss_variation_is_the_mean_over_seeds_of_each_radius():
             ("jacobian", 0, "loss_variation_4:finite"): 1,
         },
     )
-    table = samples.loss_variation(rows).set_index("radius")
+    table = margins.loss_variation(rows).set_index("radius")
     assert table["mean"].to_dict() == pytest.approx({"1": 0.03, "4": 0.1})
     assert table.loc["1", "seeds"] == 2

@@ -9,8 +9,8 @@ from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
 from registry.load import Registry
 
-from ..speed.app import fill as fill_by_sql
-from .pages import every_page, opened, tables
+from ...speed.app import fill as fill_by_sql
+from ..pages import every_page, opened, tables
 
 
 @pytest.fixture

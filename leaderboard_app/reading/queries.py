@@ -85,6 +85,34 @@ def tracks() -> tuple[dict[str, Track], list[str]]:
     return found, errors
 
 
+def methods_of(track: Track) -> list[str]:
+    """The track's methods and variants, submitted ones too, in the order of its entries."""
+    return list(dict.fromkeys(entry.regularizer for entry in registry().entries(track.name)))
+
+
+def method_names() -> list[str]:
+    """Every method, and every variant that a track holds."""
+    return _method_names(registry_version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _method_names(registered: Version) -> list[str]:
+    names = {name for track in tracks()[0].values() for name in methods_of(track)}
+    return sorted(names | set(registry().regularizer_folders))
+
+
+def radii() -> set[str]:
+    """The methods whose strength is a radius, as their cards say."""
+    known = registry()
+    means = {name: known.regularizer(name).card.lambda_means for name in known.regularizer_folders}
+    return {name for name, words in means.items() if words.startswith("radius ε")}
+
+
+def architecture_names() -> list[str]:
+    """Every architecture that a track holds."""
+    return sorted({name for track in tracks()[0].values() for name in track.architectures})
+
+
 def trials(track: Track) -> list[Trial]:
     return _trials(registry_version(), track.name)
 
@@ -92,6 +120,14 @@ def trials(track: Track) -> list[Trial]:
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _trials(registered: Version, name: str) -> list[Trial]:
     return [trial for _, trial in _registry(registered).select([name])]
+
+
+def filled_tracks() -> set[str]:
+    """The tracks that have any result."""
+    keys = {name: {trial.key for trial in trials(track)} for name, track in tracks()[0].items()}
+    every = {key for mine in keys.values() for key in mine}
+    have = set(trial_rows(every).get("key", ()))
+    return {name for name, mine in keys.items() if mine & have}
 
 
 def scores(track: Track) -> pd.DataFrame:
@@ -118,20 +154,20 @@ def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame
 
 
 def rows(track: Track) -> pd.DataFrame:
-    """One row a score and entry, under the entry's names: `benchmark.ranking.standings.labelled`."""
+    """One row a score and entry, under the entry's names: `ranking.standings.labelled`."""
     return _rows(version(), registry_version(), track.name)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     track = _registry(registered).track(name)
-    return rank.labelled(trials(track), scores(track))
+    return rank.labelled([track.with_tiers(trial) for trial in trials(track)], scores(track))
 
 
 def examples(
     keys: Iterable[str], metric: str, split: str = "test", threat: str | None = None
 ) -> pd.DataFrame:
-    """Per-example values: columns key, threat, values; of several samples of one model the largest."""
+    """Per-example values: columns key, threat, values; of a model's samples the largest."""
     found = _examples(version(), tuple(sorted(set(keys))), metric, split)
     if found.empty:
         return pd.DataFrame(columns=["key", "threat", "values"])
@@ -177,6 +213,11 @@ def attempts(keys: Iterable[str]) -> pd.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=16)
 def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
     return store().query(sql, keys=list(keys))
+
+
+def sources(keys: Iterable[str]) -> dict[str, str]:
+    """Key → whose word a row is: `Store.sources`."""
+    return store().sources(sorted(set(keys)))
 
 
 def plan(track: Track) -> runner.Plan:

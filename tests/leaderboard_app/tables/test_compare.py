@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app import pair_plots, pairs
-from leaderboard_app.palette import styles
+from leaderboard_app.figures import intervals
+from leaderboard_app.tables import compare
+from leaderboard_app.words.style import styles
 
-from .pages import opened, texts
+from ..pages import opened, texts
 
 STYLES = styles(["jacobian", "cross_lipschitz"])
 NAMES = ("jacobian", "cross_lipschitz")
@@ -23,29 +24,29 @@ def examples(**values):
 
 def test_only_seeds_and_images_that_both_have_are_paired():
     table = examples(a0=[1.0, 2.0, 3.0], a1=[4.0, 5.0, 6.0], b1=[7.0, 8.0], b2=[9.0, 9.0], b0=[])
-    seeds, values = pairs.stack({0: "a0", 1: "a1"}, {0: "b0", 1: "b1", 2: "b2"}, table)
+    seeds, values = compare.stack({0: "a0", 1: "a1"}, {0: "b0", 1: "b1", 2: "b2"}, table)
     assert seeds == [1]
     assert values.tolist() == [[[4.0, 5.0]], [[7.0, 8.0]]]
-    assert pairs.stack({0: "a0"}, {1: "b1"}, table)[1].shape == (2, 0, 0)
+    assert compare.stack({0: "a0"}, {1: "b1"}, table)[1].shape == (2, 0, 0)
 
 
 def test_an_image_that_one_model_has_no_finite_value_for_counts_for_neither():
     values = np.array([[[1.0, math.inf, 3.0]], [[1.0, 2.0, math.nan]]])
-    assert pairs.finite(values).tolist() == [[[1.0]], [[1.0]]]
+    assert compare.finite(values).tolist() == [[[1.0]], [[1.0]]]
 
 
 def test_labels_are_the_longest_row_of_labels():
     table = examples(
         a=[0.0, 1.0], b=[0.0, 1.0, 1.0], c=[0.0, math.nan, 1.0, 1.0], d=[0.0, 1.0, 1.0, 7.0], e=[]
     )
-    assert pairs.labels_of(table, 2).tolist() == [0, 1, 1]
-    assert pairs.labels_of(examples(e=[]), 2).tolist() == []
+    assert compare.labels_of(table, 2).tolist() == [0, 1, 1]
+    assert compare.labels_of(examples(e=[]), 2).tolist() == []
 
 
 def test_a_class_is_compared_on_its_own_images_alone():
     rng = np.random.default_rng(0)
     values, labels = rng.integers(0, 2, size=(2, 3, 30)), np.arange(30) % 2
-    table = pairs.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
+    table = compare.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
     assert list(table.index) == ["even", "odd"]
     assert table.loc["odd", "difference"] == pytest.approx(
         values[0][:, 1::2].mean() - values[1][:, 1::2].mean()
@@ -56,17 +57,17 @@ def test_a_class_is_compared_on_its_own_images_alone():
 
 def test_the_four_outcomes_of_an_image_add_up_to_one():
     correct = np.array([[[1, 1, 0, 0]], [[1, 0, 1, 0]]])
-    assert pairs.outcomes(correct) == {
-        pairs.BOTH: 0.25,
-        pairs.FIRST: 0.25,
-        pairs.SECOND: 0.25,
-        pairs.NEITHER: 0.25,
+    assert compare.outcomes(correct) == {
+        compare.BOTH: 0.25,
+        compare.FIRST: 0.25,
+        compare.SECOND: 0.25,
+        compare.NEITHER: 0.25,
     }
 
 
 def test_images_are_listed_by_how_much_the_methods_differ_on_them():
     values = np.array([[[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]])
-    table = pairs.by_image(values, np.array([0, 1]), ["x", "y"])
+    table = compare.by_image(values, np.array([0, 1]), ["x", "y"])
     assert table["image"].tolist() == [1, 2, 0]
     assert table["class"].tolist() == ["y", "", "x"]
     assert table["difference"].tolist() == [-1.0, 0.5, 0.0]
@@ -84,7 +85,7 @@ def test_a_line_is_drawn_at_its_row_in_the_colour_of_the_better():
         }
     )
     drawn = {
-        trace.name: trace for trace in pair_plots.intervals(table, "Score", NAMES, STYLES, "t").data
+        trace.name: trace for trace in intervals.intervals(table, "Score", NAMES, STYLES, "t").data
     }
     better, worse, open_ = (
         drawn["jacobian better"],

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from .labels import hover
-from .palette import CONTROL, Style
-from .plots import figure
+from ..words.labels import hover
+from ..words.style import CONTROL, Style
+from .canvas import figure, log_ticks
 
 
 def intervals(
@@ -54,7 +54,8 @@ def intervals(
                 "width": 4,
             },
             customdata=(100 * mine[["first", "second", "low", "high"]]).to_numpy(),
-            hovertemplate=f"%{{y}}<br>{hover(first)} %{{customdata[0]:.1f}}, {hover(second)} %{{customdata[1]:.1f}}"
+            hovertemplate=f"%{{y}}<br>{hover(first)} %{{customdata[0]:.1f}}, "
+            f"{hover(second)} %{{customdata[1]:.1f}}"
             "<br>%{x:+.1f} [%{customdata[2]:+.1f}, %{customdata[3]:+.1f}]<extra></extra>",
         )
     found.add_vline(x=0, line={"color": CONTROL, "width": 1, "dash": "dot"})
@@ -65,5 +66,45 @@ def intervals(
         categoryorder="array",
         categoryarray=[hover(text) for text in table[column]],
     )
-    found.update_layout(legend={"y": -90 / (130 + 34 * len(table)) - 0.12})
+    return found
+
+
+def paired(
+    table: pd.DataFrame, margin: float, title: str, x: str, y: str, colour: str
+) -> go.Figure:
+    """The paired difference over λ with its simultaneous interval, and the band of ±margin within
+    which a difference does not matter; in percent.
+
+    Args:
+        table: as `tables.equivalence.simultaneous` gives it, of one score.
+    """
+    found = figure(title, x, y, height=300)
+    known = table.sort_values("matched")
+    known = known[known["matched"] > 0]
+    found.add_hrect(
+        y0=-margin, y1=margin, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below"
+    )
+    found.add_hline(y=0, line={"color": CONTROL, "width": 1, "dash": "dot"})
+    symbols = {"equivalent": "circle", "different": "x", "undecided": "circle-open"}
+    found.add_scatter(
+        x=known["matched"],
+        y=100 * known["difference"],
+        mode="markers",
+        name="difference",
+        showlegend=False,
+        marker={
+            "color": colour,
+            "size": 9,
+            "symbol": [symbols.get(verdict, "circle-open") for verdict in known["verdict"]],
+        },
+        error_y={"array": (100 * known["half_width"]).fillna(0), "thickness": 1.5, "width": 4},
+        customdata=known[["verdict", "seeds"]].to_numpy(),
+        hovertemplate="λ = %{x:g}<br>%{y:+.2f}<br>%{customdata[0]}, %{customdata[1]} seeds"
+        "<extra></extra>",
+    )
+    # An interval of few seeds may be many times the band: the band stays to be seen.
+    reach = (100 * (known["difference"].abs() + known["half_width"].fillna(0))).max()
+    end = min(max(1.5 * margin, 1.1 * reach), 6 * margin) if len(known) else margin
+    found.update_yaxes(range=[-end, end])
+    found.update_xaxes(type="log", **log_ticks(known["matched"]))
     return found

@@ -10,8 +10,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from benchmark.ranking.standings import labelled
-from leaderboard_app import density_plots, plots, samples, theory
-from leaderboard_app.palette import styles
+from leaderboard_app.figures import curves, distributions
+from leaderboard_app.tables import margins, samples, theory
+from leaderboard_app.words.style import styles
 
 STYLES = styles(["none", "jacobian", "cross_lipschitz"])
 
@@ -23,7 +24,7 @@ def traces(figure) -> dict:
 def test_a_density_is_the_sum_of_gaussians_at_the_images_values():
     values = np.array([0.0, 1.0, 1.5, 4.0])
     drawn = traces(
-        density_plots.densities(pd.DataFrame({"lambda": 0.1, "margin": values}), "margin", "t", "x")
+        distributions.densities(pd.DataFrame({"lambda": 0.1, "margin": values}), "margin", "t", "x")
     )["λ = 0.1"]
     bandwidth = values.std(ddof=1) * len(values) ** (-1 / 5)  # Scott
     gaussians = np.exp(-((drawn.x[:, None] - values) ** 2) / (2 * bandwidth**2)) / (
@@ -41,9 +42,9 @@ def test_a_density_that_would_flatten_the_others_leaves_the_chart():
             for strength, values in ((0.1, spread), (0.2, 1.1 * spread), (0.3, narrow))
         ]
     )
-    others = density_plots.densities(table[table["lambda"] < 0.3], "margin", "t", "x")
+    others = distributions.densities(table[table["lambda"] < 0.3], "margin", "t", "x")
     assert others.layout.yaxis.range is None
-    top = density_plots.densities(table, "margin", "t", "x").layout.yaxis.range[1]
+    top = distributions.densities(table, "margin", "t", "x").layout.yaxis.range[1]
     assert max(trace.y.max() for trace in others.data) < top < 1
 
 
@@ -51,12 +52,12 @@ def test_densities_skip_what_has_none_and_values_that_are_not_finite():
     table = pd.DataFrame(
         {"lambda": [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], "margin": [1.0, 1.0, 5.0, 1.0, 2.0, math.inf]}
     )
-    assert list(traces(density_plots.densities(table, "margin", "t", "x"))) == ["λ = 0.3"]
+    assert list(traces(distributions.densities(table, "margin", "t", "x"))) == ["λ = 0.3"]
 
 
 def test_a_histogram_counts_every_image_once_also_beyond_its_edges():
     table = pd.DataFrame({"lambda": 0.1, "loss": [-1.0, 0.1, 0.9, 1.1, 5.0, math.inf]})
-    drawn = traces(density_plots.shares(table, "loss", np.array([0.0, 1.0, 2.0]), "t", "x"))[
+    drawn = traces(distributions.shares(table, "loss", np.array([0.0, 1.0, 2.0]), "t", "x"))[
         "λ = 0.1"
     ]
     np.testing.assert_allclose(drawn.y, [50, 50])
@@ -65,7 +66,7 @@ def test_a_histogram_counts_every_image_once_also_beyond_its_edges():
 
 def test_survival_is_the_share_of_images_beyond_each_distance():
     table = pd.DataFrame({"method": "jacobian", "distance": [0.0, 0.0, 1.0, 2.0, math.inf]})
-    drawn = traces(density_plots.survival(table, "distance", STYLES, "t", "x"))["jacobian"]
+    drawn = traces(distributions.survival(table, "distance", STYLES, "t", "x"))["jacobian"]
     for x, y in zip(drawn.x, drawn.y):
         assert y == pytest.approx(100 * np.mean([value > x for value in table["distance"]]))
 
@@ -80,14 +81,14 @@ def test_accuracy_against_epsilon_holds_its_rows():
             "half_width": [0.05, math.nan],
         }
     )
-    drawn = traces(density_plots.accuracy_against_epsilon(table, STYLES, "t", "x"))["jacobian"]
+    drawn = traces(curves.accuracy_against_epsilon(table, STYLES, "t", "x"))["jacobian"]
     assert (list(drawn.x), list(drawn.y), list(drawn.error_y.array)) == ([0, 0.1], [90, 40], [0, 5])
 
 
 def test_the_generalization_gap_is_test_less_train_loss_averaged_over_seeds(fill):
     trials = fill("quickstart", seeds=2)
     rows = labelled(trials, fill.store.scores({trial.key for trial in trials}))
-    gap = plots.gap_curves(rows)["gap"].set_index(["method", "lambda"])
+    gap = margins.gap_curves(rows)["gap"].set_index(["method", "lambda"])
     loss = {
         (row["regularizer"], row["lambda"], row["seed"], row["split"]): row["value"]
         for row in rows.to_dict("records")
@@ -112,7 +113,7 @@ def test_the_layers_line_is_the_mean_over_seeds():
             "value": [1.0, 3.0, 5.0],
         }
     )
-    drawn = traces(plots.layer_spread(table, {0.1: "#000000"}))["λ = 0.1"]
+    drawn = traces(distributions.layer_spread(table, {0.1: "#000000"}))["λ = 0.1"]
     assert (list(drawn.x), list(drawn.y)) == (["a", "b"], [2.0, 5.0])
 
 
@@ -134,7 +135,7 @@ def test_joined_measures_are_of_the_same_image():
 def test_the_relative_spread_does_not_change_when_all_margins_shrink():
     margins = pd.DataFrame({"lambda": 0.1, "margin": [1.0, 2.0, 6.0]})
     [large], [small] = (
-        samples.spread(margins.assign(margin=margins["margin"] * scale), "margin").to_dict(
+        margins.spread(margins.assign(margin=margins["margin"] * scale), "margin").to_dict(
             "records"
         )
         for scale in (1, 0.01)
@@ -190,9 +191,7 @@ def test_measured_points_lie_at_their_rows(log_odds):
     )
     curves = {"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}
     names = {"distance": ("found", "#000000", "circle")}
-    drawn = traces(
-        density_plots.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds)
-    )
+    drawn = traces(curves.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds))
     np.testing.assert_allclose(drawn["found"].x, points["log_odds" if log_odds else "probability"])
     assert list(drawn["found"].y) == [0.1, 0.2]
     assert drawn["curve"].x[0] == pytest.approx(math.log(3) if log_odds else 0.75)

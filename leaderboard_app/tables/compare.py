@@ -42,6 +42,35 @@ def stack(
     return seeds, np.array([[values[:shared] for values in method] for method in arrays])
 
 
+def scored(
+    first: Mapping[int, str],
+    second: Mapping[int, str],
+    scores: pd.DataFrame,
+    examples: pd.DataFrame,
+) -> tuple[list[int], np.ndarray]:
+    """The seeds that both have a score of, and the values [2, S, N] whose means are those scores:
+    per image where every image of the score is stored for all of them, else the scores themselves,
+    N = 1.
+
+    Args:
+        first, second: as `stack` takes them.
+        scores: columns key, value, n (how many images it is a mean of).
+        examples: columns key, values.
+    """
+    known = dict(zip(scores["key"], zip(scores["value"].astype(float), scores["n"])))
+    seeds = sorted(
+        seed for seed in first.keys() & second.keys() if {first[seed], second[seed]} <= known.keys()
+    )
+    keys = [[method[seed] for seed in seeds] for method in (first, second)]
+    means = np.array([[[known[key][0]] for key in mine] for mine in keys]).reshape(2, -1, 1)
+    images = {known[key][1] for mine in keys for key in mine}
+    paired, values = stack(first, second, examples)
+    whole = paired == seeds and images == {values.shape[2]} and np.isfinite(values).all()
+    if whole and np.allclose(values.mean(2), means[:, :, 0], atol=1e-6):
+        return seeds, values
+    return seeds, means
+
+
 def finite(values: np.ndarray) -> np.ndarray:
     """[2, S, N] without the images at which any value is not finite."""
     return values[:, :, np.isfinite(values).all(axis=(0, 1))]
@@ -51,6 +80,9 @@ def row(values: np.ndarray) -> dict[str, float | int]:
     """first, second (means), difference with the ends low and high of its 95 % interval, seeds and
     images.
 
+    Two shares differ by at most 1, and so do two relative distances of an attack that ends at a
+    grey image: the interval ends there, however few the seeds.
+
     Args:
         values: [2, S, N].
     """
@@ -59,8 +91,8 @@ def row(values: np.ndarray) -> dict[str, float | int]:
         "first": float(values[0].mean()),
         "second": float(values[1].mean()),
         "difference": mean,
-        "low": low,
-        "high": high,
+        "low": max(low, -1.0) if np.isfinite(low) else low,
+        "high": min(high, 1.0) if np.isfinite(high) else high,
         "seeds": values.shape[1],
         "images": values.shape[2],
     }
@@ -79,7 +111,8 @@ def labels_of(examples: pd.DataFrame, classes: int) -> np.ndarray:
 
 
 def by_class(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """`row` for the images of each class that has any: columns class and those of `row`.
+    """`row` for the images of each class that has any: columns class (with its number of images)
+    and those of `row`.
 
     Args:
         values: [2, S, N].
@@ -87,11 +120,11 @@ def by_class(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd
         names: the classes in label order.
     """
     n = min(values.shape[2], len(labels))
-    rows = [
-        {"class": name} | row(values[:, :, :n][:, :, labels[:n] == label])
-        for label, name in enumerate(names)
-        if (labels[:n] == label).any()
-    ]
+    rows = []
+    for label, name in enumerate(names):
+        mine = values[:, :, :n][:, :, labels[:n] == label]
+        if mine.shape[2]:
+            rows.append({"class": f"{name} ({mine.shape[2]})"} | row(mine))
     return pd.DataFrame(rows)
 
 
@@ -120,9 +153,8 @@ def by_image(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd
         values: [2, S, N].
     """
     first, second = values.mean(axis=1)
-    known = [names[int(label)] for label in labels[: len(first)]] + [""] * max(
-        0, len(first) - len(labels)
-    )
+    known = [names[int(label)] for label in labels[: len(first)]]
+    known += [""] * (len(first) - len(known))
     table = pd.DataFrame(
         {
             "image": np.arange(len(first)),

@@ -10,10 +10,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
-from leaderboard_app import queries
+from leaderboard_app.reading import queries
 from registry.load import Registry
 
-from .pages import APP, PAGES
+from ..pages import APP, PAGES
 
 HOSTILE = (
     """<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """

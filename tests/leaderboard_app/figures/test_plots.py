@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from benchmark.ranking.standings import labelled, standings
-from leaderboard_app import comparison, plots
-from leaderboard_app.labels import hover, plain
-from leaderboard_app.palette import styles
+from leaderboard_app.figures import pareto, scatter, sweeps
+from leaderboard_app.tables import sweeps as sweeps_tables
+from leaderboard_app.words.labels import hover, plain
+from leaderboard_app.words.style import styles
 from registry.load import Registry
 
 STYLES = styles(list(Registry().regularizer_folders))
@@ -22,15 +23,15 @@ def traces(figure) -> dict:
 def curves_of(fill, track="guo-fashion"):
     trials = fill(track, seeds=2)
     rows = labelled(trials, fill.store.scores({trial.key for trial in trials}))
-    return rows, comparison.curves(
-        comparison.matched(rows, Registry().dataset(Registry().track(track).dataset).num_classes)
+    return rows, sweeps_tables.curves(
+        sweeps_tables.matched(rows, Registry().dataset(Registry().track(track).dataset).num_classes)
     )
 
 
 def test_a_line_against_lambda_holds_the_means_over_seeds_and_its_band_their_intervals(fill):
     rows, curves = curves_of(fill)
     pgd = curves[curves["column"] == "pgd-inf-0.1"]
-    drawn = traces(plots.against_lambda(pgd, STYLES, "t", "x", "y"))
+    drawn = traces(sweeps.against_lambda(pgd, STYLES, "t", "x", "y"))
     for method, factor in (("jacobian", 5), ("cross_lipschitz", 1)):
         raw = rows[
             (rows["regularizer"] == method)
@@ -60,7 +61,7 @@ def test_a_line_against_lambda_holds_the_means_over_seeds_and_its_band_their_int
 
 def test_points_against_clean_accuracy_pair_each_lambda_with_its_own_clean_accuracy(fill):
     _, curves = curves_of(fill)
-    drawn = traces(plots.against_clean(curves, "fgsm-inf-0.1", STYLES, "t", "y"))["curvature"]
+    drawn = traces(sweeps.against_clean(curves, "fgsm-inf-0.1", STYLES, "t", "y"))["curvature"]
     mine = curves[curves["method"] == "curvature"].pivot(
         index="lambda", columns="column", values="mean"
     )
@@ -72,7 +73,7 @@ def test_the_pareto_plot_holds_the_standings(fill):
     trials = fill("quickstart")
     track = Registry().track("quickstart")
     table = standings(track, trials, fill.store.scores({trial.key for trial in trials}))
-    drawn = traces(plots.pareto(table, track.headline, STYLES, "t", "y"))
+    drawn = traces(pareto.pareto(table, track.headline, STYLES, "t", "y"))
     for row in table.to_dict("records"):
         trace = drawn[row["regularizer"]]
         assert (trace.x[0], trace.y[0]) == (100 * row["clean"], 100 * row[track.headline])
@@ -98,7 +99,7 @@ def test_the_front_leaves_out_what_another_beats_in_both():
             "lambda": 0.1,
         }
     )
-    front = traces(plots.pareto(table, "pgd", styles("abcd"), "t", "y"))["not dominated"]
+    front = traces(pareto.pareto(table, "pgd", styles("abcd"), "t", "y"))["not dominated"]
     assert list(zip(front.x, front.y)) == [(80, 50), (90, 10)]
 
 
@@ -111,7 +112,7 @@ def test_the_scatter_holds_every_point_and_the_line_its_slope():
             "about": "",
         }
     )
-    drawn = traces(plots.lipschitz_against_cross(points, 10, STYLES, "t"))
+    drawn = traces(scatter.lipschitz_against_cross(points, 10, STYLES, "t"))
     assert (drawn["jacobian"].x[0], drawn["jacobian"].y[0]) == (4.0, 0.7)
     assert (drawn["cross_lipschitz"].x[0], drawn["cross_lipschitz"].y[0]) == (9.0, 1.5)
     line = drawn["Ω = (2/K)·µ²"]
