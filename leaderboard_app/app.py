@@ -11,15 +11,19 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 PAGES = [
-    st.Page("app_pages/leaderboard.py", title="Leaderboard", default=True),
+    st.Page("app_pages/overview.py", title="Overview", default=True),
+    st.Page("app_pages/leaderboard.py", title="Leaderboard"),
+    st.Page("app_pages/find.py", title="Find a method"),
     st.Page("app_pages/equivalence.py", title="Equivalence"),
     st.Page("app_pages/margins.py", title="Margins"),
-    st.Page("app_pages/robustness.py", title="Robustness curves"),
+    st.Page("app_pages/robustness.py", title="Robustness"),
     st.Page("app_pages/theory.py", title="Theory"),
     st.Page("app_pages/compare.py", title="Compare"),
     st.Page("app_pages/method.py", title="Method"),
+    st.Page("app_pages/figures.py", title="Paper figures"),
     st.Page("app_pages/runs.py", title="Runs"),
     st.Page("app_pages/submit.py", title="Submit"),
+    st.Page("app_pages/about.py", title="About"),
 ]
 
 page = st.navigation(PAGES, position="top")

@@ -155,6 +155,38 @@ class Store:
             split=split,
         )
 
+    def trials(self, keys: Iterable[str]) -> pd.DataFrame:
+        """What is known of each trial, provenance and all."""
+        return self.query("SELECT * FROM trial WHERE list_contains($keys, key)", keys=list(keys))
+
+    def attempts(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Every run of the trials, the latest first, also those that failed: columns key, started,
+        status, error, provenance.
+        """
+        return self.query(
+            "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
+            "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
+            keys=list(keys),
+        )
+
+    def layers(self, keys: Iterable[str]) -> pd.DataFrame:
+        """Measures of the trials' layers: columns key, layer, kind, metric, value."""
+        return self.query(
+            "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
+            "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric",
+            keys=list(keys),
+        )
+
+    def first_runs(self, keys: Iterable[str]) -> pd.DataFrame:
+        """When each of the trials that is known first ran: columns key, started ("" where no
+        attempt is kept).
+        """
+        return self.query(
+            "SELECT key, coalesce(min(started), '') AS started FROM trial LEFT JOIN attempt "
+            "ON trial_key = key WHERE list_contains($keys, key) GROUP BY key",
+            keys=list(keys),
+        )
+
     def sources(self, keys: Iterable[str]) -> dict[str, str]:
         """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or
         "here" of a run here.

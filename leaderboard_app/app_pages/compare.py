@@ -54,6 +54,7 @@ if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
     st.stop()
 
+style_of = frame.method_styles()
 chosen: list[tuple[str, float, dict[int, str]]] = []
 for where, param, label, default in zip(
     st.columns(2), ("first", "second"), ("First method", "Second method"), methods[:2]
@@ -63,10 +64,11 @@ for where, param, label, default in zip(
         mine = rows[rows["regularizer"] == method]
         strengths = {f"{value:g}": value for value in sorted(mine["lambda"].unique())}
         selected = f"{standing[method]['lambda']:g}" if pd.notna(standing[method]["lambda"]) else ""
-        told = {text: f"{text} (selected)" if text == selected else text for text in strengths}
+        told = {text: style_of[method].strength(value) for text, value in strengths.items()}
+        told |= {selected: f"{told[selected]} (selected)"} if selected in told else {}
         strength = strengths[
             choices.choose(
-                "λ",
+                "Strength",
                 list(told),
                 f"{param}_lambda",
                 selected,
@@ -85,7 +87,7 @@ for where, param, label, default in zip(
 if first_keys == second_keys:
     st.info("These are the same models. Choose another method, or another λ.")
     st.stop()
-styles = styles_of = frame.method_styles()
+styles = style_of
 if first == second:
     style = styles[first]
     names = tuple(f"{first}, {style.strength(value)}" for value in (first_lambda, second_lambda))
@@ -102,7 +104,7 @@ def numbers(method: str, strength: float) -> dict[str, str]:
     ranked = row["lambda"] == strength
     rank = place(row["rank"], row["rank_high"]) if ranked and pd.notna(row["rank"]) else "–"
     return {
-        "Strength": styles_of[method].strength(strength),
+        "Strength": style_of[method].strength(strength),
         "Rank": rank,
         "Worst case": percent(row["worst"]) or "–" if ranked else "–",
         "Cost ×": f"{row['cost']:.1f}" if np.isfinite(row["cost"]) else "–",
@@ -206,10 +208,11 @@ if not values.size:
     st.stop()
 st.caption(stored(ranking, values.shape[2]))
 if track.headline_metric == "robust_accuracy":
+    st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))
     for where, (label, value) in zip(st.columns(4), compare.outcomes(values).items()):
         only = {compare.FIRST: f"only {names[0]}", compare.SECOND: f"only {names[1]}"}
         said = only.get(label, label)
-        where.metric(plain(f"Right under {columns[ranking]}: {said}"), percent(value))
+        where.metric(plain(said), percent(value))
 left, right = st.columns(2)
 with left:
     available = {metric: label for metric, label in MEASURES.items() if len(measured[metric])}

@@ -26,7 +26,7 @@ def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
     top = 16 + TITLE_LINE * (1 + text.count("<br>"))
     heading = {"text": text, "x": 0, "xref": "paper", "font": {"size": 15}}
     found.update_layout(
-        title=heading | {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
+        title=heading | {"y": 1, "yref": "paper", "yanchor": "bottom", "pad": {"b": 10}},
         height=height,
         margin={"l": 10, "r": 10, "t": top, "b": 10},
         hovermode="closest",

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..words.labels import hover
 from ..words.style import CONTROL, Style, ordered
-from .canvas import SHARE, figure
+from .canvas import SHARE, figure, log_ticks
 
 
 def pareto(
@@ -93,3 +93,52 @@ def _front(x: np.ndarray, y: np.ndarray) -> list[int]:
         )
     ]
     return sorted(order, key=lambda i: (x[i], -y[i]))
+
+
+def trade_off(
+    table: pd.DataFrame,
+    front: pd.DataFrame,
+    axis: str,
+    styles: Mapping[str, Style],
+    title: str,
+    y: str,
+) -> go.Figure:
+    """Every strength of every method, those that the leaderboard selects large, and the front that
+    no other beats: robustness against clean accuracy, or against cost on a log axis.
+
+    Args:
+        table, front: as `tables.find` gives them.
+        axis: "clean" or "cost".
+    """
+    scale = 100 if axis == "clean" else 1
+    x = "Clean accuracy (%)" if axis == "clean" else "Training cost (times that of none)"
+    found = figure(title, x, y, height=430)
+    if len(front) > 1:
+        found.add_scatter(
+            x=scale * front[axis],
+            y=100 * front["robust"],
+            mode="lines",
+            name="not dominated",
+            line={"color": CONTROL, "dash": "dot", "width": 1.5},
+            hoverinfo="skip",
+        )
+    for method in ordered(table["method"]):
+        style, rows = styles[method], table[table["method"] == method].sort_values("lambda")
+        strengths = [style.strength(value) for value in rows["lambda"]]
+        found.add_scatter(
+            x=scale * rows[axis],
+            y=100 * rows["robust"],
+            mode="markers",
+            name=hover(method),
+            marker={
+                "symbol": style.symbol,
+                "color": style.colour,
+                "size": np.where(rows["selected"], 15, 8),
+            },
+            customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
+            hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
+            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",
+        )
+    if axis == "cost":
+        found.update_xaxes(type="log", **log_ticks(table["cost"]))
+    return found

@@ -13,7 +13,7 @@ import streamlit as st
 from benchmark.execution import runner
 from benchmark.ranking import standings as rank
 from benchmark.ranking.board import board
-from benchmark.records import reports
+from benchmark.records import registered, reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
@@ -125,8 +125,8 @@ def _trials(registered: Version, name: str) -> list[Trial]:
 def filled_tracks() -> set[str]:
     """The tracks that have any result."""
     keys = {name: {trial.key for trial in trials(track)} for name, track in tracks()[0].items()}
-    every = {key for mine in keys.values() for key in mine}
-    have = set(trial_rows(every).get("key", ()))
+    found = first_runs(set().union(*keys.values()))
+    have = set(found["key"]) if len(found) else set()
     return {name for name, mine in keys.items() if mine & have}
 
 
@@ -184,35 +184,45 @@ def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) 
 
 
 def layers(keys: Iterable[str]) -> pd.DataFrame:
-    """Per-layer singular values: columns key, layer, kind, metric, value."""
-    return _table(
-        version(),
-        "SELECT trial_key AS key, layer, kind, metric, value FROM layer "
-        "WHERE list_contains($keys, trial_key) ORDER BY key, layer, metric",
-        tuple(sorted(set(keys))),
-    )
+    """`Store.layers`: per-layer singular values."""
+    return _of_store(version(), "layers", tuple(sorted(set(keys))))
 
 
 def trial_rows(keys: Iterable[str]) -> pd.DataFrame:
-    """What is known of each trial, provenance and all."""
-    return _table(
-        version(), "SELECT * FROM trial WHERE list_contains($keys, key)", tuple(sorted(set(keys)))
-    )
+    """`Store.trials`: what is known of each trial."""
+    return _of_store(version(), "trials", tuple(sorted(set(keys))))
 
 
 def attempts(keys: Iterable[str]) -> pd.DataFrame:
-    """Every run of the trials, the latest first, also those that failed."""
-    return _table(
-        version(),
-        "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
-        "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
-        tuple(sorted(set(keys))),
-    )
+    """`Store.attempts`: every run of the trials."""
+    return _of_store(version(), "attempts", tuple(sorted(set(keys))))
+
+
+def first_runs(keys: Iterable[str]) -> pd.DataFrame:
+    """`Store.first_runs`: which trials are known, and since when."""
+    return _of_store(version(), "first_runs", tuple(sorted(set(keys))))
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _table(version: Version, sql: str, keys: tuple[str, ...]) -> pd.DataFrame:
-    return store().query(sql, keys=list(keys))
+def _of_store(version: Version, question: str, keys: tuple[str, ...]) -> pd.DataFrame:
+    return getattr(store(), question)(keys)
+
+
+def claims() -> str:
+    """What the registered rows say of the papers' claims, as Markdown; "" where nothing is said."""
+    path = registered.results() / "README.md"
+    return path.read_text().partition("\n\n")[2] if path.exists() else ""
+
+
+def titles() -> dict[str, str]:
+    """What datasets and architectures are called, by their ids on the tracks."""
+    known, found = registry(), {}
+    for track in tracks()[0].values():
+        data = known.dataset(track.dataset)
+        classes = f", {data.num_classes} classes" if data.subset else ""
+        found[track.dataset] = f"{data.title}{classes}"
+        found |= {id: known.architecture(id).title for id in track.architectures}
+    return found
 
 
 def sources(keys: Iterable[str]) -> dict[str, str]:

@@ -34,9 +34,9 @@ FIRST = (
     "curvature",
     "weight_decay",
     "adversarial_training",
+    "cross_hoelder",
     "data_dependent_operator_norm",
     "global_spectral_norm",
-    "cross_hoelder",
     "convex_mix",
     "trades",
     "llr",
@@ -91,8 +91,9 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
     Args:
         radii: the methods whose strength is a radius.
     """
+    asked = {"none", *names}
     variants: dict[str, list[str]] = {}
-    for name in sorted(set(names) | set(FIRST)):
+    for name in sorted(asked | set(FIRST)):
         variants.setdefault(base(name), []).append(name)
     others = sorted(variants.keys() - {*FIRST, "none"})
     found = {"none": Style(CONTROL, "dot", "x")}
@@ -105,7 +106,7 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
         for i, name in enumerate(of_method):
             dash = DASHES[(turn + 1 + i) % len(DASHES)]
             found[name] = Style(colour, dash, symbol + VARIANTS[i % len(VARIANTS)], sign)
-    return found
+    return {name: found[name] for name in sorted(asked)}
 
 
 def strength_colours(strengths: Iterable[float]) -> dict[float, str]:

@@ -4,24 +4,27 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
 from registry.load import Registry
 
-from ..pages import APP, PAGES, every_page, opened, tables, texts
+from ..pages import ALIKE, APP, PAGES, every_page, opened, tables, texts
 
 
 def test_without_a_database_every_page_says_what_to_run(home):
     for page, app in every_page():
-        if page not in ("app_pages/theory.py", "app_pages/submit.py"):
-            assert "regbench run quickstart" in texts(app) + "\n".join(
-                element.value for element in app.code
-            ), page
+        name = Path(page).stem
+        if name not in ("theory", *ALIKE):
+            said = texts(app) + "\n".join(element.value for element in app.code)
+            assert "regbench run" in said, page
+            assert "RegBench · rows of" in texts(app).replace("\\", ""), page  # the page is whole
     assert not home.exists()  # reading makes nothing
 
 
@@ -66,7 +69,7 @@ def test_a_file_that_is_no_database_gives_one_line_that_says_what_to_do(home):
     home.mkdir()
     (home / DATABASE).write_bytes(b"no database" * 100)
     for page, app in every_page():
-        if page not in ("app_pages/submit.py",):
+        if Path(page).stem not in ALIKE:
             assert any("regbench collect" in warning.value for warning in app.warning), page
 
 
@@ -137,6 +140,57 @@ def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
     assert app.selectbox[0].value == app.query_params["track"] == "quickstart"
     app.switch_page("app_pages/equivalence.py").run()
     assert app.selectbox[0].value == "quickstart"  # remembered from page to page
+
+
+def test_an_old_link_to_the_first_page_opens_the_leaderboard_of_its_track(fill):
+    fill("quickstart", seeds=1)
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["track"] = "quickstart"
+    app.run()
+    assert [title.value for title in app.title] == ["Leaderboard"]
+    assert len(tables(app)) == 6
+
+
+@pytest.mark.parametrize("page", ["equivalence", "theory", "method"])
+def test_a_track_that_a_page_cannot_show_stays_chosen_and_the_page_says_who_can(fill, page):
+    fill("guo-fashion-binary", seeds=1)
+    app = opened(f"app_pages/{page}.py", track="wen-fashion", regularizer="cross_lipschitz")
+    assert not app.exception
+    assert app.selectbox(key="widget track").value == "wen-fashion"
+    assert app.query_params["track"] == "wen-fashion"
+    assert "This track has no" in texts(app)
+    links = [element.proto.label.replace("\\", "") for element in app.get("page_link")]
+    assert any("(guo-fashion-binary)" in label for label in links)
+    assert not any("(wen-fashion)" in label for label in links)
+    assert not app.warning
+
+
+@pytest.mark.parametrize("track", Registry().track_names)
+def test_a_link_to_any_page_on_any_track_never_says_did_you_mean(home, track):
+    architecture = Registry().track(track).architectures[0]
+    choices = {"track": track, "architecture": architecture, "regularizer": "cross_lipschitz"}
+    for page, app in every_page(**choices):
+        assert "did you mean" not in texts(app), page
+
+
+def test_a_method_that_a_track_has_as_a_variant_is_found_by_its_name(fill):
+    fill("roth-fashion", seeds=1)
+    app = opened("app_pages/margins.py", track="roth-fashion", regularizer="adversarial_training")
+    assert app.selectbox(key="widget regularizer").value == "adversarial_training:norm=2"
+    assert not app.warning
+
+
+def test_the_rank_the_method_and_the_score_that_ranks_fit_a_phone(fill):
+    fill("quickstart", seeds=2)
+    app = opened(track="quickstart")
+    config = json.loads(app.dataframe[0].proto.columns)
+    shown = list(app.dataframe[0].value)
+    assert shown[:3] == ["Rank", "Method", "PGD ℓ∞ ε=0.1"]
+    widths = [config[heading]["width"] for heading in shown]
+    tick, padding = 36, 32  # the column of boxes, and the page's two edges
+    assert tick + sum(widths[:3]) <= 400 - padding
+    place = shown.index("Source")
+    assert tick + sum(width or 150 for width in widths[: place + 1]) <= 1440 - 160
 
 
 def test_a_link_to_an_unknown_track_names_the_nearest(fill):

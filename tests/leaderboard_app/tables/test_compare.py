@@ -5,14 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.figures import intervals
 from leaderboard_app.tables import compare
 from leaderboard_app.words.style import styles
-
-from ..pages import opened, texts
 
 STYLES = styles(["jacobian", "cross_lipschitz"])
 NAMES = ("jacobian", "cross_lipschitz")
@@ -47,7 +43,8 @@ def test_a_class_is_compared_on_its_own_images_alone():
     rng = np.random.default_rng(0)
     values, labels = rng.integers(0, 2, size=(2, 3, 30)), np.arange(30) % 2
     table = compare.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
-    assert list(table.index) == ["even", "odd"]
+    assert list(table.index) == ["even (15)", "odd (15)"]
+    table = table.rename(index=lambda name: name.partition(" ")[0])
     assert table.loc["odd", "difference"] == pytest.approx(
         values[0][:, 1::2].mean() - values[1][:, 1::2].mean()
     )
@@ -110,56 +107,31 @@ def test_a_line_is_drawn_at_its_row_in_the_colour_of_the_better():
     assert open_.error_x.array[0] == 0
 
 
-def said(app: AppTest) -> pd.DataFrame:
-    return next(frame.value for frame in app.dataframe if "Difference" in frame.value.columns)
+def test_an_interval_of_shares_ends_where_shares_do():
+    values = np.array([[[0.0], [1.0]], [[1.0], [0.0]]])  # two seeds, each the other way round
+    row = compare.row(values)
+    assert (row["low"], row["high"]) == (-1, 1)
 
 
-def test_the_page_compares_two_methods_at_their_selected_strengths(fill):
-    trials = fill("quickstart")
-    app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="none")
-    assert not app.exception
-    table = said(app).set_index("")
-    strength = float(table.loc["λ", "jacobian"])
-    scores = fill.store.scores({trial.key for trial in trials})
-    mine = scores[(scores["threat"] == "pgd-inf-0.1") & (scores["split"] == "test")]
-    correct = fill.store.examples({trial.key for trial in trials}, "correct")
-    correct = correct[correct["threat"] == "pgd-inf-0.1"].set_index("key")["values"]
-    keys = [
-        mine[(mine["regularizer"] == method) & (mine["lambda"] == value)].sort_values("seed")["key"]
-        for method, value in (("jacobian", strength), ("none", 0.0))
-    ]
-    means = np.array([[np.mean(correct[key]) for key in method] for method in keys])
-    assert table.loc["PGD ℓ∞ ε=0.1", "jacobian"] == f"{100 * means[0].mean():.1f} %"
-    low, high = stats.ttest_rel(*means).confidence_interval()
-    shown_low, shown_high = map(
-        float, table.loc["PGD ℓ∞ ε=0.1", "Difference"].split("[")[1].strip("]").split(", ")
-    )
-    assert (
-        shown_low < 100 * low + 1
-    )  # images vary as well: the interval is wider than that over seeds
-    assert shown_high > 100 * high - 1
+def examples_of(values):
+    return pd.DataFrame({"key": list(values), "values": list(values.values())})
 
 
-def test_the_same_models_are_not_compared_and_other_strengths_of_one_method_are(fill):
-    fill("quickstart", seeds=2)
-    app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="jacobian")
-    assert "same models" in texts(app)
-    app.selectbox(key="widget second_lambda").select(
-        next(
-            text
-            for text in ("0.01", "0.1", "0.4")
-            if text != app.selectbox(key="widget first_lambda").value
-        )
-    ).run()
-    assert not app.exception
-    assert list(said(app))[1].startswith("jacobian, λ = ")
+def scores_of(values, n):
+    return pd.DataFrame({"key": list(values), "value": list(values.values()), "n": n})
 
 
-def test_another_method_brings_its_own_selected_strength(fill):
-    fill("quickstart")
-    app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="none")
-    assert app.selectbox(key="widget second_lambda").value == "0"
-    app.selectbox(key="widget second").select("curvature").run()
-    assert app.selectbox(key="widget second_lambda").value in ("0.01", "0.1", "0.4")
-    assert app.query_params["second_lambda"] == app.selectbox(key="widget second_lambda").value
-    assert not app.warning
+def test_a_score_is_compared_per_image_only_where_every_image_is_stored():
+    first, second = {0: "a", 1: "b"}, {0: "c", 1: "d"}
+    images = {
+        key: np.array(bits, float) for key, bits in zip("abcd", ([1, 0], [1, 1], [0, 0], [0, 1]))
+    }
+    scores = {key: float(values.mean()) for key, values in images.items()}
+    seeds, values = compare.scored(first, second, scores_of(scores, 2), examples_of(images))
+    assert (seeds, values.shape) == ([0, 1], (2, 2, 2))
+    seeds, values = compare.scored(first, second, scores_of(scores, 1000), examples_of(images))
+    assert values.shape == (2, 2, 1)
+    assert values[:, :, 0].tolist() == [[0.5, 1.0], [0.0, 0.5]]
+    images.pop("d")
+    _, values = compare.scored(first, second, scores_of(scores, 2), examples_of(images))
+    assert values.shape == (2, 2, 1)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from leaderboard_app.tables import equivalence, sweeps
+from leaderboard_app.tables import equivalence, matched
 
 
 def scored(method, matched, values, column="clean"):
@@ -47,11 +47,11 @@ def labelled(**changes):
     ("strength", "classes", "expected"), [(2e-5, 10, 1e-4), (0.32, 10, 1.6), (0.1, 2, 0.1)]
 )
 def test_jacobian_is_plotted_at_lambda_k_over_2(strength, classes, expected):
-    assert sweeps.matched(labelled(**{"lambda": strength}), classes)["matched"].item() == expected
+    assert matched.matched(labelled(**{"lambda": strength}), classes)["matched"].item() == expected
     variant = labelled(**{"lambda": strength, "regularizer": "jacobian:projections=1"})
-    assert sweeps.matched(variant, classes)["matched"].item() == expected
+    assert matched.matched(variant, classes)["matched"].item() == expected
     other = labelled(**{"lambda": strength, "regularizer": "curvature"})
-    assert sweeps.matched(other, classes)["matched"].item() == strength
+    assert matched.matched(other, classes)["matched"].item() == strength
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_jacobian_is_plotted_at_lambda_k_over_2(strength, classes, expected):
     ],
 )
 def test_only_finite_test_scores_of_finished_trials_are_compared(change):
-    assert sweeps.matched(labelled(**change), 2).empty
-    assert len(sweeps.matched(labelled(), 2)) == 1
+    assert matched.matched(labelled(**change), 2).empty
+    assert len(matched.matched(labelled(), 2)) == 1
 
 
 def test_differences_are_paired_by_seed():

@@ -21,11 +21,14 @@ def traces(figure) -> dict:
     return {trace.name: trace for trace in figure.data}
 
 
+def over_lambda(table):
+    lines = distributions.of_strengths(table["lambda"], STYLES["jacobian"])
+    return distributions.densities(table, "margin", "lambda", lines, "t", "x")
+
+
 def test_a_density_is_the_sum_of_gaussians_at_the_images_values():
     values = np.array([0.0, 1.0, 1.5, 4.0])
-    drawn = traces(
-        distributions.densities(pd.DataFrame({"lambda": 0.1, "margin": values}), "margin", "t", "x")
-    )["λ = 0.1"]
+    drawn = traces(over_lambda(pd.DataFrame({"lambda": 0.1, "margin": values})))["λ = 0.1"]
     bandwidth = values.std(ddof=1) * len(values) ** (-1 / 5)  # Scott
     gaussians = np.exp(-((drawn.x[:, None] - values) ** 2) / (2 * bandwidth**2)) / (
         bandwidth * math.sqrt(2 * math.pi)
@@ -42,24 +45,63 @@ def test_a_density_that_would_flatten_the_others_leaves_the_chart():
             for strength, values in ((0.1, spread), (0.2, 1.1 * spread), (0.3, narrow))
         ]
     )
-    others = distributions.densities(table[table["lambda"] < 0.3], "margin", "t", "x")
+    others = over_lambda(table[table["lambda"] < 0.3])
     assert others.layout.yaxis.range is None
-    top = distributions.densities(table, "margin", "t", "x").layout.yaxis.range[1]
+    top = over_lambda(table).layout.yaxis.range[1]
     assert max(trace.y.max() for trace in others.data) < top < 1
+
+
+def test_a_density_that_would_stretch_the_axis_leaves_the_chart():
+    usual, apart = np.linspace(-5, 5, 50), np.linspace(-5000, 5000, 50)
+    table = pd.concat(
+        [
+            pd.DataFrame({"lambda": strength, "margin": values})
+            for strength, values in ((0.1, usual), (0.2, 1.1 * usual), (0.3, apart))
+        ]
+    )
+    low, high = over_lambda(table).layout.xaxis.range
+    assert -10 < low < -5 and 5 < high < 10
+
+
+def test_of_two_densities_the_flat_one_rules_the_axis():
+    flat, collapsed = np.linspace(-5, 5, 50), np.linspace(-1e-3, 1e-3, 50)
+    table = pd.concat(
+        [
+            pd.DataFrame({"lambda": strength, "margin": values})
+            for strength, values in ((0.0, flat), (0.4, collapsed))
+        ]
+    )
+    drawn = over_lambda(table)
+    peak = max(next(trace.y for trace in drawn.data if trace.name == "λ = 0"))
+    assert peak < drawn.layout.yaxis.range[1] < 5 * peak
+
+
+def test_a_ridge_holds_each_strengths_images_test_above_train():
+    table = pd.DataFrame({"lambda": [0.0] * 3 + [0.1] * 3, "margin": [1.0, 2, 3, 4, 5, 6]})
+    lines = distributions.of_strengths(table["lambda"], STYLES["jacobian"])
+    sides = {"test": table, "train": table.assign(margin=-table["margin"])}
+    drawn = {
+        (trace.name, trace.y0): trace
+        for trace in distributions.ridges(sides, "margin", lines, "t", "x").data
+    }
+    assert drawn["test, upward", "λ = 0.1"].x.tolist() == [4, 5, 6]
+    assert drawn["test, upward", "λ = 0.1"].side == "positive"
+    assert drawn["train, downward", "λ = 0"].x.tolist() == [-1, -2, -3]
+    assert drawn["train, downward", "λ = 0"].side == "negative"
 
 
 def test_densities_skip_what_has_none_and_values_that_are_not_finite():
     table = pd.DataFrame(
         {"lambda": [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], "margin": [1.0, 1.0, 5.0, 1.0, 2.0, math.inf]}
     )
-    assert list(traces(distributions.densities(table, "margin", "t", "x"))) == ["λ = 0.3"]
+    assert list(traces(over_lambda(table))) == ["λ = 0.3"]
 
 
 def test_a_histogram_counts_every_image_once_also_beyond_its_edges():
     table = pd.DataFrame({"lambda": 0.1, "loss": [-1.0, 0.1, 0.9, 1.1, 5.0, math.inf]})
-    drawn = traces(distributions.shares(table, "loss", np.array([0.0, 1.0, 2.0]), "t", "x"))[
-        "λ = 0.1"
-    ]
+    lines = distributions.of_strengths([0.1], STYLES["jacobian"])
+    edges = np.array([0.0, 1.0, 2.0])
+    drawn = traces(distributions.shares(table, "loss", lines, edges, "t", "x"))["λ = 0.1"]
     np.testing.assert_allclose(drawn.y, [50, 50])
     np.testing.assert_allclose(drawn.x, [0.5, 1.5])
 
@@ -113,7 +155,11 @@ def test_the_layers_line_is_the_mean_over_seeds():
             "value": [1.0, 3.0, 5.0],
         }
     )
-    drawn = traces(distributions.layer_spread(table, {0.1: "#000000"}))["λ = 0.1"]
+    drawn = traces(
+        distributions.layer_spread(
+            margins.layer_spread(table), distributions.of_strengths([0.1], STYLES["jacobian"])
+        )
+    )["λ = 0.1"]
     assert (list(drawn.x), list(drawn.y)) == (["a", "b"], [2.0, 5.0])
 
 
@@ -189,9 +235,9 @@ def test_measured_points_lie_at_their_rows(log_odds):
     points = pd.DataFrame(
         {"probability": [0.5, 0.9], "log_odds": [0.0, math.log(9)], "distance": [0.1, 0.2]}
     )
-    curves = {"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}
+    theirs = {"curve": (np.array([0.75]), np.array([7.0]), "#000000", "solid")}
     names = {"distance": ("found", "#000000", "circle")}
-    drawn = traces(curves.measured_over_curves(curves, points, names, "t", "y", log_odds=log_odds))
+    drawn = traces(curves.measured_over_curves(theirs, points, names, "t", "y", log_odds=log_odds))
     np.testing.assert_allclose(drawn["found"].x, points["log_odds" if log_odds else "probability"])
     assert list(drawn["found"].y) == [0.1, 0.2]
     assert drawn["curve"].x[0] == pytest.approx(math.log(3) if log_odds else 0.75)

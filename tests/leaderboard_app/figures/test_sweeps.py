@@ -8,8 +8,7 @@ import pytest
 
 from benchmark.ranking.standings import labelled, standings
 from leaderboard_app.figures import pareto, scatter, sweeps
-from leaderboard_app.tables import sweeps as sweeps_tables
-from leaderboard_app.words.labels import hover, plain
+from leaderboard_app.tables import matched
 from leaderboard_app.words.style import styles
 from registry.load import Registry
 
@@ -23,8 +22,8 @@ def traces(figure) -> dict:
 def curves_of(fill, track="guo-fashion"):
     trials = fill(track, seeds=2)
     rows = labelled(trials, fill.store.scores({trial.key for trial in trials}))
-    return rows, sweeps_tables.curves(
-        sweeps_tables.matched(rows, Registry().dataset(Registry().track(track).dataset).num_classes)
+    return rows, matched.curves(
+        matched.matched(rows, Registry().dataset(Registry().track(track).dataset).num_classes)
     )
 
 
@@ -117,38 +116,3 @@ def test_the_scatter_holds_every_point_and_the_line_its_slope():
     assert (drawn["cross_lipschitz"].x[0], drawn["cross_lipschitz"].y[0]) == (9.0, 1.5)
     line = drawn["Ω = (2/K)·µ²"]
     np.testing.assert_allclose(np.array(line.y) / np.array(line.x), 0.2)
-
-
-def test_a_method_keeps_its_style_when_others_are_registered():
-    few, many = (
-        styles(["jacobian", "cross_lipschitz"]),
-        styles([*STYLES, "adversarial_training", "zeta", "alpha"]),
-    )
-    assert few["jacobian"] == many["jacobian"]
-    assert few["cross_lipschitz"] == many["cross_lipschitz"]
-
-
-def test_forty_methods_all_look_different():
-    found = styles([f"method_{i}" for i in range(40)])
-    assert (
-        len({(style.colour, style.dash, style.symbol) for style in found.values()}) == 41
-    )  # the control included
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "<script>alert(1)</script>",
-        "a_b *c* [link](http://x)",
-        "$x$ :red[y] # z",
-        "1. one",
-        "`a",
-        "&lt;",
-    ],
-)
-def test_foreign_text_is_escaped_for_markdown_and_for_plotly(text):
-    stripped = plain(text).replace("\\", "")
-    assert stripped == text
-    for sign in "<>*_[]$#&:":
-        assert plain(text).count(sign) == plain(text).count("\\" + sign)
-    assert "<" not in hover(text)
