@@ -143,7 +143,9 @@ class Store:
         return self.query("SELECT * FROM trial WHERE list_contains($keys, key)", keys=list(keys))
 
     def attempts(self, keys: Iterable[str]) -> pd.DataFrame:
-        """Every run of the trials, the latest first, also those that failed."""
+        """Every run of the trials, the latest first, also those that failed: columns key, started,
+        status, error, provenance.
+        """
         return self.query(
             "SELECT trial_key AS key, started, status, error, provenance FROM attempt "
             "WHERE list_contains($keys, trial_key) ORDER BY started DESC, key",
@@ -159,6 +161,16 @@ class Store:
         device ("cpu" or "cuda"), step (of training), evaluation.
         """
         return self.query(COSTS)
+
+    def first_runs(self, keys: Iterable[str]) -> pd.DataFrame:
+        """When each of the trials that is known first ran: columns key, started ("" where no
+        attempt is kept).
+        """
+        return self.query(
+            "SELECT key, coalesce(min(started), '') AS started FROM trial LEFT JOIN attempt "
+            "ON trial_key = key WHERE list_contains($keys, key) GROUP BY key",
+            keys=list(keys),
+        )
 
     def sources(self, keys: Iterable[str]) -> dict[str, str]:
         """Key → whose word a row is: "claimed" or "verified" of a submission's, "registered", or

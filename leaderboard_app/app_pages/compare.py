@@ -1,11 +1,20 @@
-"""Two methods side by side: by how much they differ, on which scores, which classes, which images."""
+"""Two methods side by side: by how much they differ, on which scores, classes and images."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import density_plots, frame, pair_plots, pairs, queries
-from leaderboard_app.labels import columns_of, distances_of, percent, place, plain
+from leaderboard_app.figures import intervals, scatter
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import compare
+from leaderboard_app.words.labels import (
+    columns_of,
+    difference,
+    distances_of,
+    percent,
+    place,
+    plain,
+)
 from registry.spec import Track
 
 MEASURES = {
@@ -20,22 +29,22 @@ def metric_of(track: Track, column: str) -> str:
     return "relative_distance" if column in distances_of(track) else "correct"
 
 
-def means_of(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The scores of a column as if each were one image's: key, values."""
-    mine = rows[
-        (rows["threat"] == column)
-        & (rows["split"] == "test")
-        & rows["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])
-    ]
-    return pd.DataFrame({"key": mine["key"], "values": [[value] for value in mine["value"]]})
+def scores_of(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The scores that the leaderboard shows in a column: key, value, n."""
+    mine = rows[(rows["threat"] == column) & (rows["split"] == "test")]
+    return mine[mine["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
 
 
 st.title("Compare")
-track = frame.choose_track()
-architecture = frame.choose_architecture(track)
+track = choices.choose_track()
+architecture = choices.choose_architecture(track)
 with frame.reading():
     rows, standings = queries.rows(track), queries.standings(track)
+    scores = queries.scores(track)
 rows = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
+rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking rests on
+part = ["key", "threat", "split", "metric", "examples"]
+rows = rows.merge(scores[[*part, "n"]], on=part) if len(scores) else rows
 standing = {
     row["regularizer"]: row
     for row in standings[standings["architecture"] == architecture].to_dict("records")
@@ -45,19 +54,21 @@ if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
     st.stop()
 
+style_of = frame.method_styles()
 chosen: list[tuple[str, float, dict[int, str]]] = []
 for where, param, label, default in zip(
     st.columns(2), ("first", "second"), ("First method", "Second method"), methods[:2]
 ):
     with where:
-        method = frame.choose(label, methods, param, default)
+        method = choices.choose_method(methods, label, param, default)
         mine = rows[rows["regularizer"] == method]
         strengths = {f"{value:g}": value for value in sorted(mine["lambda"].unique())}
         selected = f"{standing[method]['lambda']:g}" if pd.notna(standing[method]["lambda"]) else ""
-        told = {text: f"{text} (selected)" if text == selected else text for text in strengths}
+        told = {text: style_of[method].strength(value) for text, value in strengths.items()}
+        told |= {selected: f"{told[selected]} (selected)"} if selected in told else {}
         strength = strengths[
-            frame.choose(
-                "λ",
+            choices.choose(
+                "Strength",
                 list(told),
                 f"{param}_lambda",
                 selected,
@@ -76,13 +87,13 @@ for where, param, label, default in zip(
 if first_keys == second_keys:
     st.info("These are the same models. Choose another method, or another λ.")
     st.stop()
-names = (
-    (first, second)
-    if first != second
-    else (f"{first}, λ = {first_lambda:g}", f"{second}, λ = {second_lambda:g}")
-)
-styles = frame.method_styles(track)
-styles = {name: styles[method] for name, (method, *_) in zip(names, chosen)}
+styles = style_of
+if first == second:
+    style = styles[first]
+    names = tuple(f"{first}, {style.strength(value)}" for value in (first_lambda, second_lambda))
+    styles = {names[0]: style, names[1]: style.hollow}
+else:
+    names = (first, second)
 name = f"{track.name}-{architecture}-{first}-{first_lambda:g}-{second}-{second_lambda:g}"
 keys = [*first_keys.values(), *second_keys.values()]
 
@@ -93,7 +104,7 @@ def numbers(method: str, strength: float) -> dict[str, str]:
     ranked = row["lambda"] == strength
     rank = place(row["rank"], row["rank_high"]) if ranked and pd.notna(row["rank"]) else "–"
     return {
-        "λ": f"{strength:g}",
+        "Strength": style_of[method].strength(strength),
         "Rank": rank,
         "Worst case": percent(row["worst"]) or "–" if ranked else "–",
         "Cost ×": f"{row['cost']:.1f}" if np.isfinite(row["cost"]) else "–",
@@ -108,33 +119,39 @@ with frame.reading():
     measured = {metric: queries.examples(keys, metric, threat="measures") for metric in MEASURES}
 classes = queries.registry().dataset(track.dataset)
 class_names = [classes.classes[i] for i in classes.subset or range(len(classes.classes))]
-labels = pairs.labels_of(labelled, len(class_names))
+labels = compare.labels_of(labelled, len(class_names))
 
 st.subheader("Every score")
 columns, table, values_of = columns_of(track), [], {}
 for column, heading in columns.items():
     found = of[metric_of(track, column)]
-    seeds, values = pairs.stack(first_keys, second_keys, found[found["threat"] == column])
-    values = pairs.finite(values)
-    if not values.size:  # registered results keep no image of some scores
-        seeds, values = pairs.stack(first_keys, second_keys, means_of(rows, column))
-    if values.size:
-        values_of[column] = values
-        table.append({"Score": heading, "column": column} | pairs.row(values))
+    mine = found[found["threat"] == column]
+    seeds, values = compare.scored(first_keys, second_keys, scores_of(rows, column), mine)
+    if seeds:
+        table.append({"Score": heading, "column": column} | compare.row(values))
+        _, each = compare.stack(first_keys, second_keys, mine)
+        values_of[column] = compare.finite(each)
 differences = pd.DataFrame(table)
 if differences.empty:
     st.info("The two have no seed in common yet.")
     st.stop()
-frame.chart(
-    pair_plots.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
+downloads.chart(
+    intervals.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
     f"differences-{name}",
     differences,
 )
 told = differences[(differences["low"] > 0) | (differences["high"] < 0)]["Score"].tolist()
 st.markdown(f"Told apart: {plain(', '.join(told))}." if told else "No score tells the two apart.")
+by_seed = differences[differences["images"] == 1]["Score"].tolist()
 st.caption(
-    "Paired by seed and by test image; intervals from a bootstrap over both. DeepFool and C&W: % of ‖x‖. "
-    "Nothing is corrected for the number of scores."
+    "The values are the leaderboard's. Paired by seed and by test image; intervals from a "
+    "bootstrap "
+    "over both. DeepFool and C&W: % of ‖x‖. Nothing is corrected for the number of scores."
+    + (
+        f" Paired by seed alone, as not every image is stored: {plain(', '.join(by_seed))}."
+        if by_seed
+        else ""
+    )
 )
 facts = [numbers(method, strength) for method, strength, _ in chosen]
 shown = pd.DataFrame(
@@ -148,53 +165,69 @@ shown = pd.DataFrame(
         for label, fact, side in zip(names, facts, ("first", "second"))
     }
     | {
-        "Difference": [""] * len(facts[0])
-        + [
-            f"{100 * d:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-            for d, low, high in differences[["difference", "low", "high"]].to_numpy()
+        "Difference": [
+            *("" for _ in facts[0]),
+            *(difference(*ends) for ends in differences[["difference", "low", "high"]].to_numpy()),
+            "",
         ]
-        + [""]
     }
 )
 st.dataframe(shown, hide_index=True, height="content")
 
+asked = {row["threat"]: row["n"] for row in rows.to_dict("records") if row["split"] == "test"}
+
+
+def stored(column: str, images: int) -> str:
+    """How many of a score's images a view rests on."""
+    few = f" of the score's {asked[column]}" if images < asked[column] else ""
+    return f"On the first {images}{few} test images."
+
+
 st.subheader("Per class")
-ranking = track.headline if track.headline in values_of else "clean"
-places = st.columns(2)
+ranking = track.headline if values_of.get(track.headline, np.empty((2, 0, 0))).size else "clean"
 if not len(labels):
     st.info("These trials hold no labels, without which no image's class is known.")
 else:
-    for where, column in zip(places, dict.fromkeys(("clean", ranking))):
-        if column in values_of and values_of[column].shape[2] > 1:
-            classwise = pairs.by_class(values_of[column], labels, class_names)
+    for where, column in zip(st.columns(2), dict.fromkeys(("clean", ranking))):
+        each = values_of.get(column, np.empty((2, 0, 0)))
+        if each.size:
+            classwise = compare.by_class(each, labels, class_names)
             with where:
-                frame.chart(
-                    pair_plots.intervals(classwise, "class", names, styles, columns[column]),
+                downloads.chart(
+                    intervals.intervals(classwise, "class", names, styles, columns[column]),
                     f"classes-{column}-{name}",
                     classwise,
                 )
+                images = int(classwise["images"].sum())
+                st.caption(f"{stored(column, images)} In brackets: images of the class.")
 
 st.subheader("Per image")
-values = values_of[ranking]
-if values.shape[2] > 1 and track.headline_metric == "robust_accuracy":
-    for where, (label, value) in zip(st.columns(4), pairs.outcomes(values).items()):
-        said = {pairs.FIRST: f"only {names[0]}", pairs.SECOND: f"only {names[1]}"}.get(label, label)
-        where.metric(plain(f"Right under {columns[ranking]}: {said}"), percent(value))
+values = values_of.get(ranking, np.empty((2, 0, 0)))
+if not values.size:
+    st.info("These trials hold no answers per image.")
+    st.stop()
+st.caption(stored(ranking, values.shape[2]))
+if track.headline_metric == "robust_accuracy":
+    st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))
+    for where, (label, value) in zip(st.columns(4), compare.outcomes(values).items()):
+        only = {compare.FIRST: f"only {names[0]}", compare.SECOND: f"only {names[1]}"}
+        said = only.get(label, label)
+        where.metric(plain(said), percent(value))
 left, right = st.columns(2)
 with left:
     available = {metric: label for metric, label in MEASURES.items() if len(measured[metric])}
     if available:
-        metric = frame.choose(
+        metric = choices.choose(
             "Measure",
             list(available),
             "measure",
             "linearised_distance_2",
             lambda metric: MEASURES[metric],
         )
-        _, both = pairs.stack(first_keys, second_keys, measured[metric])
-        points = pairs.by_image(both, labels, class_names)
-        frame.chart(
-            density_plots.against(
+        _, both = compare.stack(first_keys, second_keys, measured[metric])
+        points = compare.by_image(both, labels, class_names)
+        downloads.chart(
+            scatter.against(
                 points,
                 "first",
                 "second",
@@ -209,9 +242,9 @@ with left:
     else:
         st.info("These trials hold no per-example measures.")
 with right:
-    images = pairs.by_image(values, labels, class_names)
+    images = compare.by_image(values, labels, class_names)
     st.markdown(plain(f"Where they differ most, {columns[ranking]}, share of seeds:"))
     st.dataframe(
         images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True
     )
-    frame.download(images, f"per-image-{name}")
+    downloads.download(images, f"per-image-{name}")

@@ -1,98 +1,103 @@
 """Lipschitz against cross-Lipschitz regularization: are they the same at matched λ?"""
 
-import pandas as pd
 import streamlit as st
 
 from benchmark.ranking.equivalence import LEVEL
-from leaderboard_app import comparison, density_plots, frame, lipschitz, plots, queries, samples
-from leaderboard_app.comparison import CROSS_LIPSCHITZ, LIPSCHITZ
-from leaderboard_app.labels import axis_title, columns_of, distances_of, percent, plain, quantity
+from leaderboard_app.figures import distributions, intervals, scatter, sweeps
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import equivalence, matched, samples
+from leaderboard_app.tables.matched import CROSS_LIPSCHITZ, LIPSCHITZ
+from leaderboard_app.words import verdicts
+from leaderboard_app.words.labels import (
+    axis_title,
+    columns_of,
+    distances_of,
+    percent,
+    plain,
+)
+from leaderboard_app.words.style import base
 from registry.spec import Track
 
 
 def has_both(track: Track) -> bool:
-    methods = {comparison.base(line.regularizer) for line in track.entry}
+    methods = {base(name) for name in queries.methods_of(track)}
     return {LIPSCHITZ, CROSS_LIPSCHITZ} <= methods
 
 
-def in_words(track: Track, gap: pd.Series, unit: str) -> str:
-    """One sentence about the largest gap: what, where, which way, on how many seeds."""
-    higher, lower = (
-        (LIPSCHITZ, CROSS_LIPSCHITZ) if gap["difference"] >= 0 else (CROSS_LIPSCHITZ, LIPSCHITZ)
-    )
-    values = sorted((gap["first"], gap["second"]), reverse=True)
-    return (
-        f"**{100 * abs(gap['difference']):.1f} {unit}**, in {plain(quantity(track, gap['column']))} "
-        f"at λ = {gap['matched']:g}: `{higher}` {100 * values[0]:.1f} %, `{lower}` {100 * values[1]:.1f} % "
-        f"({gap['seeds']} paired seed{'s' if gap['seeds'] > 1 else ''})."
-    )
-
-
-def verdicts(track: Track, tests: pd.DataFrame, margin: float) -> list[str]:
-    """One sentence a λ: in which scores the two are equivalent there, in which not, and where it
-    cannot be told.
-    """
-    said = {
-        "equivalent": "equivalent",
-        "different": f"different by more than {margin:g} points",
-        "undecided": "undecided (the seeds scatter too much)",
-        "one seed": "untestable with one seed",
-    }
-    lines, headings = [], columns_of(track)
-    for strength, mine in tests[tests["column"].isin(headings)].groupby("matched"):
-        parts = []
-        for verdict, words in said.items():
-            names = [
-                plain(headings[column])
-                for column in headings
-                if column in set(mine.loc[mine["verdict"] == verdict, "column"])
-            ]
-            if names:
-                parts.append(
-                    f"{words} in {'every score' if len(names) == len(mine) else ', '.join(names)}"
-                )
-        lines.append(f"- λ = {strength:g}: {'; '.join(parts)}.")
-    return lines
-
-
 st.title("Equivalence")
-track = frame.choose_track(
-    has_both, f"No track compares `{LIPSCHITZ}` with `{CROSS_LIPSCHITZ}` yet."
-)
-architecture = frame.choose_architecture(track)
+track = choices.choose_track(choices.Need(f"`{LIPSCHITZ}` beside `{CROSS_LIPSCHITZ}`", has_both))
+architecture = choices.choose_architecture(track)
 classes = queries.registry().dataset(track.dataset).num_classes
-everything = [line.regularizer for line in track.entry]
-methods = frame.choose_several("Methods", everything, "method", [LIPSCHITZ, CROSS_LIPSCHITZ])
-scale = (
-    "the two are compared at the same λ"
-    if classes == 2
-    else (
-        f"`{LIPSCHITZ}` at λ matches `{CROSS_LIPSCHITZ}` at λ·K/2 = {classes / 2:g}·λ, and is plotted there"
-    )
-)
-st.markdown(
-    f"`{LIPSCHITZ}` penalises λµ², `{CROSS_LIPSCHITZ}` λΩ. Where the logits' gradients sum to zero, Ω = (2/K)·µ². "
-    f"Here K = {classes}, so {scale}. Bands are 95 % intervals over seeds."
-)
-
+everything = queries.methods_of(track)
+methods = choices.choose_several("Methods", everything, "method", [LIPSCHITZ, CROSS_LIPSCHITZ])
 with frame.reading():
     rows = queries.rows(track)
-scored = comparison.matched(rows[rows["architecture"] == architecture], classes)
-curves = comparison.curves(scored)
+scored = matched.matched(rows[rows["architecture"] == architecture], classes)
+curves = matched.curves(scored)
 curves = curves[curves["method"].isin(methods)]
 if curves.empty:
     frame.nothing_yet(track)
     st.stop()
 
-pairs = comparison.differences(scored, LIPSCHITZ, CROSS_LIPSCHITZ)
+pairs = equivalence.differences(scored, LIPSCHITZ, CROSS_LIPSCHITZ)
+margin = choices.number(
+    "Margin (points)",
+    "margin",
+    2.0,
+    0.1,
+    50.0,
+    "Differences smaller than this do not matter to you.",
+)
+headings = columns_of(track)
+styles = frame.method_styles()
+axis = f"λ on {CROSS_LIPSCHITZ}'s axis"
+scale = (
+    "the two are compared at the same λ"
+    if classes == 2
+    else (
+        f"`{LIPSCHITZ}` at λ matches `{CROSS_LIPSCHITZ}` at λ·K/2 = {classes / 2:g}·λ, "
+        "and is plotted there"
+    )
+)
+st.markdown(
+    f"`{LIPSCHITZ}` penalises λµ², `{CROSS_LIPSCHITZ}` λΩ. Where the logits' gradients sum to "
+    f"zero, "
+    f"Ω = (2/K)·µ². Here K = {classes}, so {scale}."
+)
+if len(pairs):
+    together = equivalence.simultaneous(pairs[pairs["column"].isin(headings)], margin / 100)
+    verdict = equivalence.in_a_sentence(together)
+    said = verdicts.together(together, verdict, margin)
+    st.subheader("Verdict")
+    st.markdown(f"`{LIPSCHITZ}` and `{CROSS_LIPSCHITZ}` {said}")
+    st.caption(
+        f"Differences are paired by seed, `{LIPSCHITZ}` less `{CROSS_LIPSCHITZ}`, in points "
+        "(distances: % of ‖x‖). The intervals of a score hold for all its λ at once (Bonferroni, "
+        "two one-sided "
+        f"t-tests at {LEVEL:.0%}). Filled: equivalent; cross: different; open: undecided."
+    )
+    places = st.columns(2)
+    shown = [column for column in headings if (together["column"] == column).any()]
+    for i, column in enumerate(shown):
+        mine = together[together["column"] == column]
+        with places[i % 2]:
+            downloads.chart(
+                intervals.paired(
+                    mine,
+                    margin,
+                    headings[column],
+                    axis,
+                    "Difference (points)",
+                    styles[CROSS_LIPSCHITZ].colour,
+                ),
+                f"paired-{track.name}-{architecture}-{column}",
+                mine,
+            )
 st.subheader("The largest measured gap")
 if pairs.empty:
+    strengths = scored.groupby("method")["matched"].unique()
     grids = {
-        method: ", ".join(
-            f"{value:g}"
-            for value in sorted(scored.loc[scored["method"] == method, "matched"].unique())
-        )
-        or "none"
+        method: ", ".join(f"{value:g}" for value in sorted(strengths.get(method, ()))) or "none"
         for method in (LIPSCHITZ, CROSS_LIPSCHITZ)
     }
     st.info(
@@ -105,11 +110,14 @@ else:
         (accuracies, "points", "accuracy"),
         (distances_of(track), "% of ‖x‖", "distance"),
     ):
-        gap = comparison.largest_gap(pairs, columns)
+        gap = equivalence.largest_gap(pairs, columns)
         if gap is not None:
-            st.markdown(f"Of {what}: {in_words(track, gap, unit)}")
+            st.markdown(
+                f"Of {what}: {verdicts.largest_gap(track, gap, (LIPSCHITZ, CROSS_LIPSCHITZ), unit)}"
+            )
 
-styles = frame.method_styles(track)
+st.subheader("The scores themselves")
+st.caption("Bands are 95 % intervals over seeds.")
 by_lambda, by_clean = st.tabs(["Against matched λ", "Against clean accuracy"])
 with by_lambda:
     columns = [column for column in columns_of(track) if (curves["column"] == column).any()]
@@ -117,12 +125,12 @@ with by_lambda:
     for i, column in enumerate(columns):
         with places[i % 2]:
             mine = curves[curves["column"] == column]
-            frame.chart(
-                plots.against_lambda(
+            downloads.chart(
+                sweeps.against_lambda(
                     mine,
                     styles,
                     columns_of(track)[column],
-                    f"λ on {CROSS_LIPSCHITZ}'s axis",
+                    axis,
                     axis_title(track, column),
                 ),
                 f"lambda-{track.name}-{architecture}-{column}",
@@ -135,72 +143,44 @@ with by_clean:
     places = st.columns(2)
     for i, column in enumerate([column for column in columns if column != "clean"]):
         with places[i % 2]:
-            frame.chart(
-                plots.against_clean(
+            downloads.chart(
+                sweeps.against_clean(
                     curves, column, styles, columns_of(track)[column], axis_title(track, column)
                 ),
                 f"clean-{track.name}-{architecture}-{column}",
                 curves[curves["column"].isin(["clean", column])],
             )
-frame.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
+downloads.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
 
-st.subheader("Are they equivalent?")
+st.subheader("Test by test")
 if pairs.empty:
     st.info("There is nothing to test yet.")
 else:
-    margin = frame.number(
-        "Margin (points)",
-        "margin",
-        2.0,
-        0.1,
-        50.0,
-        "Differences smaller than this do not matter to you.",
-    )
-    tests = comparison.equivalence(pairs, margin / 100)
+    tests = equivalence.equivalence(pairs, margin / 100)
     st.markdown(
-        f"Two one-sided t-tests over paired seeds, each at {LEVEL:.0%}: equivalent where the 90 % interval "
-        f"of the mean difference lies within ±{margin:g} points (distances: % of ‖x‖). "
+        f"Two one-sided t-tests over paired seeds, each at {LEVEL:.0%}: equivalent where the 90 % "
+        f"interval of the mean difference lies within ±{margin:g} points (distances: % of ‖x‖). "
         "Nothing is corrected for the number of tests."
     )
-    st.markdown("\n".join(verdicts(track, tests, margin)))
+    st.markdown("\n".join(verdicts.by_lambda(track, tests, margin)))
     with st.expander("Every test"):
-        table = pd.DataFrame(
-            {
-                "Score": tests["column"].map(columns_of(track)),
-                "λ": tests["matched"],
-                "Paired seeds": tests["seeds"],
-                LIPSCHITZ: 100 * tests["first"],
-                CROSS_LIPSCHITZ: 100 * tests["second"],
-                "Difference": 100 * tests["difference"],
-                "± (90 %)": 100 * tests["half_width"],
-                "p": tests["p"],
-                "Verdict": tests["verdict"],
-            }
-        )
-        percents = {
-            name: st.column_config.NumberColumn(format="%.1f %%")
-            for name in (LIPSCHITZ, CROSS_LIPSCHITZ)
-        }
-        points = {
-            name: st.column_config.NumberColumn(format="%.2f")
-            for name in ("Difference", "± (90 %)")
-        }
+        shown = equivalence.in_percent(tests, columns_of(track), (LIPSCHITZ, CROSS_LIPSCHITZ))
         st.dataframe(
-            table,
+            shown,
             hide_index=True,
             column_config={
-                **percents,
-                **points,
                 "λ": st.column_config.NumberColumn(format="%.4g"),
                 "p": st.column_config.NumberColumn(format="%.4f"),
+                "Difference": st.column_config.NumberColumn(format="%.2f"),
+                "± (90 %)": st.column_config.NumberColumn(format="%.2f"),
             },
         )
-        frame.download(tests, f"tests-{track.name}-{architecture}")
+        downloads.take_away(tests, shown, f"tests-{track.name}-{architecture}")
 
 st.subheader("µ² against Ω")
 st.markdown(
-    "No point can lie above the line Ω = (2/K)·µ². How far below it lies is the part of µ² that Ω ignores: "
-    "what all logits share, the component V·**1**."
+    "No point can lie above the line Ω = (2/K)·µ². How far below it lies is the part of µ² that Ω "
+    "ignores: what all logits share, the component V·**1**."
 )
 chosen = scored[scored["method"].isin(methods)].drop_duplicates(["key", "method"])
 with frame.reading():
@@ -208,27 +188,34 @@ with frame.reading():
         queries.examples(chosen["key"], metric, threat="measures")
         for metric in ("lipschitz", CROSS_LIPSCHITZ)
     )
-points = lipschitz.per_model(chosen, squared, cross)
+points = equivalence.per_model(chosen, squared, cross)
 if points.empty:
     st.info("These trials hold no per-example measures.")
     st.stop()
 names = dict(zip(points["key"], points["method"] + ", " + points["about"]))
-key = frame.choose(
-    "Model of the images below", list(names), "model", next(iter(names)), lambda key: names[key]
+key = choices.choose(
+    "Model of the images below",
+    list(names),
+    "model",
+    next(iter(names)),
+    lambda key: names[key],
+    of=f"{track.name} {architecture} {methods}",
 )
 of_model = chosen[chosen["key"] == key].head(1)
 method = str(of_model["method"].iloc[0])
 left, right = st.columns(2)
 with left:
-    frame.chart(
-        plots.lipschitz_against_cross(points, classes, styles, "Per model: means over test images"),
+    downloads.chart(
+        scatter.lipschitz_against_cross(
+            points, classes, styles, "Per model: means over test images"
+        ),
         f"lipschitz-{track.name}-{architecture}",
         points,
     )
 with right:
-    mine = lipschitz.per_example(of_model, squared, cross)
-    frame.chart(
-        plots.lipschitz_against_cross(mine, classes, styles, "Per test image of one model"),
+    mine = equivalence.per_example(of_model, squared, cross)
+    downloads.chart(
+        scatter.lipschitz_against_cross(mine, classes, styles, "Per test image of one model"),
         f"lipschitz-{track.name}-{key}",
         mine,
     )
@@ -246,21 +233,22 @@ with frame.reading():
             "lipschitz",
         )
     }
-terms = lipschitz.chain(samples.join(of_model, measures))
+terms = equivalence.chain(samples.join(of_model, measures))
 if terms.empty:
     st.info("This model holds no such measures, or gets no image right.")
     st.stop()
 st.markdown(
     " · ".join(
-        f"{plain(step)} holds at {percent(share)}" for step, share in lipschitz.holds(terms).items()
+        f"{plain(step)} holds at {percent(share)}"
+        for step, share in equivalence.holds(terms).items()
     )
     + f" of the {len(terms)} test images that `{names[key]}` gets right."
 )
-figure = density_plots.boxes(
+figure = distributions.boxes(
     terms,
-    lipschitz.CHAIN,
+    equivalence.CHAIN,
     "The chain of inequalities, per test image",
     "Per squared input unit",
     styles[method].colour,
 )
-frame.chart(figure, f"chain-{track.name}-{key}", terms)
+downloads.chart(figure, f"chain-{track.name}-{key}", terms)

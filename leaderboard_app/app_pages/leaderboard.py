@@ -4,13 +4,13 @@ from collections import Counter
 
 import pandas as pd
 import streamlit as st
-from pandas.io.formats.style import Styler
 
-from leaderboard_app import frame, plots, queries
-from leaderboard_app.labels import axis_title, columns_of, percent, place, plain, quantity
+from leaderboard_app.figures import pareto
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import leaderboard
+from leaderboard_app.words.labels import axis_title, columns_of, percent, plain, quantity, radius
 from registry.spec import Track
 
-WORST = "Worst case"
 RERUN = {
     "exact": "came out the same to the last bit",
     "tolerated": "within tolerance",
@@ -18,84 +18,38 @@ RERUN = {
 }
 
 
-def headings(track: Track) -> dict[str, str]:
-    """The columns with an interval, the one that ranks first after clean accuracy."""
-    columns = columns_of(track)
-    order = [
-        "clean",
-        track.headline,
-        *(column for column in columns if column not in ("clean", track.headline)),
-    ]
-    return {column: columns[column] for column in order} | {"worst": WORST}
-
-
-def shown_table(rows: pd.DataFrame, track: Track) -> Styler:
-    """The standings under readable headings; a cell shows `75.2 ± 1.3 %`, or `1–3`, and sorts by
-    its number.
-    """
-    columns = {
-        column: heading
-        for column, heading in headings(track).items()
-        if column != "worst" or rows["worst"].notna().any()
-    }
-    names = {
-        "rank": "Rank",
-        "regularizer": "Method",
-        "lambda": "λ",
-        **columns,
-        "cost": "Cost ×",
-        "tier": "Tier",
-        "source": "Source",
-        "seeds": "Seeds",
-    }
-    if (rows["flags"] != "").any():
-        names["flags"] = "Flags"
-    if (rows["why"] != "").any():
-        names["why"] = "Note"
-    rows = rows.astype({"lambda": float}).reset_index(drop=True)
-    style = rows[list(names)].rename(columns=names).style.format({"λ": "{:g}", "Cost ×": "{:.1f}"})
-    for i, row in enumerate(rows.to_dict("records")):
-        cells = {
-            heading: percent(row[column], row[f"{column}_half_width"])
-            for column, heading in columns.items()
-        }
-        if pd.notna(row["rank"]):
-            cells["Rank"] = place(row["rank"], row["rank_high"])
-        for heading, text in cells.items():
-            style = style.format(lambda _, text=text: text, subset=([i], [heading]))
-    return style
-
-
 def shown_columns(track: Track) -> dict:
     config = {
         "Rank": st.column_config.NumberColumn(
-            width="small",
-            help="From the best to the worst rank that a paired bootstrap over seeds and test images allows: "
-            "methods that it cannot tell apart (95 %) share their first rank.",
+            width=52,
+            help="From the best to the worst rank that a paired bootstrap over seeds and test "
+            "images allows: methods that it cannot tell apart (95 %) share their first rank.",
         ),
-        "Method": st.column_config.TextColumn(pinned=True),
+        "Method": st.column_config.TextColumn(width=156, pinned=True),
         "λ": st.column_config.NumberColumn(
-            width="small", help="Chosen on validation images, never on test."
+            width=72,
+            help="Chosen on validation images, never on test. ε: the strength is a radius.",
         ),
-        "Clean": st.column_config.NumberColumn(help="Accuracy on unperturbed test images."),
-        WORST: st.column_config.NumberColumn(
+        "Clean": st.column_config.NumberColumn(
+            width=112, help="Accuracy on unperturbed test images."
+        ),
+        leaderboard.WORST: st.column_config.NumberColumn(
             help="Accuracy under the union of all attacks within the norm and ε that rank."
         ),
         "Cost ×": st.column_config.NumberColumn(
-            width="small", help="Training seconds of a trial relative to `none`."
+            width=64, help="Training seconds of a trial relative to `none`."
         ),
         "Tier": st.column_config.TextColumn(
-            width="small",
+            width=72,
             help="quick: the track's own threats. standard: APGD as well, on "
             "the whole test set. verified: AutoAttack as well.",
         ),
-        "Seeds": st.column_config.NumberColumn(
-            width="small", help=f"The track asks for {track.seeds}."
-        ),
+        "Seeds": st.column_config.NumberColumn(width=56, help=f"The track asks for {track.seeds}."),
         "Source": st.column_config.TextColumn(
-            width="small",
-            help="Whose word it is. here: run into this database. registered: rows that the repository brings. "
-            "claimed: a submission's own. verified: a submission's, repeated in the sandbox.",
+            width=84,
+            help="Whose word it is. here: run into this database. registered: rows that the "
+            "repository brings. claimed: a submission's own. verified: a submission's, repeated in "
+            "the sandbox.",
         ),
         "Flags": st.column_config.TextColumn(
             help="Signs that the attacks on these models cannot be believed. A flag keeps a "
@@ -107,43 +61,10 @@ def shown_columns(track: Track) -> dict:
         heading = columns_of(track)[threat.id]
         what = "Accuracy under" if threat.epsilon is not None else "Mean ‖r‖/‖x‖ found by"
         config[heading] = st.column_config.NumberColumn(
-            help=f"{what} {threat.id}" + ("; this ranks." if threat.id == track.headline else ".")
+            width=124 if threat.id == track.headline else None,
+            help=f"{what} {threat.id}" + ("; this ranks." if threat.id == track.headline else "."),
         )
     return config
-
-
-def matching(table: pd.DataFrame, search: str, ranked_only: bool) -> pd.DataFrame:
-    """The rows whose method, title, tier, flags or note hold every word of the search."""
-    known = queries.registry()
-
-    def text(row: pd.Series) -> str:
-        title = known.params(row["regularizer"])[0].card.title
-        return f"{row['regularizer']} {title} {row['tier']} {row['source']} {row['flags']} {row['why']}".casefold()
-
-    keep = [
-        all(word in text(row) for word in search.casefold().split()) for _, row in table.iterrows()
-    ]
-    return table[
-        pd.Series(keep, index=table.index, dtype=bool) & (table["rank"].notna() | (not ranked_only))
-    ]
-
-
-def leaders(rows: pd.DataFrame, track: Track) -> str:
-    """Who wins, and whether that is more than chance, in a sentence."""
-    first = rows[rows["rank"] == 1]
-    if first.empty:
-        return ""
-    best = first.iloc[0]
-    score = percent(best[track.headline], best[f"{track.headline}_half_width"])
-    said = f"**{plain(best['regularizer'])}** leads with {score}, clean {percent(best['clean'])}"
-    others = [f"**{plain(name)}**" for name in first["regularizer"].iloc[1:]]
-    if others:
-        return f"{said}; {', '.join(others)} cannot be told apart from the best."
-    return (
-        f"{said}; every other ranked method is told apart from it."
-        if (rows["rank"] > 1).any()
-        else f"{said}."
-    )
 
 
 def last_rerun(track: Track) -> None:
@@ -154,7 +75,8 @@ def last_rerun(track: Track) -> None:
     mine = [] if report is None else [row for row in report.rows if row.key in keys]
     if report is None or not mine:
         st.caption(
-            "`regbench rerun` repeats the registered rows and says here whether they came out again."
+            "`regbench rerun` repeats the registered rows and says here whether they came out "
+            "again."
         )
         return
     counts = Counter(row.verdict for row in mine)
@@ -197,14 +119,14 @@ def compare(rows: pd.DataFrame, chosen: list[int], architecture: str) -> None:
         key=f"compare {architecture}",
         icon=":material/compare_arrows:",
     ):
-        frame.open_page(
+        choices.open_page(
             "app_pages/compare.py", architecture=architecture, first=methods[0], second=methods[1]
         )
 
 
 st.title("Leaderboard")
-track = frame.choose_track()
-with frame.reading():
+track = choices.choose_track()
+with st.skeleton(height=480), frame.reading():
     table = queries.standings(track)
 seeds = int(table["seeds"].max()) if len(table) else 0
 st.markdown(
@@ -218,20 +140,26 @@ if seeds == 0:
     frame.nothing_yet(track)
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 with left:
-    search = frame.search("Search methods", "search", "part of a name, tier, source or note")
+    search = choices.search("Search methods", "search", "part of a name, tier, source or note")
 with right:
-    ranked_only = frame.switch("Ranked only", "ranked")
-styles = frame.method_styles(track)
+    ranked_only = choices.switch("Ranked only", "ranked")
+styles = frame.method_styles()
+
+
+def title_of(method: str) -> str:
+    return queries.registry().params(method)[0].card.title
+
+
 for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
-    rows = matching(everything, search, ranked_only)
+    rows = leaderboard.matching(everything, search, ranked_only, title_of)
     st.subheader(plain(queries.registry().architecture(architecture).title))
     if rows.empty:
         st.info("No method matches.")
         continue
-    st.markdown(leaders(everything, track))
+    st.markdown(leaderboard.leaders(everything, track))
     marked = st.dataframe(
-        shown_table(rows, track),
+        leaderboard.shown(rows, track, styles),
         hide_index=True,
         placeholder="–",
         column_config=shown_columns(track),
@@ -243,8 +171,8 @@ for architecture in track.architectures:
         st.caption(plain(f"`{row['regularizer']}` is not ranked: {row['why']}."))
     if rows["clean"].notna().any():
         compare(rows, [i for i in marked.selection.rows if i < len(rows)], architecture)
-        frame.chart(
-            plots.pareto(
+        downloads.chart(
+            pareto.pareto(
                 rows,
                 track.headline,
                 styles,
@@ -254,7 +182,10 @@ for architecture in track.architectures:
             f"pareto-{track.name}-{architecture}",
             rows,
         )
-frame.download(table, f"leaderboard-{track.name}")
+if len(table):
+    written = leaderboard.written(table, track, styles)
+    downloads.take_away(table, written, f"leaderboard-{track.name}")
+downloads.link()
 if track.reported:
     with st.expander("What papers report", expanded=True):
         st.caption("Paper-reported: shown beside ours, never tuned toward and never ranked.")
@@ -265,7 +196,7 @@ if track.reported:
                         "Paper": r.paper,
                         "Architecture": r.architecture,
                         "Method": r.regularizer,
-                        "λ": r.strength,
+                        "λ": None if r.strength is None else radius(r.strength),
                         "Score": columns_of(track).get(r.metric, r.metric),
                         "Value": percent(r.value, r.spread),
                     }

@@ -1,168 +1,233 @@
-"""How a regularizer's strength moves margins, confidences and losses."""
+"""How a regularizer's strength moves margins, confidences, losses and singular values."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from leaderboard_app import density_plots, frame, plots, queries, samples
+from leaderboard_app.figures import distributions, sweeps
+from leaderboard_app.figures.distributions import of_methods, of_strengths
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import margins, samples
+from leaderboard_app.words.labels import plain
+
+SPLITS = ("test", "train")
+SPACES = {
+    "linearised_distance_2": "ℓ2 distance to the linearised boundary (input units)",
+    "distance": "ℓ2 distance that DeepFool finds (input units)",
+}
 
 st.title("Margins")
-track = frame.choose_track()
-architecture = frame.choose_architecture(track)
+track = choices.choose_track()
+architecture = choices.choose_architecture(track)
 with frame.reading():
     rows = queries.rows(track)
+    standings = queries.standings(track)
 models = samples.models(rows, architecture)
 if models.empty:
     frame.nothing_yet(track)
     st.stop()
-methods = [line.regularizer for line in track.entry if line.regularizer != "none"]
-method = frame.choose("Method", methods, "regularizer", methods[0])
-split = frame.choose("Images of", ("test", "train"), "split", "test")
+methods = [name for name in queries.methods_of(track) if name != "none"]
+if not methods:
+    st.info("This track has no method beside the control.")
+    st.stop()
+method = choices.choose_method(methods)
+style = frame.method_styles()[method]
 mine = models[models["method"].isin(["none", method])]
+lines = of_strengths(mine["lambda"], style)
+name = f"{track.name}-{architecture}-{method}"
+
+
+def margins_of(trials: pd.DataFrame, split: str) -> pd.DataFrame:
+    """One row an image. Those of training images are stored where the track asks for them."""
+    found = queries.examples(trials["key"], "margin", split, "margins")
+    if found.empty and split == "test":
+        found = queries.examples(trials["key"], "margin", threat="measures")
+    return samples.join(trials, {"margin": found})
+
+
 with frame.reading():
-    loss = queries.examples(mine["key"], "loss", split, "clean")
-    margin = queries.examples(mine["key"], "margin", split, "margins")
-    if (
-        margin.empty and split == "test"
-    ):  # of every track; those of training images only where the track asks for them
-        margin = queries.examples(mine["key"], "margin", threat="measures")
-margins, losses = samples.join(mine, {"margin": margin}), samples.join(mine, {"loss": loss})
-losses = losses.assign(
-    probability=np.exp(-losses["loss"].astype(float))
-)  # cross-entropy is −log p_y
-if margins.empty and losses.empty:
+    of_split = {split: margins_of(mine, split) for split in SPLITS}
+    losses = {
+        split: samples.join(mine, {"loss": queries.examples(mine["key"], "loss", split, "clean")})
+        for split in SPLITS
+    }
+of_split = {split: table for split, table in of_split.items() if len(table)}
+losses = {
+    split: table.assign(probability=np.exp(-table["loss"].astype(float)))
+    for split, table in losses.items()
+    if len(table)
+}
+if not of_split and not losses:
     st.info("These trials hold no per-example measures.")
     st.stop()
-name = f"{track.name}-{architecture}-{method}-{split}"
+first = next(iter(of_split.values()), None)
+images = "" if first is None else f" {first['image'].nunique()} images of each model are stored."
 st.markdown(
-    "One colour a strength λ, pooled over seeds; grey: no regularizer. Margins are of logits: "
-    "z of the label less the largest other, negative where the model errs."
+    f"One colour a strength of `{method}`, pooled over seeds; grey: no regularizer. A margin is "
+    f"the "
+    f"label's logit less the largest other: negative where the model errs.{images}"
 )
-
-positive = samples.finite(margins, ["margin"])
-scale = positive.groupby("key")["margin"].transform("mean")
-relative = positive.assign(relative=positive["margin"] / scale.where(scale > 0))
-if margins.empty:
-    st.info(f"These trials hold no margins of {split} images.")
-else:
+if of_split:
+    places = st.columns(len(of_split))
+    for where, (split, table) in zip(places, of_split.items()):
+        with where:
+            downloads.chart(
+                distributions.densities(
+                    table, "margin", "lambda", lines, f"Margins, {split} images", "Margin (logits)"
+                ),
+                f"margin-{name}-{split}",
+                table,
+            )
     left, right = st.columns(2)
     with left:
-        frame.chart(
-            density_plots.densities(
-                margins, "margin", f"Margins, {split} images", "Margin (logits)"
+        downloads.chart(
+            distributions.ridges(
+                of_split, "margin", lines, "Margins over strengths", "Margin (logits)"
             ),
-            f"margin-{name}",
-            margins,
+            f"ridges-{name}",
+            pd.concat([table.assign(split=split) for split, table in of_split.items()]),
         )
+    split, table = next(iter(of_split.items()))
     with right:
-        frame.chart(
-            density_plots.densities(
-                relative, "relative", "The same, free of scale", "Margin / the model's mean margin"
+        relative = margins.relative(table)
+        downloads.chart(
+            distributions.densities(
+                relative,
+                "relative",
+                "lambda",
+                lines,
+                f"Free of scale, {split} images",
+                "Margin / the model's mean margin",
             ),
             f"relative-margin-{name}",
             relative,
         )
     st.caption(
-        "Much of a concentration of margins is scale: a regularizer that shrinks the logits shrinks their margins' "
-        "spread with them. The right chart and the last column are free of that."
+        "Much of a concentration of margins is scale: a regularizer that shrinks the logits "
+        "shrinks "
+        "their margins' spread with them. The chart free of scale and the last column show what "
+        "is left."
     )
-    spread = samples.spread(margins, "margin")
+    spread = margins.spread(table, "margin")
+    headings = {
+        "images": "Images",
+        "mean": "Mean margin",
+        "deviation": "Standard deviation",
+        "relative": "Deviation / mean",
+    }
+    shown = spread.rename(columns=headings)
+    shown.insert(0, "Strength", [style.strength(value) for value in spread["lambda"]])
     st.dataframe(
-        spread.rename(
-            columns={
-                "lambda": "λ",
-                "images": "Images",
-                "mean": "Mean margin",
-                "deviation": "Standard deviation",
-                "relative": "Deviation / mean",
-            }
-        ),
+        shown.drop(columns="lambda"),
         hide_index=True,
         placeholder="–",
         column_config={
             heading: st.column_config.NumberColumn(format="%.3g")
-            for heading in ("λ", "Mean margin", "Standard deviation", "Deviation / mean")
+            for heading in ("Mean margin", "Standard deviation", "Deviation / mean")
         },
     )
-    frame.download(spread, f"spread-{name}")
+    downloads.take_away(spread, shown.drop(columns="lambda").round(3), f"spread-{name}")
+
+st.subheader("Methods beside each other")
+st.caption("Each at the λ that the leaderboard selects, test images, pooled over seeds.")
+ranked = standings[(standings["architecture"] == architecture) & standings["lambda"].notna()]
+chosen = models.merge(
+    ranked.rename(columns={"regularizer": "method"})[["method", "lambda"]],
+    on=["method", "lambda"],
+)
+with frame.reading():
+    attacks = [threat.id for threat in track.threats if threat.attack == "deepfool"]
+    logits = margins_of(chosen, "test")
+    spaces = {
+        metric: samples.join(
+            chosen,
+            {
+                metric: queries.examples(
+                    chosen["key"], metric, threat=attacks[0] if metric == "distance" else "measures"
+                )
+            },
+        )
+        for metric in SPACES
+        if metric != "distance" or attacks
+    }
+drawn = {"margin": (logits, "Margin (logits)")}
+drawn |= {metric: (table, SPACES[metric]) for metric, table in spaces.items()}
+drawn = {metric: found for metric, found in drawn.items() if len(found[0])}
+places = st.columns(2)
+for i, (metric, (table, axis)) in enumerate(drawn.items()):
+    with places[i % 2]:
+        downloads.chart(
+            distributions.densities(
+                table,
+                metric,
+                "method",
+                of_methods(table["method"], frame.method_styles()),
+                axis.partition(" (")[0],
+                axis,
+            ),
+            f"beside-{metric}-{track.name}-{architecture}",
+            table,
+        )
 
 st.subheader("Confidence and loss")
-left, right = st.columns(2)
-with left:
-    frame.chart(
-        density_plots.shares(
-            losses,
-            "probability",
-            np.linspace(0, 1, 21),
-            f"Confidence, {split} images",
-            "p_y, probability of the label",
-        ),
-        f"confidence-{name}",
-        losses,
-    )
-with right:
-    frame.chart(
-        density_plots.shares(
-            losses,
-            "loss",
-            np.linspace(0, 3, 31),
-            f"Loss, {split} images",
-            "Cross-entropy (nats; the last bin holds all beyond)",
-        ),
-        f"loss-{name}",
-        losses,
-    )
+bins = {
+    "probability": (np.linspace(0, 1, 21), "Confidence", "p_y, probability of the label"),
+    "loss": (np.linspace(0, 3, 31), "Loss", "Cross-entropy (nats; the last bin holds all beyond)"),
+}
+for column, (edges, title, axis) in bins.items():
+    for where, (split, table) in zip(st.columns(2), losses.items()):
+        with where:
+            downloads.chart(
+                distributions.shares(table, column, lines, edges, f"{title}, {split} images", axis),
+                f"{column}-{name}-{split}",
+                table,
+            )
 
 st.subheader("Generalization")
-curves = plots.gap_curves(
-    rows[(rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])]
-)
-styles = frame.method_styles(track)
-left, right = st.columns(2)
-with left:
-    frame.chart(
-        plots.against_lambda(
-            curves["accuracy"], styles, "Clean accuracy", "λ", "Clean accuracy (%)"
-        ),
-        f"accuracy-{name}",
-        curves["accuracy"],
-    )
-with right:
-    frame.chart(
-        plots.against_lambda(
-            curves["gap"], styles, "Generalization gap", "λ", "Test less train loss (nats)", scale=1
-        ),
-        f"gap-{name}",
-        curves["gap"],
-    )
+of_method = rows[
+    (rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])
+]
+curves = margins.gap_curves(of_method)
+gaps = {
+    "accuracy": ("Clean accuracy, test images", "Clean accuracy (%)", 100),
+    "gap": ("Generalization gap", "Test less train loss (nats)", 1),
+    "error_gap": ("Error gap", "Train less test accuracy (points)", 100),
+}
+places = st.columns(3)
+for where, (column, (title, axis, scale)) in zip(places, gaps.items()):
+    with where:
+        downloads.chart(
+            sweeps.against_lambda(
+                curves[column],
+                frame.method_styles(),
+                title,
+                style.sign,
+                axis,
+                scale=scale,
+            ),
+            f"{column}-{name}",
+            curves[column],
+        )
 
 with frame.reading():
     layers = queries.layers(mine["key"])
+variation = margins.loss_variation(of_method)
+left, right = st.columns(2)
 if not layers.empty:
-    st.subheader("Singular values of the layers")
-    layers = mine.merge(layers, on="key")
-    frame.chart(
-        plots.layer_spread(layers, density_plots.strength_colours(mine["lambda"].tolist())),
-        f"layers-{name}",
-        layers,
-    )
-
-variation = samples.loss_variation(
-    rows[(rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])]
-)
+    with left:
+        spreads = margins.layer_spread(mine.merge(layers, on="key"))
+        downloads.chart(distributions.layer_spread(spreads, lines), f"layers-{name}", spreads)
 if not variation.empty:
-    st.subheader("Maximal loss variation")
-    st.markdown(
-        "The largest change of the loss within an ℓ∞ ball, mean over test images, in nats (Wen et al., Table 1)."
-    )
-    spreads = [f" ± {width:.4f}" if np.isfinite(width) else "" for width in variation["half_width"]]
-    shown = variation.assign(
-        value=[f"{mean:.4f}{spread}" for mean, spread in zip(variation["mean"], spreads)]
-    )
-    st.dataframe(
-        shown.pivot(index="lambda", columns="radius", values="value")
-        .rename(columns="ε = {}/255".format)
-        .rename_axis("λ")
-        .reset_index(),
-        hide_index=True,
-    )
-    frame.download(variation, f"loss-variation-{name}")
+    with right:
+        downloads.chart(
+            sweeps.loss_variation(variation, lines), f"loss-variation-{name}", variation
+        )
+        st.caption(
+            plain(
+                "The largest change of the loss within an ℓ∞ ball, mean over test images, with 95 "
+                "% "
+                "intervals over seeds (Wen et al., Table 1)."
+            )
+        )
+if track.reported:
+    st.caption("What papers report of such a track stands on the leaderboard's page.")

@@ -1,17 +1,21 @@
 """One regularizer: what it is, its code, and every trial of it."""
 
-import json
-
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import comparison, frame, plots, queries
-from leaderboard_app.labels import axis_title, columns_of, plain
+from leaderboard_app.figures import sweeps
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import matched
+from leaderboard_app.tables import method as method_tables
+from leaderboard_app.words.labels import axis_title, columns_of, plain
+from leaderboard_app.words.style import base
 
 st.title("Method")
 known = queries.registry()
 names = sorted(known.regularizer_folders)
-name = frame.choose("Method", names, "regularizer", "cross_lipschitz")
+if base(asked := st.query_params.get("regularizer", "")) in names:
+    st.query_params["regularizer"] = base(asked)  # a variant stands on its method's page
+name = choices.choose_method(names, default="cross_lipschitz")
 with frame.reading():
     method = known.regularizer(name)
 card = method.card
@@ -45,28 +49,32 @@ with st.expander("Code"):
 
 
 def has_method(track) -> bool:
-    return any(comparison.base(line.regularizer) == name for line in track.entry)
+    return any(base(method) == name for method in queries.methods_of(track))
 
 
 st.subheader("Results")
-track = frame.choose_track(has_method, f"No track holds `{name}` yet.")
-architecture = frame.choose_architecture(track)
-variants = [line.regularizer for line in track.entry if comparison.base(line.regularizer) == name]
+track = choices.choose_track(choices.Need(f"entry of {plain(name)}", has_method))
+architecture = choices.choose_architecture(track)
+variants = [method for method in queries.methods_of(track) if base(method) == name]
 with frame.reading():
     rows = queries.rows(track)
 mine = rows[(rows["architecture"] == architecture) & rows["regularizer"].isin([*variants, "none"])]
-curves = comparison.curves(comparison.matched(mine, 2))  # K = 2: every λ stays where it is
+curves = matched.curves(matched.matched(mine, 2))  # K = 2: every λ stays where it is
 if curves[curves["method"].isin(variants)].empty:
     frame.nothing_yet(track)
 else:
-    styles = frame.method_styles(track)
+    styles = frame.method_styles()
     places = st.columns(2)
     for i, column in enumerate(("clean", track.headline)):
         with places[i]:
             drawn = curves[curves["column"] == column]
-            frame.chart(
-                plots.against_lambda(
-                    drawn, styles, columns_of(track)[column], "λ", axis_title(track, column)
+            downloads.chart(
+                sweeps.against_lambda(
+                    drawn,
+                    styles,
+                    columns_of(track)[column],
+                    styles[name].sign,
+                    axis_title(track, column),
                 ),
                 f"sweep-{track.name}-{architecture}-{name}-{column}",
                 drawn,
@@ -77,29 +85,8 @@ with frame.reading():
         for trial in queries.trials(track)
         if trial.entry.architecture == architecture and trial.entry.regularizer in variants
     }
-    found = queries.trial_rows(asked)
-known_rows = {row["key"]: row for row in found.to_dict("records")}
-table = []
-for key, trial in asked.items():
-    row = known_rows.get(key, {})
-    provenance = json.loads(row.get("provenance") or "{}")
-    table.append(
-        {
-            "Key": key,
-            "Method": trial.entry.regularizer,
-            "λ": trial.entry.strength,
-            "Seed": trial.seed,
-            "Status": row.get("status", "not run"),
-            "Command": f"regbench run '{trial.entry.id}' --seeds {trial.seed + 1}",
-            "Training (s)": row.get("train_seconds"),
-            "Iterations": row.get("iterations"),
-            "Device": provenance.get("device_name", provenance.get("device")),
-            "torch": provenance.get("torch"),
-            "Python": provenance.get("python"),
-            "Commit": provenance.get("commit"),
-        }
-    )
-trials = pd.DataFrame(table)
+    found, sources = queries.trial_rows(asked), queries.sources(asked)
+trials = method_tables.trials(asked, found.to_dict("records"), sources)
 st.subheader("Every trial")
 st.dataframe(
     trials,
@@ -111,4 +98,4 @@ st.dataframe(
         "Commit": st.column_config.TextColumn(width="small"),
     },
 )
-frame.download(trials, f"trials-{track.name}-{architecture}-{name}")
+downloads.download(trials, f"trials-{track.name}-{architecture}-{name}")

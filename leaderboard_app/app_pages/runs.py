@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import frame, queries
+from leaderboard_app.reading import choices, downloads, frame, queries
 
 st.title("Runs")
-track = frame.choose_track()
+track = choices.choose_track()
 with frame.reading():
     plan = queries.plan(track)
     keys = {trial.key: trial for trial in plan.trials}
@@ -32,7 +32,8 @@ st.progress(plan.done / max(1, len(plan.trials)))
 if len(plan.to_run):
     st.code(f"regbench run {track.name}", language="bash")
     st.caption(
-        "runs what is left: what is done is skipped, what was interrupted goes on, what failed is tried again."
+        "runs what is left: what is done is skipped, what was interrupted goes on, what failed is "
+        "tried again."
     )
 if attempts.empty:
     frame.nothing_yet(track, "attempts")
@@ -66,4 +67,4 @@ if len(failed):
     )
 st.subheader("Attempts, the latest first")
 st.dataframe(named(attempts), hide_index=True, placeholder="–")
-frame.download(named(attempts), f"attempts-{track.name}")
+downloads.download(named(attempts), f"attempts-{track.name}")

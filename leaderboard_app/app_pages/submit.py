@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import frame, queries
-from leaderboard_app.labels import plain
+from leaderboard_app.reading import frame, queries
+from leaderboard_app.words.labels import plain
 from registry.places import TEMPLATE, submissions
 
 st.title("Submit a regularizer")

@@ -4,50 +4,54 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app import density_plots, frame, palette, queries, samples, theory
+from leaderboard_app.figures import curves
+from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.tables import samples, theory
+from leaderboard_app.words import style
 from registry.spec import Track
 
-P = 1 / (1 + np.exp(-np.linspace(0.01, 10, 200)))
 DASHES = ("solid", "dash", "dot")
 
 st.title("Theory")
 st.markdown(
-    "For two classes everything depends on the confidence p_y and on ν, the norm of the difference of the two logits' "
-    "gradients."
+    "For two classes everything depends on the confidence p_y and on ν, the norm of the difference "
+    "of the two logits' gradients."
 )
 
 
 def has_theory(track: Track) -> bool:
-    return two_classes(track) or "perturbed" in getattr(track, "measures", ())
+    return two_classes(track) or "perturbed" in track.measures
 
 
 def two_classes(track: Track) -> bool:
     return queries.registry().dataset(track.dataset).num_classes == 2
 
 
-track = frame.choose_track(has_theory, "No track with two classes is registered.")
-architecture = frame.choose_architecture(track)
+track = choices.choose_track(choices.Need("two classes, and no perturbations measured", has_theory))
+architecture = choices.choose_architecture(track)
 with frame.reading():
     rows = queries.rows(track)
     selected = queries.standings(track)
 models = samples.models(rows, architecture)
-styles = frame.method_styles(track)
-meetings = samples.perturbed(rows[rows["architecture"] == architecture])
+styles = frame.method_styles()
+meetings = theory.perturbed(rows[rows["architecture"] == architecture])
 if not meetings.empty:
     st.subheader("Perturbations and the linearised network")
     chosen = selected[(selected["architecture"] == architecture) & selected["lambda"].notna()]
     chosen = chosen.rename(columns={"regularizer": "method"})[["method", "lambda"]]
     meetings = meetings.merge(chosen, on=["method", "lambda"])
     st.markdown(
-        "Each method at the λ that the leaderboard selects: perturbations z of PGD, and random ones of their length."
+        "Each method at the λ that the leaderboard selects: perturbations z of PGD, and random "
+        "ones "
+        "of their length."
     )
     places = st.columns(2)
-    for i, (name, title) in enumerate(samples.QUANTITIES.items()):
+    for i, (name, title) in enumerate(theory.QUANTITIES.items()):
         mine = meetings[meetings["quantity"] == name]
         if len(mine):
             with places[i % 2]:
-                frame.chart(
-                    density_plots.against_radius(mine, styles, title.partition(" ")[0], title),
+                downloads.chart(
+                    curves.against_radius(mine, styles, title.partition(" ")[0], title),
                     f"{name}-{track.name}-{architecture}",
                     mine,
                 )
@@ -72,15 +76,18 @@ if models.empty:
 else:
     models = models[models["seed"] == models["seed"].min()]
     about = {
-        row["key"]: f"{row['method']}, λ = {row['lambda']:g}, seed {row['seed']}"
+        row["key"]: ", ".join(
+            [row["method"], styles[row["method"]].strength(row["lambda"]), f"seed {row['seed']}"]
+        )
         for row in models.to_dict("records")
     }
-    key = frame.choose(
+    key = choices.choose(
         "Model that the points are of",
         list(about),
         "model",
         next(iter(about)),
         lambda key: about[key],
+        of=f"{track.name} {architecture}",
     )
     with frame.reading():
         columns = {
@@ -110,29 +117,30 @@ else:
         nus = [float(f"{value:.3g}") for value in np.quantile(points["nu"], (0.1, 0.5, 0.9))]
 
 st.subheader("Perturbation size against confidence")
+P = theory.confidences(points["log_odds"].to_numpy(float))
 curves = {}
 for value, dash in zip(dict.fromkeys(nus), DASHES):
     curves[f"quadratic model, ν = {value:g}"] = (
         P,
         theory.quadratic_distance(P, value),
-        palette.COLOURS[1],
+        style.COLOURS[1],
         dash,
     )
     curves[f"exact in the cell, ν = {value:g}"] = (
         P,
         theory.exact_distance(P, value),
-        palette.COLOURS[0],
+        style.COLOURS[0],
         dash,
     )
 confident = points[points["probability"].astype(float) > 0.5]
 names = (
-    {"linearised": ("measured: linearised distance", palette.COLOURS[2], "circle")}
+    {"linearised": ("measured: linearised distance", style.COLOURS[2], "circle")}
     if "linearised" in points
     else {}
 )
 if "distance" in points and len(points):
-    names["distance"] = ("measured: DeepFool", palette.COLOURS[4], "diamond")
-figure = density_plots.measured_over_curves(
+    names["distance"] = ("measured: DeepFool", style.COLOURS[4], "diamond")
+figure = curves.measured_over_curves(
     curves,
     confident,
     names if len(points) else {},
@@ -144,15 +152,15 @@ figure = density_plots.measured_over_curves(
 figure.update_yaxes(
     autorangeoptions={"clipmax": 4 * float(theory.exact_distance(P, min(nus)).max())}
 )
-frame.chart(figure, f"figure-1-{track.name}-{architecture}", frame.plotted(figure))
+downloads.chart(figure, f"figure-1-{track.name}-{architecture}", downloads.plotted(figure))
 st.caption(
-    "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a fifth at p = 0.9, "
-    "five times at p = 0.999. It is no guarantee."
+    "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a "
+    "fifth at p = 0.9, five times at p = 0.999. It is no guarantee."
     + (" ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else "")
 )
 
 st.subheader("What each penalty weighs")
-every = np.linspace(0.001, 0.999, 300)
+every = np.linspace(0.0, 1.0, 301)
 weights = {
     f"{method}: {formula}": (
         every,
@@ -172,13 +180,14 @@ names = {
     for method, called in {"input_gradient": "‖∇‖²/ν²", "curvature": "‖H‖₂/ν²"}.items()
     if method in styles and len(points)
 }
-figure = density_plots.measured_over_curves(
+figure = curves.measured_over_curves(
     weights, points, names, "Guo et al., Figure 3: what multiplies ν²", "Weight of ν²"
 )
-frame.chart(figure, f"figure-3-{track.name}-{architecture}", frame.plotted(figure))
+downloads.chart(figure, f"figure-3-{track.name}-{architecture}", downloads.plotted(figure))
 st.caption(
-    "`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that the model gets wrong; "
-    "`curvature` on those it is unsure of."
+    "`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that "
+    "the "
+    "model gets wrong; `curvature` on those it is unsure of."
 )
 if len(points):
-    frame.download(points, f"theory-{track.name}-{architecture}", "Download all points as CSV")
+    downloads.download(points, f"theory-{track.name}-{architecture}", "Download all points as CSV")

@@ -17,13 +17,12 @@ APP = Path(__file__).resolve().parents[2] / "leaderboard_app" / "app.py"
 def main() -> int:
     logging.disable(logging.WARNING)  # Streamlit's, about a script that runs without its server
     app, broken = AppTest.from_file(APP, default_timeout=120).run(), 0
-    for path in sorted((APP.parent / "app_pages").glob("*.py")):
+    for path in sorted((APP.parent / "app_pages").glob("[a-z]*.py")):
         start = time.perf_counter()
         app.switch_page(f"app_pages/{path.name}").run()
         broken += len(app.exception)
-        print(
-            f"{path.stem:12} {time.perf_counter() - start:5.1f} s  {[e.message for e in app.exception] or 'ok'}"
-        )
+        said = [error.message for error in app.exception] or "ok"
+        print(f"{path.stem:12} {time.perf_counter() - start:5.1f} s  {said}")
     if "torch" in sys.modules:
         print("torch was imported")
     return 1 if broken or "torch" in sys.modules else 0

@@ -1,0 +1,1 @@
+"""Tables → Plotly figures: what is plotted is what the rows hold."""

@@ -1,0 +1,144 @@
+"""Robust against clean accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..words.labels import hover
+from ..words.style import CONTROL, Style, ordered
+from .canvas import SHARE, figure, log_ticks
+
+
+def pareto(
+    standings: pd.DataFrame, column: str, styles: Mapping[str, Style], title: str, y: str
+) -> go.Figure:
+    """Each method at its selected λ: clean accuracy against the headline, in percent; the area
+    grows with training cost.
+
+    Args:
+        standings: as `benchmark.ranking.standings.standings` gives them, of one architecture.
+    """
+    found = figure(title, "Clean accuracy (%)", y, height=430)
+    rows = standings[standings["clean"].notna() & standings[column].notna()]
+    front = _front(rows["clean"].to_numpy(), rows[column].to_numpy())
+    if len(front) > 1:
+        edge = rows.iloc[front]
+        found.add_scatter(
+            x=100 * edge["clean"],
+            y=100 * edge[column],
+            mode="lines",
+            name="not dominated",
+            line={"color": CONTROL, "dash": "dot", "width": 1},
+            hoverinfo="skip",
+        )
+    for method in ordered(rows["regularizer"]):
+        style, row = styles[method], rows[rows["regularizer"] == method].iloc[0]
+        cost = row["cost"] if np.isfinite(row["cost"]) else 1.0
+        size = float(np.clip(12 * np.sqrt(cost), 8, 44))
+        spread = {
+            name: f" ± {100 * row[f'{name}_half_width']:.1f}"
+            if np.isfinite(row[f"{name}_half_width"])
+            else ""
+            for name in ("clean", column)
+        }
+        found.add_scatter(
+            x=[100 * row["clean"]],
+            y=[100 * row[column]],
+            mode="markers",
+            name=hover(method),
+            marker={
+                "symbol": style.symbol,
+                "color": style.colour,
+                "size": size,
+                "line": {"width": 2, "color": style.colour},
+            },
+            error_x=_error(row["clean"], row["clean_half_width"], style, most=1.0),
+            error_y=_error(row[column], row[f"{column}_half_width"], style),
+            hovertemplate=f"{hover(method)}, {style.strength(row['lambda'])}"
+            f"<br>clean %{{x:.1f}}{spread['clean']} %"
+            f"<br>robust %{{y:.1f}}{spread[column]} %<br>cost × {cost:.1f}<extra></extra>",
+        )
+    found.update_layout(
+        legend={"itemsizing": "constant"},
+        xaxis={"autorangeoptions": SHARE},
+        yaxis={"autorangeoptions": SHARE},
+    )
+    return found
+
+
+def _error(value: float, half_width: float, style: Style, most: float = np.inf) -> dict:
+    """Bars that end at 0 and at `most`, whatever the interval is."""
+    half = half_width if np.isfinite(half_width) else 0
+    return {
+        "array": [100 * min(half, most - value)],
+        "arrayminus": [100 * min(half, value)],
+        "symmetric": False,
+        "thickness": 1,
+        "width": 3,
+        "color": style.colour,
+    }
+
+
+def _front(x: np.ndarray, y: np.ndarray) -> list[int]:
+    """Positions of the points that no other beats in both, by rising x."""
+    order = [
+        i
+        for i in range(len(x))
+        if not any(
+            (x[j] >= x[i]) & (y[j] >= y[i]) & ((x[j] > x[i]) | (y[j] > y[i])) for j in range(len(x))
+        )
+    ]
+    return sorted(order, key=lambda i: (x[i], -y[i]))
+
+
+def trade_off(
+    table: pd.DataFrame,
+    front: pd.DataFrame,
+    axis: str,
+    styles: Mapping[str, Style],
+    title: str,
+    y: str,
+) -> go.Figure:
+    """Every strength of every method, those that the leaderboard selects large, and the front that
+    no other beats: robustness against clean accuracy, or against cost on a log axis.
+
+    Args:
+        table, front: as `tables.find` gives them.
+        axis: "clean" or "cost".
+    """
+    scale = 100 if axis == "clean" else 1
+    x = "Clean accuracy (%)" if axis == "clean" else "Training cost (times that of none)"
+    found = figure(title, x, y, height=430)
+    if len(front) > 1:
+        found.add_scatter(
+            x=scale * front[axis],
+            y=100 * front["robust"],
+            mode="lines",
+            name="not dominated",
+            line={"color": CONTROL, "dash": "dot", "width": 1.5},
+            hoverinfo="skip",
+        )
+    for method in ordered(table["method"]):
+        style, rows = styles[method], table[table["method"] == method].sort_values("lambda")
+        strengths = [style.strength(value) for value in rows["lambda"]]
+        found.add_scatter(
+            x=scale * rows[axis],
+            y=100 * rows["robust"],
+            mode="markers",
+            name=hover(method),
+            marker={
+                "symbol": style.symbol,
+                "color": style.colour,
+                "size": np.where(rows["selected"], 15, 8),
+            },
+            customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
+            hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
+            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",
+        )
+    if axis == "cost":
+        found.update_xaxes(type="log", **log_ticks(table["cost"]))
+    return found

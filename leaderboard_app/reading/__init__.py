@@ -1,0 +1,1 @@
+"""What the pages read, what the reader chose, and what stands around every page."""

@@ -1,0 +1,238 @@
+"""What the pages know: the registry and the database, read anew when their files change and never
+held open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from benchmark.execution import runner
+from benchmark.ranking.board import board
+from benchmark.ranking.standings import labelled
+from benchmark.records import registered, reports
+from benchmark.records.home import home
+from benchmark.records.registered import open_store
+from benchmark.records.store import Store
+from registry.load import Registry
+from registry.places import HERE, submissions
+from registry.spec import InputError, Track, Trial
+
+PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
+Version = tuple[tuple[str, int, int], ...]
+
+
+def _state(paths: Iterable[Path]) -> Version:
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def store() -> Store:
+    """What the pages read: the local database, and the registered results where it lacks rows or is
+    not there.
+    """
+    return open_store(patience=PATIENCE)
+
+
+def version() -> Version:
+    """Changes whenever what is read does; empty where there is nothing."""
+    return _state([*store().files, home() / reports.RERUN])
+
+
+def last_rerun() -> reports.RerunReport | None:
+    """What `regbench rerun` last said. Raises InputError where its file is damaged."""
+    return reports.last_rerun(home())
+
+
+def last_checks() -> list[reports.CheckReport]:
+    """What `regbench check` last said of each submission. Raises InputError where a file is
+    damaged.
+    """
+    return reports.last_checks(home())
+
+
+def registry() -> Registry:
+    return _registry(registry_version())
+
+
+def registry_version() -> Version:
+    """Changes whenever a registered or submitted file does."""
+    files = (path for folder in (HERE, submissions()) for path in folder.rglob("*.*"))
+    return _state(sorted(path for path in files if path.suffix in (".toml", ".py")))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _registry(version: Version) -> Registry:
+    return Registry()
+
+
+def tracks() -> tuple[dict[str, Track], list[str]]:
+    """The tracks by name, and a line about each that cannot be read."""
+    known, found, errors = registry(), {}, []
+    for name in known.track_names:
+        try:
+            found[name] = known.track(name)
+        except InputError as error:
+            errors.append(str(error))
+    return found, errors
+
+
+def methods_of(track: Track) -> list[str]:
+    """The track's methods and variants, submitted ones too, in the order of its entries."""
+    return list(dict.fromkeys(entry.regularizer for entry in registry().entries(track.name)))
+
+
+def method_names() -> list[str]:
+    """Every method, and every variant that a track holds."""
+    return _method_names(registry_version())
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _method_names(registered: Version) -> list[str]:
+    names = {name for track in tracks()[0].values() for name in methods_of(track)}
+    return sorted(names | set(registry().regularizer_folders))
+
+
+def radii() -> set[str]:
+    """The methods whose strength is a radius, as their cards say."""
+    known = registry()
+    means = {name: known.regularizer(name).card.lambda_means for name in known.regularizer_folders}
+    return {name for name, words in means.items() if words.startswith("radius ε")}
+
+
+def architecture_names() -> list[str]:
+    """Every architecture that a track holds."""
+    return sorted({name for track in tracks()[0].values() for name in track.architectures})
+
+
+def trials(track: Track) -> list[Trial]:
+    return _trials(registry_version(), track.name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _trials(registered: Version, name: str) -> list[Trial]:
+    return [trial for _, trial in _registry(registered).select([name])]
+
+
+def filled_tracks() -> set[str]:
+    """The tracks that have any result."""
+    keys = {name: {trial.key for trial in trials(track)} for name, track in tracks()[0].items()}
+    found = first_runs(set().union(*keys.values()))
+    have = set(found["key"]) if len(found) else set()
+    return {name for name, mine in keys.items() if mine & have}
+
+
+def scores(track: Track) -> pd.DataFrame:
+    """As Store.scores gives them, for all of the track's trials. Raises InputError where the
+    database cannot be read.
+    """
+    return _scores(version(), tuple(sorted({trial.key for trial in trials(track)})))
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _scores(version: Version, keys: tuple[str, ...]) -> pd.DataFrame:
+    return store().scores(keys)
+
+
+def standings(track: Track) -> pd.DataFrame:
+    """The rows of `regbench rank`."""
+    return _standings(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame:
+    track = _registry(registered).track(name)
+    return board(track, trials(track), store(), scores(track))
+
+
+def rows(track: Track) -> pd.DataFrame:
+    """One row a score and entry, under the entry's names: `ranking.standings.labelled`."""
+    return _rows(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
+    track = _registry(registered).track(name)
+    return labelled([track.with_tiers(trial) for trial in trials(track)], scores(track))
+
+
+def examples(
+    keys: Iterable[str], metric: str, split: str = "test", threat: str | None = None
+) -> pd.DataFrame:
+    """Per-example values: columns key, threat, values; of a model's samples the largest."""
+    found = _examples(version(), tuple(sorted(set(keys))), metric, split)
+    if found.empty:
+        return pd.DataFrame(columns=["key", "threat", "values"])
+    if threat is not None:
+        found = found[found["threat"] == threat]
+    return found.sort_values("examples").drop_duplicates(["key", "threat"], keep="last")[
+        ["key", "threat", "values"]
+    ]
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _examples(version: Version, keys: tuple[str, ...], metric: str, split: str) -> pd.DataFrame:
+    return store().examples(keys, metric, split)
+
+
+def layers(keys: Iterable[str]) -> pd.DataFrame:
+    """`Store.layers`: per-layer singular values."""
+    return _of_store(version(), "layers", tuple(sorted(set(keys))))
+
+
+def trial_rows(keys: Iterable[str]) -> pd.DataFrame:
+    """`Store.trials`: what is known of each trial."""
+    return _of_store(version(), "trials", tuple(sorted(set(keys))))
+
+
+def attempts(keys: Iterable[str]) -> pd.DataFrame:
+    """`Store.attempts`: every run of the trials."""
+    return _of_store(version(), "attempts", tuple(sorted(set(keys))))
+
+
+def first_runs(keys: Iterable[str]) -> pd.DataFrame:
+    """`Store.first_runs`: which trials are known, and since when."""
+    return _of_store(version(), "first_runs", tuple(sorted(set(keys))))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _of_store(version: Version, question: str, keys: tuple[str, ...]) -> pd.DataFrame:
+    return getattr(store(), question)(keys)
+
+
+def claims() -> str:
+    """What the registered rows say of the papers' claims, as Markdown; "" where nothing is said."""
+    path = registered.results() / "README.md"
+    return path.read_text().partition("\n\n")[2] if path.exists() else ""
+
+
+def titles() -> dict[str, str]:
+    """What datasets and architectures are called, by their ids on the tracks."""
+    known, found = registry(), {}
+    for track in tracks()[0].values():
+        data = known.dataset(track.dataset)
+        classes = f", {data.num_classes} classes" if data.subset else ""
+        found[track.dataset] = f"{data.title}{classes}"
+        found |= {id: known.architecture(id).title for id in track.architectures}
+    return found
+
+
+def sources(keys: Iterable[str]) -> dict[str, str]:
+    """Key → whose word a row is: `Store.sources`."""
+    return store().sources(sorted(set(keys)))
+
+
+def plan(track: Track) -> runner.Plan:
+    """What `regbench plan` counts: the track's trials and their references, and those that are
+    still to run.
+    """
+    return runner.plan(trials(track), store())

@@ -1,0 +1,56 @@
+"""Every strength of every method with its scores and its cost, and the best within limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ranking.standings import sweep
+from registry.spec import Track
+
+COLUMNS = ["method", "lambda", "clean", "robust", "robust_half_width", "cost", "seeds", "selected"]
+
+
+def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.DataFrame:
+    """One row a method and λ: COLUMNS, scores on test images, cost relative to the control's median
+    training time; `selected` is the λ that ranks.
+
+    Args:
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        standings: of the same architecture.
+    """
+    means = sweep(rows[rows["split"] == "test"])
+    keys = ["regularizer", "lambda"]
+    clean = means[(means["threat"] == "clean") & (means["metric"] == "accuracy")]
+    robust = means[(means["threat"] == track.headline) & (means["metric"] == track.headline_metric)]
+    robust = robust.rename(columns={"mean": "robust", "half_width": "robust_half_width"})
+    table = clean.rename(columns={"mean": "clean"})[[*keys, "clean", "seeds"]].merge(
+        robust[[*keys, "robust", "robust_half_width"]], on=keys
+    )
+    seconds = rows.drop_duplicates(["key", *keys]).groupby(keys)["train_seconds"].median()
+    control = seconds.get(("none", 0.0), np.nan)
+    chosen = set(zip(standings["regularizer"], standings["lambda"]))
+    pairs = list(zip(table["regularizer"], table["lambda"]))
+    table = table.assign(
+        cost=[seconds.get(pair, np.nan) / control for pair in pairs],
+        selected=[pair in chosen for pair in pairs],
+    )
+    return table.rename(columns={"regularizer": "method"})[COLUMNS]
+
+
+def within(table: pd.DataFrame, cost: float, clean: float) -> pd.DataFrame:
+    """Those that cost at most so much (an unknown cost counts as too much) and have at least so
+    much clean accuracy, the most robust first.
+    """
+    kept = table[(table["cost"] <= cost) & (table["clean"] >= clean)]
+    return kept.sort_values("robust", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def front(table: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The rows that no other beats in robustness and in `axis`: more "clean", or less "cost"."""
+    better = table["clean"] if axis == "clean" else -table["cost"]
+    rows = table.assign(better=better).dropna(subset=["better", "robust"])
+    order = rows.sort_values(["better", "robust"], ascending=False, kind="stable")
+    best = order["robust"].cummax()
+    earlier = best.shift(fill_value=-np.inf)
+    return order[order["robust"] > earlier].drop(columns="better")

@@ -1,0 +1,103 @@
+"""The standings under readable headings, those that match a search, and who leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from registry.spec import Track
+
+from ..words.labels import columns_of, percent, place, plain
+from ..words.style import Style
+
+WORST = "Worst case"
+SCORES = ("clean", "worst")  # beside the threats
+
+
+def headings(track: Track) -> dict[str, str]:
+    """The columns with an interval, the one that ranks first."""
+    columns = columns_of(track)
+    order = [track.headline, "clean", *(c for c in columns if c not in (track.headline, "clean"))]
+    return {column: columns[column] for column in order} | {"worst": WORST}
+
+
+def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
+    """Column → heading, in the order shown: on a small screen the rank, the method and the score
+    that ranks are seen, on a wide one its cost, source and tier as well.
+    """
+    columns = headings(track)
+    if not rows["worst"].notna().any():
+        columns.pop("worst")
+    first = {track.headline: columns.pop(track.headline), "clean": columns.pop("clean")}
+    facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
+    told = {"flags": "Flags", "why": "Note"}
+    told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
+    return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
+
+
+def cells(row: Mapping[str, object], names: Mapping[str, str], style: Style) -> dict[str, str]:
+    """What a row's numbers read as: `75.2 ± 1.3 %`, `1–3`, `8/255`."""
+    found = {
+        heading: percent(row[column], row[f"{column}_half_width"])
+        for column, heading in names.items()
+        if f"{column}_half_width" in row
+    }
+    if pd.notna(row["rank"]):
+        found["Rank"] = place(row["rank"], row["rank_high"])
+    if pd.notna(row["lambda"]):
+        found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ")
+    return found
+
+
+def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style]) -> Styler:
+    """The standings; a cell shows its number with the interval and sorts by the number."""
+    names = names_of(track, rows)
+    rows = rows.astype({"lambda": float}).reset_index(drop=True)
+    style = rows[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
+    for i, row in enumerate(rows.to_dict("records")):
+        for heading, text in cells(row, names, styles[row["regularizer"]]).items():
+            style = style.format(lambda _, text=text: text, subset=([i], [heading]))
+    return style
+
+
+def written(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style]) -> pd.DataFrame:
+    """The same as text, for a paper."""
+    names = names_of(track, rows)
+    table = [
+        {heading: row[column] for column, heading in names.items()}
+        | cells(row, names, styles[row["regularizer"]])
+        for row in rows.to_dict("records")
+    ]
+    found = pd.DataFrame(table, columns=list(names.values()))
+    return found.assign(**{"Cost ×": [f"{cost:.1f}" for cost in found["Cost ×"]]}).fillna("")
+
+
+def matching(
+    table: pd.DataFrame, search: str, ranked_only: bool, title_of: Callable[[str], str]
+) -> pd.DataFrame:
+    """The rows whose method, title, tier, source, flags or note hold every word of the search."""
+    columns = ["regularizer", "tier", "source", "flags", "why"]
+    words, keep = search.casefold().split(), []
+    for row in table[[*columns, "rank"]].to_dict("records"):
+        text = " ".join([title_of(row["regularizer"]), *(row[column] for column in columns)])
+        found = all(word in text.casefold() for word in words)
+        keep.append(found and (pd.notna(row["rank"]) or not ranked_only))
+    return table[pd.Series(keep, index=table.index, dtype=bool)]
+
+
+def leaders(rows: pd.DataFrame, track: Track) -> str:
+    """Who wins, and whether that is more than chance, in a sentence."""
+    first = rows[rows["rank"] == 1]
+    if first.empty:
+        return ""
+    best = first.iloc[0]
+    score = percent(best[track.headline], best[f"{track.headline}_half_width"])
+    said = f"**{plain(best['regularizer'])}** leads with {score}, clean {percent(best['clean'])}"
+    others = [f"**{plain(name)}**" for name in first["regularizer"].iloc[1:]]
+    if others:
+        return f"{said}; {', '.join(others)} cannot be told apart from the best."
+    if (rows["rank"] > 1).any():
+        return f"{said}; every other ranked method is told apart from it."
+    return f"{said}."

@@ -1,0 +1,99 @@
+"""How a strength moves margins, losses and gaps. Pure functions of tables."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ranking.standings import half_width
+
+from . import samples
+
+
+def spread(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """For each λ, over the images of all its seeds: mean, deviation (standard deviation), relative
+    (deviation over mean).
+
+    A method that shrinks all margins shrinks their deviation with them: the relative one is free of
+    that scale.
+    """
+    grouped = samples.finite(table, [column]).groupby("lambda", sort=True)[column]
+    found = grouped.agg(
+        images="count", mean="mean", deviation=lambda values: values.std(ddof=1)
+    ).reset_index()
+    return found.assign(relative=found["deviation"] / found["mean"].where(found["mean"] > 0))
+
+
+def loss_variation(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns lambda, radius (of 255, a string), mean over seeds, half_width and seeds.
+
+    Args:
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture and method.
+    """
+    mine = rows[(rows["status"] == "finished") & (rows["threat"] == "loss_variation")]
+    found = [
+        re.fullmatch(r"loss_variation_[0-9.]+", metric) is not None for metric in mine["metric"]
+    ]
+    mine = mine[np.array(found, bool)]
+    mine = mine.assign(radius=[metric.rpartition("_")[2] for metric in mine["metric"]])
+    grouped = mine.groupby(["lambda", "radius"])["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+
+
+def gap_curves(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """ "accuracy" (test), "gap" (test less train loss, nats) and "error_gap" (train less test
+    accuracy) over λ, each as `figures.sweeps.against_lambda` takes it.
+
+    Args:
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+    """
+    finite = np.isfinite(rows["value"].astype(float))
+    clean = rows[(rows["status"] == "finished") & (rows["threat"] == "clean") & finite]
+    index = ["regularizer", "lambda", "seed"]
+    of = clean.pivot_table(index=index, columns=["metric", "split"], values="value")
+    none = pd.Series(np.nan, index=of.index)
+
+    def values(metric: str, split: str) -> pd.Series:
+        return of.get((metric, split), none)
+
+    found = {
+        "accuracy": values("accuracy", "test"),
+        "gap": values("loss", "test") - values("loss", "train"),
+        "error_gap": values("accuracy", "train") - values("accuracy", "test"),
+    }
+    return {name: _over_lambda(column.dropna()) for name, column in found.items()}
+
+
+def _over_lambda(values: pd.Series) -> pd.DataFrame:
+    """Columns method, matched, lambda, mean, half_width and seeds.
+
+    Args:
+        values: indexed by regularizer, lambda and seed.
+    """
+    table = values.rename("value").reset_index()
+    table = table.assign(matched=table["lambda"], method=table["regularizer"])
+    grouped = table.groupby(["method", "matched", "lambda"])["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+
+
+def layer_spread(layers: pd.DataFrame) -> pd.DataFrame:
+    """Standard deviation of each layer's singular values: columns lambda, layer, mean over seeds,
+    half_width and seeds.
+
+    Args:
+        layers: columns lambda, seed, layer, metric, value.
+    """
+    mine = layers[layers["metric"] == "sigma_std"]
+    grouped = mine.groupby(["lambda", "layer"], sort=True)["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+
+
+def relative(margins: pd.DataFrame) -> pd.DataFrame:
+    """The margins with `relative`: each over its model's mean margin, NaN where that is not
+    positive.
+    """
+    finite = samples.finite(margins, ["margin"])
+    scale = finite.groupby("key")["margin"].transform("mean")
+    return finite.assign(relative=finite["margin"] / scale.where(scale > 0))

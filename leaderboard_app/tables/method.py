@@ -1,0 +1,52 @@
+"""Every trial of a method, and the command that repeats it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from registry.spec import Trial
+
+
+def command(trial: Trial, source: str) -> str:
+    """What repeats a trial. One that was brought and not run here is repeated by `rerun`: to `run`
+    it is done.
+    """
+    verb = "run" if source == "here" else "rerun"
+    return f"regbench {verb} '{trial.entry.id}' --seeds {trial.seed + 1}"
+
+
+def trials(
+    asked: Mapping[str, Trial], known: Sequence[Mapping[str, Any]], sources: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row a trial: its strength, seed and status, where it ran, and how to repeat it.
+
+    Args:
+        asked: key → trial.
+        known: rows of the store's trials.
+        sources: as `Store.sources` gives it.
+    """
+    rows = {row["key"]: row for row in known}
+    return pd.DataFrame([_row(trial, rows.get(key, {}), sources) for key, trial in asked.items()])
+
+
+def _row(trial: Trial, row: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    provenance = json.loads(row.get("provenance") or "{}")
+    return {
+        "Key": trial.key,
+        "Method": trial.entry.regularizer,
+        "λ": trial.entry.strength,
+        "Seed": trial.seed,
+        "Status": row.get("status", "not run"),
+        "Source": sources.get(trial.key, ""),
+        "Command": command(trial, sources.get(trial.key, "here")),
+        "Training (s)": row.get("train_seconds"),
+        "Iterations": row.get("iterations"),
+        "Device": provenance.get("device_name", provenance.get("device")),
+        "torch": provenance.get("torch"),
+        "Python": provenance.get("python"),
+        "Commit": provenance.get("commit"),
+    }

@@ -1,0 +1,112 @@
+"""Every track a row, every method a row across tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from registry.spec import Track, Trial
+
+from ..words.labels import percent, place, quantity
+from ..words.style import base, ordered
+
+CONTROL, RIVAL = "none", "adversarial_training"
+
+
+def of_tracks(
+    tracks: Mapping[str, Track],
+    trials: Mapping[str, Sequence[Trial]],
+    known: pd.DataFrame,
+    titles: Mapping[str, str],
+) -> pd.DataFrame:
+    """What each track is and how much of it has run, those with rows first.
+
+    Args:
+        known: columns key and started (of every trial that has run).
+        titles: dataset and architecture ids → what they are called.
+    """
+    started = dict(zip(known["key"], known["started"])) if len(known) else {}
+    rows = []
+    for name, track in tracks.items():
+        keys = {trial.key for trial in trials[name]}
+        dates = [started[key] for key in keys if key in started]
+        rows.append(
+            {
+                "Track": name,
+                "Data": titles.get(track.dataset, track.dataset),
+                "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
+                "Ranked by": quantity(track, track.headline),
+                "Seeds": track.seeds,
+                "Trials": len(keys),
+                "Done": len(dates) / max(1, len(keys)),
+                "Newest row": max(dates)[:10] if dates else "",
+            }
+        )
+    return pd.DataFrame(rows).sort_values("Done", ascending=False, kind="stable")
+
+
+def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
+    """Who leads on each network, who cannot be told apart from the leader, and the lowest tier."""
+    leads, ties, tiers = [], [], []
+    for _, mine in standings.groupby("architecture", sort=False):
+        first = mine[mine["rank"] == 1]
+        if len(first):
+            best = first.iloc[0]
+            leads.append(f"{best['regularizer']} {percent(best[track.headline])}")
+            ties.append(", ".join(first["regularizer"].iloc[1:]) or "none")
+            tiers += first["tier"].tolist()
+    return {
+        "Leader": " · ".join(leads),
+        "Ties": " · ".join(ties),
+        "Tier": min(tiers, key=("quick", "standard", "verified").index) if tiers else "",
+    }
+
+
+def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame:
+    """One row a method: its ranks on every track ("1–2 · 3": a network each), how far its score is
+    above the control's and adversarial training's on average (points, where scores are accuracies),
+    and its cost.
+
+    Args:
+        boards: track's name → the track and its standings.
+    """
+    ranks: dict[str, dict[str, list[str]]] = {}
+    above: dict[str, dict[str, list[float]]] = {}
+    costs: dict[str, list[float]] = {}
+    for name, (track, standings) in boards.items():
+        for _, mine in standings.groupby("architecture", sort=False):
+            scores = mine.set_index("regularizer")[track.headline]
+            bars = {bar: _bar(scores, bar) for bar in (CONTROL, RIVAL)}
+            for row in mine[mine["rank"].notna()].to_dict("records"):
+                method = row["regularizer"]
+                told = place(row["rank"], row["rank_high"])
+                ranks.setdefault(method, {}).setdefault(name, []).append(told)
+                costs.setdefault(method, []).append(row["cost"])
+                for bar, score in bars.items():
+                    if track.headline_metric == "robust_accuracy" and np.isfinite(score):
+                        gaps = above.setdefault(method, {}).setdefault(bar, [])
+                        gaps.append(100 * (row[track.headline] - score))
+    table = [
+        {"Method": method}
+        | {
+            f"Above {bar}": float(np.mean(gaps)) if gaps else np.nan
+            for bar in (CONTROL, RIVAL)
+            for gaps in [above.get(method, {}).get(bar, [])]
+        }
+        | {
+            "Cost ×": float(np.nanmedian(costs[method]))
+            if np.isfinite(costs[method]).any()
+            else np.nan
+        }
+        | {name: " · ".join(ranks[method].get(name, [])) for name in boards}
+        for method in ordered(ranks)
+    ]
+    return pd.DataFrame(table)
+
+
+def _bar(scores: pd.Series, method: str) -> float:
+    """The best score of a method and its variants."""
+    mine = scores[[base(name) == method for name in scores.index]].dropna()
+    return float(mine.max()) if len(mine) else np.nan

@@ -1,0 +1,59 @@
+"""Accuracy against ε: all that was measured at the λ that ranks. Pure functions of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmark.ranking.standings import sweep
+from registry.spec import Threat, Trial
+
+COLUMNS = ["method", "lambda", "epsilon", "mean", "half_width", "seeds", "images"]
+Family = tuple[str, str, str]  # attack, norm, loss
+
+
+def family(threat: Threat) -> Family:
+    """What a curve over ε holds fixed: attack, norm and loss ("" of an attack that has one)."""
+    return threat.attack, threat.norm, threat.loss or ""
+
+
+def measured(trials: Sequence[Trial]) -> dict[str, Threat]:
+    """Every threat with an ε that the trials are evaluated under on test images, by its id."""
+    parts = {part for trial in trials for part in trial.evaluation if part.split == "test"}
+    threats = [part.threat for part in parts if part.threat is not None]
+    return {threat.id: threat for threat in threats if threat.epsilon is not None}
+
+
+def curves(
+    trials: Sequence[Trial], rows: pd.DataFrame, standings: pd.DataFrame
+) -> dict[Family, pd.DataFrame]:
+    """Family → accuracy against ε at each method's selected λ, clean accuracy at ε = 0: COLUMNS.
+
+    Where two attacks of a family have the same ε, of which one takes more steps or starts, the
+    lower accuracy counts.
+
+    Args:
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        standings: of the same architecture.
+    """
+    chosen = standings[standings["lambda"].notna()][["regularizer", "lambda"]]
+    accuracies = rows[
+        (rows["split"] == "test") & rows["metric"].isin(["accuracy", "robust_accuracy"])
+    ]
+    images = accuracies.groupby("threat")["examples"].max()
+    table = sweep(accuracies).merge(chosen, on=["regularizer", "lambda"])
+    table = table.rename(columns={"regularizer": "method"})
+    table = table.assign(images=table["threat"].map(images))
+    clean = table[table["threat"] == "clean"].assign(epsilon=0.0)
+    families: dict[Family, list[pd.DataFrame]] = {}
+    for id, threat in sorted(measured(trials).items()):
+        mine = table[table["threat"] == id].assign(epsilon=threat.epsilon)
+        if len(mine):
+            families.setdefault(family(threat), [clean]).append(mine)
+    return {name: _lowest(pd.concat(parts)[COLUMNS]) for name, parts in families.items()}
+
+
+def _lowest(table: pd.DataFrame) -> pd.DataFrame:
+    rising = table.sort_values("mean", kind="stable").drop_duplicates(["method", "epsilon"])
+    return rising.sort_values(["method", "epsilon"]).reset_index(drop=True)

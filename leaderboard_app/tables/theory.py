@@ -1,0 +1,83 @@
+"""The curves of Guo et al.'s Figures 1 and 3 for two classes, as functions of p_y and ν = ‖v_+ −
+v_−‖₂, and
+what perturbations meet in the network linearised at an image."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ranking.standings import half_width
+
+STEEPEST = 36.0  # log-odds beyond which p_y is 1 to the last bit
+
+
+def confidences(log_odds: np.ndarray) -> np.ndarray:
+    """p_y in (0.5, 1) for curves that reach as far as the points do.
+
+    Args:
+        log_odds: of the points, finite or not.
+    """
+    finite = log_odds[np.isfinite(log_odds)]
+    end = min(STEEPEST, max(10.0, 1.05 * float(finite.max(initial=0.0))))
+    return 1 / (1 + np.exp(-np.linspace(0.01, end, 300)))
+
+
+def quadratic_distance(p: np.ndarray, nu: float) -> np.ndarray:
+    """‖r*‖₂ of the loss's quadratic model (Guo et al. 2020, Prop. 3.1), input units: no robustness
+    guarantee.
+
+    Args:
+        p: p_y in (0.5, 1).
+    """
+    xi = np.log(2) + np.log(p)
+    return (np.sqrt(1 + 2 * p * xi / (1 - p)) - 1) / (p * nu)
+
+
+def exact_distance(p: np.ndarray, nu: float) -> np.ndarray:
+    """log(p/(1−p))/ν: the distance to the boundary inside the input's ReLU cell, input units."""
+    return np.log(p / (1 - p)) / nu
+
+
+def penalty_weights(p: np.ndarray) -> dict[str, np.ndarray]:
+    """What multiplies ν² in each penalty at confidence p_y: Figure 3 (Jacobian and cross-Lipschitz
+    do not see p).
+    """
+    return {
+        "cross_lipschitz": np.full_like(p, 0.5),
+        "input_gradient": (1 - p) ** 2,
+        "curvature": p * (1 - p),
+    }
+
+
+QUANTITIES = {
+    "alignment": "Alignment |cos(z, v₁)|",
+    "relative_deviation": "Deviation from linearity / change of features",
+    "stretch": "σ₁(x + z) / σ₁(x)",
+    "shared": "Shared ReLU activations",
+}
+
+
+def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
+    """What perturbations of each length meet: columns method, lambda, quantity (of QUANTITIES),
+    kind ("PGD" or "random"), radius (ℓ2, input units), mean over seeds, half_width and seeds.
+
+    Args:
+        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+    """
+    mine = rows[
+        (rows["status"] == "finished") & (rows["threat"] == "perturbed") & (rows["split"] == "test")
+    ]
+    found = [re.fullmatch(r"(random_)?([a-z_]+?)_([0-9.]+)", metric) for metric in mine["metric"]]
+    mine = mine.assign(
+        method=mine["regularizer"],
+        kind=["random" if match and match[1] else "PGD" for match in found],
+        quantity=[match[2] if match else "" for match in found],
+        radius=[float(match[3]) if match else math.nan for match in found],
+    )
+    mine = mine[mine["quantity"].isin(list(QUANTITIES)) & np.isfinite(mine["value"].astype(float))]
+    grouped = mine.groupby(["method", "lambda", "quantity", "kind", "radius"])["value"]
+    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()

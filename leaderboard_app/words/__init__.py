@@ -1,0 +1,1 @@
+"""How things are called, written and styled on every page."""

@@ -1,0 +1,326 @@
+"""Every page, run without a browser, on every state that a database can be in."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from benchmark.records.home import DATABASE
+from registry.load import Registry
+
+from ..pages import ALIKE, APP, PAGES, every_page, opened, tables, texts
+
+
+def test_without_a_database_every_page_says_what_to_run(home):
+    for page, app in every_page():
+        name = Path(page).stem
+        if name not in ("theory", *ALIKE):
+            said = texts(app) + "\n".join(element.value for element in app.code)
+            assert "regbench run" in said, page
+            assert "RegBench · rows of" in texts(app).replace("\\", ""), page  # the page is whole
+    assert not home.exists()  # reading makes nothing
+
+
+def test_an_empty_database_is_as_good_as_none(home):
+    home.mkdir()
+    duckdb.connect(str(home / DATABASE)).close()
+    assert len([page for page, _ in every_page()]) == len(PAGES)
+
+
+@pytest.mark.parametrize("track", ["quickstart", "guo-fashion-binary"])
+def test_every_page_shows_a_filled_database(fill, track):
+    fill(track, seeds=2)
+    for page, app in every_page(track=track):
+        assert not app.warning, page
+
+
+def spoiled(trial):
+    """Diverged, missing and failed trials of every method but two."""
+    fate = (trial.seed + int(10 * trial.entry.strength)) % 4
+    return (
+        "finished"
+        if trial.entry.regularizer in ("none", "jacobian")
+        else ["finished", "diverged", None, "failed"][fate]
+    )
+
+
+def test_malformed_rows_break_no_page(fill, home):
+    fill("quickstart", status=spoiled)
+    with duckdb.connect(str(home / DATABASE)) as connection:
+        connection.execute(
+            "UPDATE score SET value = 'nan' WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0"
+        )
+        connection.execute(
+            """UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1] WHERE hash(trial_key) % 2 = 0"""
+        )
+        connection.execute("""UPDATE example SET "values" = [] WHERE hash(trial_key) % 5 = 0""")
+        connection.execute("UPDATE trial SET train_seconds = 'nan' WHERE regularizer = 'none'")
+    assert len([page for page, _ in every_page()]) == len(PAGES)
+
+
+def test_a_file_that_is_no_database_gives_one_line_that_says_what_to_do(home):
+    home.mkdir()
+    (home / DATABASE).write_bytes(b"no database" * 100)
+    for page, app in every_page():
+        if Path(page).stem not in ALIKE:
+            assert any("regbench collect" in warning.value for warning in app.warning), page
+
+
+def test_a_database_held_by_a_writer_gives_a_line_that_names_it(fill, home, monkeypatch):
+    fill("quickstart", seeds=1)
+    monkeypatch.setattr("leaderboard_app.reading.queries.PATIENCE", 0.2)
+    hold = f"import duckdb, sys; c = duckdb.connect({str(home / DATABASE)!r}); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        app = opened()
+        holder.stdin.close()
+    assert not app.exception
+    [warning] = app.warning
+    assert f"process {holder.pid}" in warning.value.replace("\\", "")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "guo-fashion-binary"])
+def test_the_table_equals_what_rank_prints(fill, name):
+    fill(
+        name,
+        seeds=3,
+        status=lambda trial: (
+            None if "curv" in trial.entry.regularizer and trial.seed else "finished"
+        ),
+    )
+    command = [sys.executable, "-m", "benchmark", "rank", name, "--json"]
+    printed = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
+    ).stdout
+    table = pd.DataFrame(json.loads(printed))
+    app = opened(track=name)
+    shown = tables(app)
+    assert shown["Method"].tolist() == table["regularizer"].tolist()
+    assert shown["Rank"].astype("Int64").tolist() == table["rank"].astype("Int64").tolist()
+    assert shown["Note"].dropna().tolist() == table["why"].tolist()
+    assert shown["Tier"].tolist() == table["tier"].tolist()
+    labels = {
+        "clean": "Clean",
+        "pgd-inf-0.1": "PGD ℓ∞ ε=0.1",
+        "deepfool-2": "DeepFool ℓ2",
+        "lambda": "λ",
+        "cost": "Cost ×",
+        "worst": "Worst case",
+    }
+    for column, heading in labels.items():
+        np.testing.assert_allclose(
+            shown[heading].astype(float), table[column].astype(float), atol=1e-14
+        )
+
+
+def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
+    fill("quickstart", seeds=1)
+    fill("guo-fashion-binary", seeds=1)
+    app = opened(track="guo-fashion-binary")
+    assert app.selectbox[0].value == "guo-fashion-binary"
+    methods = {
+        (entry.architecture, entry.regularizer)
+        for entry in Registry().entries("guo-fashion-binary")
+    }
+    assert len(tables(app)) == len(methods)
+    app.selectbox[0].select("quickstart").run()
+    assert app.query_params["track"] == "quickstart"
+    assert len(tables(app)) == 6
+    app.selectbox[0].select("guo-fashion").run()  # a second and a third choice hold as well
+    app.selectbox[0].select("quickstart").run()
+    assert app.selectbox[0].value == app.query_params["track"] == "quickstart"
+    app.switch_page("app_pages/equivalence.py").run()
+    assert app.selectbox[0].value == "quickstart"  # remembered from page to page
+
+
+def test_an_old_link_to_the_first_page_opens_the_leaderboard_of_its_track(fill):
+    fill("quickstart", seeds=1)
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["track"] = "quickstart"
+    app.run()
+    assert [title.value for title in app.title] == ["Leaderboard"]
+    assert len(tables(app)) == 6
+
+
+@pytest.mark.parametrize("page", ["equivalence", "theory", "method"])
+def test_a_track_that_a_page_cannot_show_stays_chosen_and_the_page_says_who_can(fill, page):
+    fill("guo-fashion-binary", seeds=1)
+    app = opened(f"app_pages/{page}.py", track="wen-fashion", regularizer="cross_lipschitz")
+    assert not app.exception
+    assert app.selectbox(key="widget track").value == "wen-fashion"
+    assert app.query_params["track"] == "wen-fashion"
+    assert "This track has no" in texts(app)
+    links = [element.proto.label.replace("\\", "") for element in app.get("page_link")]
+    assert any("(guo-fashion-binary)" in label for label in links)
+    assert not any("(wen-fashion)" in label for label in links)
+    assert not app.warning
+
+
+@pytest.mark.parametrize("track", Registry().track_names)
+def test_a_link_to_any_page_on_any_track_never_says_did_you_mean(home, track):
+    architecture = Registry().track(track).architectures[0]
+    choices = {"track": track, "architecture": architecture, "regularizer": "cross_lipschitz"}
+    for page, app in every_page(**choices):
+        assert "did you mean" not in texts(app), page
+
+
+def test_a_method_that_a_track_has_as_a_variant_is_found_by_its_name(fill):
+    fill("roth-fashion", seeds=1)
+    app = opened("app_pages/margins.py", track="roth-fashion", regularizer="adversarial_training")
+    assert app.selectbox(key="widget regularizer").value == "adversarial_training:norm=2"
+    assert not app.warning
+
+
+def test_the_rank_the_method_and_the_score_that_ranks_fit_a_phone(fill):
+    fill("quickstart", seeds=2)
+    app = opened(track="quickstart")
+    config = json.loads(app.dataframe[0].proto.columns)
+    shown = list(app.dataframe[0].value)
+    assert shown[:3] == ["Rank", "Method", "PGD ℓ∞ ε=0.1"]
+    widths = [config[heading]["width"] for heading in shown]
+    tick, padding = 36, 32  # the column of boxes, and the page's two edges
+    assert tick + sum(widths[:3]) <= 400 - padding
+    place = shown.index("Source")
+    assert tick + sum(width or 150 for width in widths[: place + 1]) <= 1440 - 160
+
+
+def test_a_link_to_an_unknown_track_names_the_nearest(fill):
+    app = opened(track="quickstrat")
+    assert not app.exception
+    assert "did you mean 'quickstart'" in app.warning[0].value.replace("\\", "")
+
+
+def test_search_and_filter_keep_the_rows_that_match(fill):
+    fill(
+        "quickstart",
+        status=lambda trial: None if trial.entry.regularizer == "curvature" else "finished",
+    )
+    app = opened()
+    app.text_input[0].set_value("LIPSCHITZ").run()
+    assert tables(app)["Method"].tolist() == ["cross_lipschitz"]
+    app.text_input[0].set_value("incomplete").run()
+    assert tables(app)["Method"].tolist() == ["curvature"]
+    app.toggle[0].set_value(True).run()
+    assert "No method matches" in texts(app)
+
+
+def test_nothing_in_the_database_reaches_the_page_as_html(fill):
+    fill(
+        "quickstart",
+        status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
+    )
+    for _, app in every_page():
+        for element in (*app.markdown, *app.info, *app.warning, *app.caption):
+            assert not getattr(element, "allow_html", False)
+            assert "<b>" not in element.value
+
+
+def test_the_pages_load_no_torch(home):
+    check = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
+for page in {PAGES!r}:
+    app.switch_page(page).run()
+    assert not app.exception, app.exception
+assert 'torch' not in sys.modules, 'torch was imported'
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        cwd=APP.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_equivalence_page_says_the_largest_gap_and_where_it_is(fill):
+    trials = fill("guo-fashion-binary", seeds=3)
+    app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
+    scores = fill.store.scores({trial.key for trial in trials})
+    mine = scores[
+        (scores["architecture"] == "lenet_300_100")
+        & (scores["split"] == "test")
+        & scores["metric"].isin(["accuracy", "robust_accuracy"])
+    ]
+    means = mine.groupby(["regularizer", "threat", "lambda"])["value"].mean()
+    gaps = (means["jacobian"] - means["cross_lipschitz"]).abs()
+    threat, strength = gaps.idxmax()
+    [said] = [element.value for element in app.markdown if element.value.startswith("Of accuracy:")]
+    assert f"**{100 * gaps.max():.1f} points**" in said
+    assert f"at λ = {strength:g}:" in said
+    assert {"clean": "clean accuracy", "fgsm": "FGSM", "pgd": "PGD"}[threat.split("-")[0]] in said
+
+
+def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
+    fill(
+        "quickstart",
+        seeds=2,
+        status=lambda trial: (
+            "finished" if trial.entry.regularizer in ("none", "jacobian") else None
+        ),
+    )
+    app = opened("app_pages/equivalence.py")
+    assert not app.exception
+    assert "no matched λ" in texts(app)
+    assert "`cross_lipschitz` at none" in texts(app)
+
+
+def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, home):
+    fill(
+        "quickstart",
+        seeds=2,
+        status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
+    )
+    command = [sys.executable, "-m", "benchmark", "plan", "quickstart", "--json"]
+    plan = json.loads(
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
+        ).stdout
+    )
+    app = opened("app_pages/runs.py")
+    counts = {metric.label: int(metric.value) for metric in app.metric}
+    assert counts["Trials, with references"] == plan["trials"]
+    assert counts["Done"] == plan["done"] > 0
+    assert counts["Failed so far"] == 6  # three λ, two seeds
+    failures = next(frame.value for frame in app.dataframe if len(frame.value) == 6)
+    assert set(failures["Error"]) == {
+        "RuntimeError: out of <b>memory</b>"
+    }  # a table's cell is text
+
+
+def test_each_trial_of_a_method_has_the_command_that_reproduces_it(fill):
+    fill("quickstart", seeds=1)
+    app = opened("app_pages/method.py", track="quickstart", regularizer="jacobian")
+    trials = app.dataframe[1].value
+    known = Registry()
+    for row in trials.to_dict("records"):
+        words = row["Command"].split()
+        selected = [
+            trial
+            for _, trial in known.select([words[2].strip("'")], int(words[4]))
+            if trial.seed == row["Seed"]
+        ]
+        assert row["Key"] in {trial.key for trial in selected}
+    assert trials["Status"].tolist().count("finished") == 3  # one seed of three λ
+
+
+def test_a_margin_changes_the_verdict(fill):
+    fill("guo-fashion-binary", seeds=3)
+    app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
+    app.number_input[0].set_value(50.0).run()
+    every = "λ = 0.1: equivalent in every score."
+    assert every in texts(app)
+    app.number_input[0].set_value(0.1).run()
+    assert every not in texts(app)
+    assert math.isclose(app.number_input[0].value, 0.1)

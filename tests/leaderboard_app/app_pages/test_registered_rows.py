@@ -1,0 +1,88 @@
+"""Without a database the pages show the registered results; whose word a row is, and whether it
+came out again.
+"""
+
+from benchmark.records.reports import CheckReport, Compared, Finding, RerunReport
+from registry.load import Registry
+
+from ..conftest import outcome_of
+from ..pages import every_page, opened, tables, texts
+
+
+def test_without_a_database_the_registered_results_are_shown(home, tmp_path, monkeypatch):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
+    once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
+    lines = [outcome_of(trial, "finished").model_dump_json(by_alias=True) for trial in once]
+    (folder / "quickstart.jsonl").write_text("\n".join(lines) + "\n")
+    shown = tables(opened(track="quickstart"))
+    assert shown["Rank"].notna().all()
+    assert shown["Seeds"].tolist() == [3] * 6
+    assert set(shown["Source"]) == {"registered"}
+    for page, app in every_page(track="quickstart"):
+        assert not app.warning, page
+    assert not list(home.glob("*.duckdb"))
+
+
+def test_a_claim_is_shown_as_one_and_a_run_here_as_that(fill, home, tmp_path, monkeypatch):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
+    once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
+    standing = {"jacobian": "claimed", "curvature": "verified"}
+    rows = [outcome_of(trial) for trial in once if trial.entry.regularizer in standing]
+    marked = [
+        row.model_copy(
+            update={"provenance": row.provenance | {"standing": standing[row.regularizer]}}
+        )
+        for row in rows
+    ]
+    (folder / "quickstart.jsonl").write_text(
+        "".join(f"{row.model_dump_json(by_alias=True)}\n" for row in marked)
+    )
+    fill(
+        "quickstart",
+        status=lambda trial: None if trial.entry.regularizer in standing else "finished",
+    )
+    shown = tables(opened(track="quickstart")).set_index("Method")["Source"]
+    assert shown.to_dict() == dict.fromkeys(shown.index, "here") | standing
+
+
+def test_the_last_rerun_is_told_where_the_track_is(fill, home):
+    first, second, *_ = fill("quickstart", seeds=1)
+    assert "regbench rerun" in texts(opened(track="quickstart"))
+    home.mkdir(exist_ok=True)
+    rows = (
+        Compared(key=first.key, entry="a", seed=0, verdict="exact"),
+        Compared(
+            key=second.key,
+            entry="b <b>",
+            seed=1,
+            verdict="drifted",
+            why="accuracy 0.1 instead of 0.9",
+            drift=7.0,
+        ),
+        Compared(key="0" * 16, entry="another track", seed=0, verdict="drifted"),
+    )
+    RerunReport(finished="2026-01-02T03:04:05+00:00", rows=rows).write(home)
+    app = opened(track="quickstart")
+    assert "of 2 registered rows 1 came out the same to the last bit, 1 drifted" in texts(app)
+    [drifted] = [frame.value for frame in app.dataframe if "What" in frame.value]
+    assert drifted["Entry"].tolist() == ["b <b>"]
+    (home / "rerun.json").write_text("{")
+    assert "is no report of a rerun" in texts(opened(track="quickstart"))
+
+
+def test_what_the_checks_last_said_is_told(home):
+    page = "app_pages/submit.py"
+    assert "Nothing has been checked yet" in texts(opened(page))
+    CheckReport(
+        "my_method", [Finding("it learns", True, "90 %"), Finding("it <i>fails</i>", False, "NaN")]
+    ).write(home)
+    app = opened(page)
+    [table] = [frame.value for frame in app.dataframe]
+    assert table["Result"].tolist() == ["ok", "FAIL"]
+    assert table["Found"].tolist() == ["90 %", "NaN"]
+    (home / "checks" / "my_method.json").write_text("[]")
+    assert "is no report of a check" in texts(opened(page))

@@ -1,0 +1,49 @@
+"""Accuracy against ε holds every ε that was measured, one line a method, attack, norm and loss."""
+
+import pytest
+
+from benchmark.ranking.standings import labelled, standings
+from leaderboard_app.tables import robustness
+from registry.load import Registry
+
+
+def curves_of(fill, name):
+    track = Registry().track(name)
+    trials = fill(name)
+    scores = fill.store.scores({trial.key for trial in trials})
+    rows, table = labelled(trials, scores), standings(track, trials, scores)
+    return track, rows, table, robustness.curves(trials, rows, table)
+
+
+def test_further_radii_of_a_track_are_on_its_curve_and_losses_are_apart(fill):
+    track, _, _, curves = curves_of(fill, "cross-hoelder-fashion")
+    assert set(curves) == {("pgd", "2", "ce"), ("pgd", "2", "margin")}
+    further = track.curves[0].epsilons
+    for _, mine in curves["pgd", "2", "ce"].groupby("method"):
+        assert mine["epsilon"].tolist() == sorted([0.0, 1.5, *further])
+    for _, mine in curves["pgd", "2", "margin"].groupby("method"):
+        assert mine["epsilon"].tolist() == [0.0, 1.5]
+
+
+def test_a_point_is_the_mean_of_its_scores_at_the_selected_strength(fill):
+    _, rows, table, curves = curves_of(fill, "cross-hoelder-fashion")
+    [row] = table[table["regularizer"] == "cross_lipschitz"].to_dict("records")
+    raw = rows[
+        (rows["regularizer"] == "cross_lipschitz")
+        & (rows["lambda"] == row["lambda"])
+        & (rows["threat"] == "pgd-2-2")
+        & (rows["split"] == "test")
+    ]
+    points = curves["pgd", "2", "ce"].set_index(["method", "epsilon"])
+    assert points.loc[("cross_lipschitz", 2.0), "mean"] == pytest.approx(raw["value"].mean())
+    assert points.loc[("cross_lipschitz", 2.0), "images"] == 500
+    assert points.loc[("cross_lipschitz", 0.0), "mean"] == pytest.approx(row["clean"])
+
+
+def test_of_two_attacks_at_one_radius_the_stronger_counts(fill):
+    _, rows, table, _ = curves_of(fill, "guo-fashion-binary")
+    trials = [trial for _, trial in Registry().select(["guo-fashion-binary"])]
+    rows = rows[rows["architecture"] == "lenet_5"]
+    table = table[table["architecture"] == "lenet_5"]
+    curve = robustness.curves(trials, rows, table)["pgd", "inf", "ce"]
+    assert not curve.duplicated(["method", "epsilon"]).any()
