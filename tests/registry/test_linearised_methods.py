@@ -78,10 +78,10 @@ def test_large_margin_is_the_hinge_on_distances_with_constant_denominators(
     assert_penalty(found, net, (x, y), torch.stack(values))
 
 
-def relu_inputs(net: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+def relu_inputs(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """[B, M], what the net's ReLUs are given, layer by layer."""
     found = []
-    for layer in net:
+    for layer in net.children():
         if isinstance(layer, nn.ReLU):
             found.append(x.flatten(1))
         x = layer(x)
