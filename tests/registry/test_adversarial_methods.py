@@ -248,8 +248,8 @@ def test_mart_and_its_base_loss_are_the_boosted_cross_entropy_and_the_weighted_d
         )
         assert_close(given, found)
         p, q = log_p(net, image).exp(), log_p(net, found).exp()
-        strongest = max(float(q[k]) for k in range(K) if k != label)
-        rival = next(k for k in range(K) if k != label and float(q[k]) == strongest)
+        others = [k for k in range(K) if k != int(label)]
+        rival = max(others, key=q.tolist().__getitem__)
         boosted = -q[label].log() - (1 - q[rival]).log()
         values.append(boosted + 3.0 * divergence(net, image, found) * (1 - p[label]))
     at = step.at(adversarial)
