@@ -21,9 +21,8 @@ from .options import Json
 def rank(
     tracks: Annotated[list[str], typer.Argument(help="Track names.")], as_json: Json = False
 ) -> None:
-    """Rank the methods of tracks: λ chosen on validation images, means over seeds with 95 %
-    intervals, and one rank for methods that a paired bootstrap over seeds and test images cannot
-    tell apart."""
+    """Rank the methods of tracks: each seed at the λ that the others choose on validation images,
+    means with 95 % intervals, and one rank for methods that paired tests cannot tell apart."""
     from ..ranking.board import board
     from ..records import open_store
 
@@ -47,49 +46,58 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     from ..ranking.placement import place
 
     seeds = rows[0]["seeds"] if rows else 0
-    print(f"\n{track.title} ({track.name}); {seeds} of {track.seeds} seeds; mean ± 95 % interval")
+    print(f"\n{track.title} ({track.name}); {seeds} of {track.seeds} seeds")
     if not seeds:
         print(f"nothing has run yet: regbench run {track.name}")
         return
-
-    def number(row: dict[str, Any], column: str, scale: float = 100) -> str:
-        if row[column] is None:
-            return ""
-        width = row[f"{column}_half_width"]
-        return f"{scale * row[column]:.1f}" + (
-            f" ± {scale * width:.1f}" if width is not None else ""
-        )
-
+    ranked_by = "worst" if track.ranks_by == "worst_case" else track.headline
     sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
     header = ["rank", "method", "λ", *columns, "tier", "cost ×", *sources]
     for architecture in track.architectures:
         mine = [row for row in rows if row["architecture"] == architecture]
         print(f"\n{architecture}")
-        print_table(
-            header,
+        cells = [
             [
-                [
-                    place(row["rank"], row["rank_high"]),
-                    row["regularizer"],
-                    "" if row["lambda"] is None else f"{row['lambda']:g}",
-                    *(number(row, column) for column in columns),
-                    row["tier"],
-                    "" if row["cost"] is None else f"{row['cost']:.1f}",
-                    *(row[source] for source in sources),
-                ]
-                for row in mine
-            ],
-            frozenset({"rank", "λ", "cost ×", *columns}),
-        )
+                place(row["rank"], row["rank_high"]),
+                row["regularizer"],
+                _strength(row),
+                *(_score(row, column, with_ends=column == ranked_by) for column in columns),
+                row["tier"],
+                "" if row["cost"] is None else f"{row['cost']:.1f}",
+                *(row[source] for source in sources),
+            ]
+            for row in mine
+        ]
+        print_table(header, cells, frozenset({"rank", "λ", "cost ×", *columns}))
+        reasons: dict[str, list[str]] = {}
         for row in mine:
-            if row["why"]:
-                print(f"– {row['regularizer']} is not ranked: {row['why']}")
-    print()
+            reasons.setdefault(row["why"], []).append(row["regularizer"])
+        for why, names in reasons.items():
+            if why:
+                print(f"– not ranked: {', '.join(names)}: {why}")
     print(
-        f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
-        "the norm and ε that rank; rank: from the best to the worst that the methods it cannot be told apart from allow"
+        f"\nranked by {ranked_by}, in percent (distances: 100·‖r‖/‖x‖), with the 95 % interval over "
+        "seeds and images; worst: under the\nunion of all attacks within the norm and ε that rank; "
+        "rank: from the best to the worst that the methods it cannot\nbe told apart from allow; "
+        "λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond"
     )
+
+
+def _strength(row: dict[str, Any]) -> str:
+    """λ, marked where it ends its grid."""
+    if row["lambda"] is None:
+        return ""
+    return f"{row['lambda']:g}" + {"largest": " ↑", "smallest": " ↓"}.get(row["at_end"], "")
+
+
+def _score(row: dict[str, Any], column: str, with_ends: bool) -> str:
+    if row[column] is None:
+        return ""
+    ends = row[f"{column}_low"], row[f"{column}_high"]
+    if not with_ends or None in ends:
+        return f"{100 * row[column]:.1f}"
+    return f"{100 * row[column]:.1f} [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
 
 
 @app.command("app", epilog="Example: regbench app --port 8600")

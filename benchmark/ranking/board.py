@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from registry.spec import Track, Trial
+from registry.spec import TIER_ATTACKS, Track, Trial
 
 from ..records.store import Store
-from .bootstrap import told_better
+from .comparison import told_better
 from .selection import selected_trials
-from .standings import half_width, standings
+from .standings import ordered, standings
+from .sweep import sweep
 
 # Of a method's rows the first of these counts.
 SOURCES = ("claimed", "here", "registered", "verified")
+TIERS = ("quick", *TIER_ATTACKS)  # from the weakest to the strongest
+Images = Mapping[str, np.ndarray]  # key of a trial → one value an image
 
 
 def board(
@@ -34,18 +36,27 @@ def board(
     groups = selected_trials(trials, table)
     keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
-    metric = track.headline_metric
-    values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
-    ranked = with_ranks(track, groups, table, values, scores)
-    return with_source(groups, with_worst_case(track, groups, ranked, correct), store.sources(keys))
+    worst = worst_cases(track, groups, correct)
+    table = with_worst_case(groups, table, worst)
+    if track.ranks_by == "worst_case":
+        no_worst = (table["why"] == "") & table["worst"].isna()
+        table.loc[no_worst, "why"] = "incomplete: the attacks of the others' tier have not run"
+        table = ordered(track, table, "worst")
+        groups = selected_trials(trials, table)
+        images = worst
+    else:
+        metric = track.headline_metric
+        values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
+        images = of_headline(track, values)
+    ranked = with_ranks(groups, table, images, _means(track, scores))
+    return with_source(groups, ranked, store.sources(keys))
 
 
 def with_ranks(
-    track: Track,
     groups: Sequence[Sequence[Trial]],
     table: pd.DataFrame,
-    examples: pd.DataFrame,
-    scores: pd.DataFrame,
+    images: Images,
+    means: Mapping[str, float],
 ) -> pd.DataFrame:
     """The standings with `rank` and `rank_high` as the best and the worst rank that a method may
     have; neither for a method that cannot be ranked.
@@ -56,20 +67,18 @@ def with_ranks(
 
     Args:
         groups: as `selected_trials` gives them.
-        table: as `standings` gives it.
-        examples: per-example values of the headline's metric, as the store gives them: key, threat,
-            examples, values. Where one ranked model of an architecture has none, that
-            architecture's methods are compared by seeds alone.
-        scores: as the store gives them.
+        table: as `standings` gives it, ordered by what ranks.
+        images: what ranks, image by image. Where one ranked model of an architecture has no such
+            values, that architecture's methods are compared by seeds alone.
+        means: key → what ranks, as a mean over test images.
     """
     if table.empty:
         return table
-    arrays = _arrays(track, examples)
-    means = _means(track, scores)
     first, last = (pd.Series(pd.NA, index=table.index, dtype="Int64") for _ in range(2))
     ranked = table[table["why"] == ""]
     for _, places in ranked.groupby("architecture").groups.items():
-        better = told_better(_values([groups[i] for i in places], arrays, means))
+        selected = ranked.loc[places, "tried"].to_numpy() > 1
+        better = told_better(_values([groups[i] for i in places], images, means), selected)
         # Rows are ordered by their means, the best first.
         first[places] = np.minimum.accumulate((1 + better.sum(0))[::-1])[::-1]
         last[places] = np.maximum.accumulate(len(places) - better.sum(1))
@@ -80,8 +89,12 @@ def with_ranks(
     return found
 
 
-def _arrays(track: Track, examples: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Key → per-example values under the headline threat, of several samples the largest."""
+def of_headline(track: Track, examples: pd.DataFrame) -> Images:
+    """Per-example values under the headline threat, of several samples the largest.
+
+    Args:
+        examples: as the store gives them: key, threat, examples, values.
+    """
     if examples.empty:
         return {}
     mine = examples[examples["threat"] == track.headline].sort_values("examples")
@@ -101,23 +114,23 @@ def _means(track: Track, scores: pd.DataFrame) -> dict[str, float]:
 
 
 def _values(
-    groups: Sequence[Sequence[Trial]], arrays: Mapping[str, np.ndarray], means: Mapping[str, float]
+    groups: Sequence[Sequence[Trial]], images: Images, means: Mapping[str, float]
 ) -> np.ndarray:
     """[M, S, N], seeds in order; [M, S, 1] of the scores where a model has no values per image.
     Images at which a distance is infinite for one model count for none.
     """
-    keys = [[trial.key for trial in sorted(group, key=lambda t: t.seed)] for group in groups]
-    shared = min(len(arrays.get(key, ())) for group in keys for key in group)
+    keys = [[trial.key for trial in group] for group in groups]
+    shared = min(len(images.get(key, ())) for group in keys for key in group)
     if shared:
-        values = np.array([[arrays[key][:shared] for key in group] for group in keys])
+        values = np.array([[images[key][:shared] for key in group] for group in keys])
         values = values[:, :, np.isfinite(values).all(axis=(0, 1))]
         if values.shape[2]:
             return values
     return np.array([[[means[key]] for key in group] for group in keys])
 
 
-def worst_case(correct: Mapping[str, Sequence[float]]) -> float:
-    """Accuracy under the union of all attacks, on the examples that all have: the first ones.
+def worst_case(correct: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """[N]: whether a model withstands all attacks, on the examples that all have: the first ones.
 
     Args:
         correct: attack → [N_i], above 0 where the model withstood it.
@@ -128,54 +141,65 @@ def worst_case(correct: Mapping[str, Sequence[float]]) -> float:
     if not shared:
         raise ValueError("a worst case needs at least one attack and one example that all share")
     stands = [np.asarray(values[:shared]) > 0 for values in correct.values()]
-    return float(np.all(stands, axis=0).mean())
+    return np.all(stands, axis=0).astype(float)
 
 
-def with_worst_case(
-    track: Track, groups: Sequence[Sequence[Trial]], table: pd.DataFrame, examples: pd.DataFrame
-) -> pd.DataFrame:
-    """The standings with `worst` and `worst_half_width`: accuracy under the union of all attacks
-    within the headline's norm and ε, on the test images that they share; NaN where one of a row's
-    models has none.
+def worst_cases(
+    track: Track, groups: Sequence[Sequence[Trial]], examples: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Key → `worst_case` under all attacks within the headline's norm and ε; nothing where the
+    headline has no ε.
 
     Args:
         groups: as `selected_trials` gives them.
-        table: as `standings` gives it.
-        examples: per-example values of "correct", as the store gives them: key, threat, examples,
-            values.
-    """
-    attacks = _attacks(track, groups, examples)
-    found = [_mean_worst_case(group, attacks) for group in groups]
-    return table.assign(
-        worst=[mean for mean, _ in found], worst_half_width=[width for _, width in found]
-    )
-
-
-def _attacks(
-    track: Track, groups: Sequence[Sequence[Trial]], examples: pd.DataFrame
-) -> dict[str, dict[str, Sequence[float]]]:
-    """Key → attack within the headline's norm and ε → its values, of several samples the largest;
-    nothing where the headline has no ε.
+        examples: per-example values of "correct", as the store gives them.
     """
     if examples.empty or track.headline_threat.epsilon is None:
         return {}
     asked = {track.with_tiers(trial).evaluation for group in groups for trial in group}
     names = {part.name for parts in asked for part in parts if track.within_headline(part)}
     known: dict[str, dict[str, Sequence[float]]] = {}
+    # Of several samples of one attack the largest counts.
     mine = examples[examples["threat"].isin(names)].sort_values("examples")
     for key, threat, values in zip(mine["key"], mine["threat"], mine["values"]):
         known.setdefault(key, {})[threat] = values
-    return known
+    return {key: worst_case(attacks) for key, attacks in known.items()}
 
 
-def _mean_worst_case(
-    group: Sequence[Trial], attacks: Mapping[str, Mapping[str, Sequence[float]]]
-) -> tuple[float, float]:
-    """Mean and half width over a row's seeds."""
-    if not group or any(trial.key not in attacks for trial in group):
-        return math.nan, math.nan
-    worst = pd.Series([worst_case(attacks[trial.key]) for trial in group])
-    return float(worst.mean()), half_width(worst)
+def with_worst_case(
+    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, worst: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """The standings with `worst`, `worst_low` and `worst_high`: accuracy under the union of all
+    attacks, a mean over seeds and its interval.
+
+    Stronger attacks break more: only rows of an architecture's highest tier have a worst case, so
+    that no row leads for having been attacked less.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        worst: as `worst_cases` gives it.
+    """
+    if table.empty:
+        return table
+    level = table["tier"].map({tier: i for i, tier in enumerate(TIERS)})
+    highest = level == level.groupby(table["architecture"]).transform("max")
+    rows = []
+    for i, group in enumerate(groups):
+        if not highest[i] or any(trial.key not in worst for trial in group):
+            continue
+        place = {"architecture": table["architecture"][i], "regularizer": str(i), "lambda": 0.0}
+        score = {"threat": "worst", "split": "test", "metric": "robust_accuracy"}
+        for trial in group:
+            stood = worst[trial.key]
+            value = {"value": stood.mean(), "n": len(stood), "status": "finished"}
+            rows.append(place | score | value)
+    ends = pd.DataFrame(columns=["mean", "low", "high"], index=table.index, dtype=float)
+    if rows:
+        names = zip(table["architecture"], map(str, table.index), table["tried"])
+        selected = {(architecture, row) for architecture, row, tried in names if tried > 1}
+        means = sweep(pd.DataFrame(rows), selected)
+        ends.loc[means["regularizer"].astype(int), :] = means[["mean", "low", "high"]].to_numpy()
+    return table.assign(worst=ends["mean"], worst_low=ends["low"], worst_high=ends["high"])
 
 
 def with_source(

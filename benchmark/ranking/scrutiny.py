@@ -19,7 +19,7 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
     which is "quick"; "" where that is not complete.
 
     Args:
-        rows: as `standings.labelled` gives them.
+        rows: as `sweep.labelled` gives them.
     """
     have = set(rows[["key", "threat", "split", "examples"]].itertuples(index=False, name=None))
 
@@ -43,7 +43,7 @@ def raised(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]
     those of scores together.
 
     Args:
-        rows: as `standings.labelled` gives them.
+        rows: as `sweep.labelled` gives them.
     """
     # a control stands there once for each name
     by_key = dict(tuple(rows[rows["metric"].notna()].groupby("key")))

@@ -1,149 +1,138 @@
 """Scores → standings: pure functions of tables. λ is chosen on validation images, never on test.
 
-The score of a method is its accuracy under the track's headline threat at the λ that
-`select_lambda` picks, as a mean over seeds.
+A method's score is its accuracy under the track's headline threat as a mean over seeds, each at the
+λ that the other seeds choose (`selection.Choice`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit  # scipy.stats has it too, and takes seconds to import
 
 from registry.spec import Tier, Track, Trial
 
 from .scrutiny import raised, tier_of, told
-from .selection import seeds_ranked, select_lambda, selected_trials
+from .selection import Choice, choose, seeds_ranked, selected_trials
+from .sweep import METHOD, labelled, sweep
 
-METHOD = ["architecture", "regularizer"]
-
-
-def half_width(values: pd.Series) -> float:
-    """Half of Student's 95 % confidence interval of a mean over seeds; NaN for fewer than two."""
-    n = len(values)
-    return float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-
-
-def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
-    """The store's scores under the names of the entries that ask for them (a control may serve
-    several entries).
-
-    Only scores on as many examples as the entry's track asks for are taken.
-    """
-    wanted = pd.DataFrame(
-        [
-            {
-                "key": trial.key,
-                "architecture": trial.entry.architecture,
-                "regularizer": trial.entry.regularizer,
-                "lambda": trial.entry.strength,
-                "seed": trial.seed,
-            }
-            for trial in trials
-        ]
-    )
-    columns = [
-        "key",
-        "status",
-        "train_seconds",
-        "threat",
-        "split",
-        "metric",
-        "examples",
-        "value",
-        "flags",
-    ]
-    if scores.empty:
-        scores = pd.DataFrame(columns=columns)
-    asked = {(trial.key, *part.id) for trial in trials for part in trial.evaluation}
-    mine = [
-        status == "diverged" or row in asked
-        for status, row in zip(
-            scores["status"],
-            scores[["key", "threat", "split", "examples"]].itertuples(index=False, name=None),
-        )
-    ]
-    return wanted.merge(scores.loc[mine, columns], on="key", how="inner")
-
-
-def sweep(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each (architecture, regularizer, λ, threat, split, metric): mean, half_width and
-    seeds.
-
-    Args:
-        rows: as `labelled` gives them.
-    """
-    finished = rows[(rows["status"] == "finished") & rows["metric"].notna()]
-    grouped = finished.groupby([*METHOD, "lambda", "threat", "split", "metric"], sort=False)[
-        "value"
-    ]
-    return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
+SEEDS_OF_A_RANK = 3  # fewer tell too little of how much a method scatters
 
 
 @dataclass(frozen=True)
 class _Method:
-    """A method on one architecture: the trials that its row rests on, and what is known of them.
-
-    rows, sweep: as `labelled` and `sweep` give them.
-    cost: its training time, relative to that of `none`.
+    """A method on one architecture: the trials asked of it, the rows that they gave, as `labelled`
+    gives them, its λ, and those of the trials that its row rests on.
     """
 
     architecture: str
     regularizer: str
     trials: list[Trial]
     rows: pd.DataFrame
-    sweep: pd.DataFrame
-    cost: float
+    choice: Choice | None
+    selected: list[Trial]
+
+    @classmethod
+    def of(
+        cls,
+        track: Track,
+        name: tuple[str, str],
+        trials: list[Trial],
+        rows: pd.DataFrame,
+        seeds: int,
+    ) -> _Method:
+        run = set(rows["key"])
+        complete = all(trial.key in run for trial in trials)
+        choice = choose(track, rows, seeds) if complete else None
+        by_seed = dict(enumerate(choice.by_seed)) if choice else {}
+        selected = [t for t in trials if t.entry.strength == by_seed.get(t.seed)]
+        return cls(*name, trials, rows, choice, selected)
+
+    @property
+    def of_selected(self) -> pd.DataFrame:
+        """The rows of the selected trials."""
+        return self.rows[self.rows["key"].isin([trial.key for trial in self.selected])]
+
+    @property
+    def grid(self) -> list[float]:
+        """Every λ of the method, rising."""
+        return sorted({trial.entry.strength for trial in self.trials})
+
+    @property
+    def at_end(self) -> str:
+        """Whether the λ is the "smallest" or the "largest" of several: then it is no selection, as
+        the best may lie beyond. "" else.
+        """
+        grid = self.grid
+        if self.choice is None or len(grid) == 1:
+            return ""
+        return {grid[0]: "smallest", grid[-1]: "largest"}.get(self.choice.strength, "")
 
 
 def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
     """One row a method and architecture, the highest mean first; methods that cannot be ranked
     follow, with the reason in `why`.
 
-    Columns: track, architecture, regularizer, lambda, seeds, seeds_asked, diverged, clean,
-    clean_half_width, then for every threat its mean and `…_half_width` (accuracy in [0, 1], or mean
-    ‖r‖/‖x‖ for an attack without ε), cost (training time per trial relative to `none`), tier (the
-    highest that is complete for the selected λ; "" while not even the track's own threats are),
-    flags (the honesty flags of the selected λ's trials), why ("" where the method can be ranked). A
-    flag keeps a method out of the ranking.
+    Columns: track, architecture, regularizer, lambda (chosen by all seeds), lambdas (each seed's:
+    chosen by the others), tried (how many λ), at_end ("smallest" or "largest" where lambda ends the
+    grid), seeds, seeds_asked, diverged, clean, clean_low, clean_high, then for every threat its mean and the ends
+    of its interval (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε), cost (training
+    time per trial relative to `none`), tier (the highest that is complete for the selected trials;
+    "" while not even the track's own threats are), flags (the honesty flags of the selected
+    trials), why ("" where the method can be ranked). A flag keeps a method out of the ranking, and
+    so do fewer than three seeds.
     """
     trials = [track.with_tiers(trial) for trial in trials]
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
     rows = everything[everything["seed"] < seeds]
-    found = [_row(track, method, seeds) for method in _methods(track, trials, rows, seeds)]
+    methods = _methods(track, trials, rows, seeds)
+    means = _means(methods)
+    costs = _costs(rows)
+    found = []
+    for method in methods:
+        name = method.architecture, method.regularizer
+        numbers = _numbers(track, means.get(name, {}))
+        found.append(_row(track, method, seeds, numbers, costs.get(name, math.nan)))
     table = pd.DataFrame(found)
-    return _ordered(track, table) if found else table
+    return ordered(track, table, track.headline) if found else table
 
 
 def _methods(
     track: Track, trials: Sequence[Trial], rows: pd.DataFrame, seeds: int
-) -> Iterator[_Method]:
+) -> list[_Method]:
     """In the track's order. Before any seed is complete the first is asked for."""
     asked: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         if trial.seed < max(seeds, 1):
             name = trial.entry.architecture, trial.entry.regularizer
             asked.setdefault(name, []).append(trial)
-    means = sweep(rows)
     rows_of: dict[Any, pd.DataFrame] = dict(tuple(rows.groupby(METHOD)))
-    means_of: dict[Any, pd.DataFrame] = dict(tuple(means.groupby(METHOD)))
-    costs = _costs(rows)
     place = {architecture: i for i, architecture in enumerate(track.architectures)}
-    for name in sorted(asked, key=lambda name: place[name[0]]):
-        architecture, regularizer = name
-        yield _Method(
-            architecture,
-            regularizer,
-            asked[name],
-            rows_of.get(name, rows.head(0)),
-            means_of.get(name, means.head(0)),
-            costs.get(name, math.nan),
-        )
+    return [
+        _Method.of(track, name, asked[name], rows_of.get(name, rows.head(0)), seeds)
+        for name in sorted(asked, key=lambda name: place[name[0]])
+    ]
+
+
+def _means(methods: list[_Method]) -> dict[tuple[str, str], dict[tuple[str, str], Any]]:
+    """(architecture, regularizer) → (threat, metric) → mean, low and high on test images.
+
+    A method's trials may have different λ: it is a mean over seeds all the same.
+    """
+    together = pd.concat([method.of_selected.assign(**{"lambda": 0.0}) for method in methods])
+    selected = {(m.architecture, m.regularizer) for m in methods if len(m.grid) > 1}
+    table = sweep(together[together["split"] == "test"], selected)
+    found: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
+    columns = [*METHOD, "threat", "metric", "mean", "low", "high"]
+    for architecture, regularizer, *score, mean, low, high in table[columns].itertuples(
+        index=False, name=None
+    ):
+        found.setdefault((architecture, regularizer), {})[tuple(score)] = mean, low, high
+    return found
 
 
 def _costs(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
@@ -154,36 +143,43 @@ def _costs(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
     return {name: value / of_none.get(name[0], math.nan) for name, value in seconds.items()}
 
 
-def _row(track: Track, method: _Method, seeds: int) -> dict[str, Any]:
-    rows = method.rows
-    missing = {trial.key for trial in method.trials} - set(rows["key"])
-    chosen = None if missing else select_lambda(track, method.sweep, seeds)
-    selected = [trial for trial in method.trials if trial.entry.strength == chosen]
-    of_selected = rows[rows["key"].isin([trial.key for trial in selected])]
-    flags = raised(selected, of_selected)
+def _row(
+    track: Track, method: _Method, seeds: int, numbers: dict[str, float], cost: float
+) -> dict[str, Any]:
+    choice, of_selected = method.choice, method.of_selected
+    flags = raised(method.selected, of_selected)
+    diverged = method.rows.loc[method.rows["status"] == "diverged", "key"].nunique()
     row = {
         "track": track.name,
         "architecture": method.architecture,
         "regularizer": method.regularizer,
-        "lambda": chosen,
+        "lambda": choice.strength if choice else None,
+        "lambdas": choice.by_seed if choice else (),
+        "tried": len(method.grid),
+        "at_end": method.at_end,
         "seeds": seeds,
         "seeds_asked": track.seeds,
-        "diverged": rows.loc[rows["status"] == "diverged", "key"].nunique(),
-        **_numbers(track, method.sweep[method.sweep["lambda"] == chosen]),
-        "cost": method.cost,
-        "tier": tier_of(track, selected, of_selected),
+        "diverged": diverged,
+        **numbers,
+        "cost": cost,
+        "tier": tier_of(track, method.selected, of_selected),
         "flags": ", ".join(flags),
     }
+    run = set(method.rows["key"])
+    missing = sum(trial.key not in run for trial in method.trials)
     if missing:
-        ran_not = sum(trial.key in missing for trial in method.trials)
-        why = f"incomplete: {ran_not} of {len(method.trials)} trials have not run"
-    elif chosen is None:
-        diverged = f"; {row['diverged']} trials diverged" if row["diverged"] else ""
-        why = f"no λ reaches the clean floor of {track.clean_floor:.0%}{diverged}"
+        why = f"incomplete: {missing} of {len(method.trials)} trials have not run"
+    elif choice is None:
+        also = f"; {diverged} trials diverged" if diverged else ""
+        why = f"no λ reaches the clean floor of {track.clean_floor:.0%}{also}"
     elif not row["tier"]:
         why = "incomplete: a part of the evaluation at the selected λ has not run"
+    elif flags:
+        why = f"flagged: {told(flags, seeds)}"
+    elif seeds < SEEDS_OF_A_RANK:
+        why = f"preliminary: {seeds} of the {SEEDS_OF_A_RANK} seeds that a rank takes"
     else:
-        why = f"flagged: {told(flags, seeds)}" if flags else ""
+        why = ""
     return row | {"why": why}
 
 
@@ -199,31 +195,26 @@ def for_tier(
     ]
 
 
-def _numbers(track: Track, chosen: pd.DataFrame) -> dict[str, float]:
-    """The columns of one row of the standings, from the `sweep` rows of the selected λ."""
-    test = chosen[chosen["split"] == "test"]
-    known = {
-        (threat, metric): (mean, width)
-        for threat, metric, mean, width in zip(
-            test["threat"], test["metric"], test["mean"].tolist(), test["half_width"].tolist()
-        )
-    }
-    numbers: dict[str, float] = {}
+def _numbers(track: Track, known: dict[tuple[str, str], Any]) -> dict[str, float]:
+    """The columns of one row of the standings: of each score its mean, low and high."""
     wanted = [("clean", "accuracy")] + [
         (threat.id, "robust_accuracy" if threat.epsilon is not None else "relative_distance")
         for threat in track.threats
     ]
+    numbers: dict[str, float] = {}
     for name, metric in wanted:
-        numbers[name], numbers[f"{name}_half_width"] = known.get(
-            (name, metric), (math.nan, math.nan)
-        )
+        mean, low, high = known.get((name, metric), (math.nan,) * 3)
+        numbers |= {name: mean, f"{name}_low": low, f"{name}_high": high}
     return numbers
 
 
-def _ordered(track: Track, table: pd.DataFrame) -> pd.DataFrame:
+def ordered(track: Track, table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows by architecture, in the track's order; in it those that can be ranked, the highest
+    value of a column first, then the others.
+    """
     place = {architecture: i for i, architecture in enumerate(track.architectures)}
     by = {"place": table["architecture"].map(place), "unranked": table["why"] != ""}
-    ordered = table.assign(**by).sort_values(
-        ["place", "unranked", track.headline], ascending=[True, True, False], kind="stable"
+    rows = table.assign(**by).sort_values(
+        ["place", "unranked", column], ascending=[True, True, False], kind="stable"
     )
-    return ordered.drop(columns=list(by)).reset_index(drop=True)
+    return rows.drop(columns=list(by)).reset_index(drop=True)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from benchmark.execution import runner
 from benchmark.ranking.board import board
-from benchmark.ranking.standings import labelled
+from benchmark.ranking.sweep import labelled
 from benchmark.records import registered, reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store

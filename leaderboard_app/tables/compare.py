@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.ranking.bootstrap import difference
+from benchmark.ranking.comparison import difference
 
 BOTH, FIRST, SECOND, NEITHER = "both", "only the first", "only the second", "neither"
 

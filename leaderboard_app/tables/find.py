@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.ranking.standings import sweep
+from benchmark.ranking.sweep import sweep
 from registry.spec import Track
 
 COLUMNS = ["method", "lambda", "clean", "robust", "robust_half_width", "cost", "seeds", "selected"]

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from benchmark.ranking.standings import half_width
+from benchmark.ranking.sweep import half_width
 
 from . import samples
 

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from benchmark.ranking.standings import half_width
+from benchmark.ranking.sweep import half_width
 
 from ..words.style import base
 

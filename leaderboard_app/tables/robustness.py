@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.ranking.standings import sweep
+from benchmark.ranking.sweep import sweep
 from registry.spec import Threat, Trial
 
 COLUMNS = ["method", "lambda", "epsilon", "mean", "half_width", "seeds", "images"]

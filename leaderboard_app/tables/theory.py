@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from benchmark.ranking.standings import half_width
+from benchmark.ranking.sweep import half_width
 
 STEEPEST = 36.0  # log-odds beyond which p_y is 1 to the last bit
 

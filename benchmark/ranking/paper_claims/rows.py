@@ -13,7 +13,7 @@ from registry.spec import Track
 from ...records.store import Store
 from ..equivalence import two_one_sided_tests
 from ..selection import seeds_ranked
-from ..standings import half_width, labelled
+from ..sweep import half_width, labelled
 
 EQUIVALENT = 0.02  # accuracies this near to each other count as equal
 
