@@ -78,12 +78,12 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
 
     Columns: track, architecture, regularizer, lambda (chosen by all seeds), lambdas (each seed's:
     chosen by the others), tried (how many λ), at_end ("smallest" or "largest" where lambda ends the
-    grid), seeds, seeds_asked, diverged, clean, clean_low, clean_high, then for every threat its mean and the ends
-    of its interval (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε), cost (training
-    time per trial relative to `none`), tier (the highest that is complete for the selected trials;
-    "" while not even the track's own threats are), flags (the honesty flags of the selected
-    trials), why ("" where the method can be ranked). A flag keeps a method out of the ranking, and
-    so do fewer than three seeds.
+    grid), seeds, seeds_asked, diverged, clean, clean_low, clean_high, then for every threat its
+    mean and the ends of its interval (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε),
+    cost (training time per trial relative to `none`), tier (the highest that is complete for the
+    selected trials; "" while not even the track's own threats are), flags (the honesty flags of the
+    selected trials), why ("" where the method can be ranked). A flag keeps a method out of the
+    ranking, and so do fewer than three seeds.
     """
     trials = [track.with_tiers(trial) for trial in trials]
     everything = labelled(trials, scores)
