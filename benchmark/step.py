@@ -21,15 +21,15 @@ class Noise:
     """
 
     def __init__(self, generator: torch.Generator | None = None):
-        self._generator = generator
+        self.generator = generator
 
     def randn(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Standard normal numbers of `like`'s type, on its device."""
-        return torch.randn(shape, generator=self._generator, dtype=like.dtype, device=like.device)
+        return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
     def rand(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) of `like`'s type, on its device."""
-        return torch.rand(shape, generator=self._generator, dtype=like.dtype, device=like.device)
+        return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
 
 class Step:

@@ -11,7 +11,7 @@ from .deepfool import deepfool
 from .objective import margin, misclassified
 from .perturbation import unit_ball
 from .pgd import fgsm, pgd
-from .run import Attacked, attack, attack_curve, without_epsilon
+from .run import Attacked, attack, attack_curve
 
 __all__ = [
     "Attacked",
@@ -26,5 +26,4 @@ __all__ = [
     "pgd",
     "square",
     "unit_ball",
-    "without_epsilon",
 ]

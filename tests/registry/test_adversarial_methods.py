@@ -232,7 +232,7 @@ def divergence(net, here, there):
 @everywhere
 def test_mart_and_its_base_loss_are_the_boosted_cross_entropy_and_the_weighted_divergence(kind, K):
     net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
-    step = Step(net, x, y, generator=seeded(), strength=3.0)
+    step = Step(net, x, y, noise=Noise(seeded()), strength=3.0)
     regularizer = method("mart", **SEARCH)
     adversarial = regularizer.training_input(step)
     starts, values = uniform_start(x, 0.1), []
@@ -307,7 +307,7 @@ def test_n_fgsm_steps_from_noise_twice_the_step_and_does_not_return_to_the_ball(
     net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
     noisy = (x + 0.2 * (2 * noise(seeded(), *x.shape) - 1)).clamp(0, 1)
     regularizer = method("n_fgsm")
-    step = Step(net, x, y, generator=seeded(), strength=0.1)
+    step = Step(net, x, y, noise=Noise(seeded()), strength=0.1)
     found = regularizer.training_input(step)
     assert_close(found, fgsm_by_hand(net, noisy, y, 0.1))
     assert float((found - x).abs().max()) > 0.1

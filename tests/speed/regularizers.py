@@ -60,7 +60,7 @@ class PairLoop(Regularizer):
     def penalty(self, step: Step) -> Tensor:
         x, logits = with_input_graph(step)
         K, total = logits.shape[1], torch.zeros(())
-        for l in range(K):  # noqa: E741
+        for l in range(K):
             for m in range(l):
                 (difference,) = torch.autograd.grad(
                     (logits[:, l] - logits[:, m]).sum(), x, create_graph=True
