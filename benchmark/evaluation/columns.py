@@ -18,6 +18,7 @@ from ..measures.jacobian import gram, linearise, spectral_norm
 from ..measures.linearity import deviation_from_linearity, penultimate, shared_activations
 from ..measures.loss_variation import maximal_loss_variation
 from ..modes import evaluation_mode
+from .examples import joined
 
 CHUNK = 128  # examples measured at once
 RADII = (0.25, 0.5, 1.0, 2.0)  # ℓ2, input units: how far `perturbed` goes
@@ -40,7 +41,7 @@ def further_measures(name: str, model: nn.Module, x: Tensor, y: Tensor, *, seed:
     chunks = zip(x.split(CHUNK), y.split(CHUNK), strict=True)
     with torch.no_grad(), evaluation_mode(model):
         found = [MEASURES[name](model, *chunk, generator) for chunk in chunks]
-    return {column: torch.cat([part[column] for part in found]).float() for column in found[0]}
+    return joined(found)
 
 
 def _margins(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:

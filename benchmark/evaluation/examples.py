@@ -57,7 +57,15 @@ def example_measures(
             chunk = min(128, max(1, NUMBERS_AT_ONCE // (logits.shape[1] * x[:1].numel())))
         chunks = zip(x.split(chunk), y.split(chunk), strict=True)
         found = [_measure(model, *each) for each in chunks]
-    return {name: torch.cat([part[name] for part in found]).float() for name in found[0]}
+    return joined(found)
+
+
+def joined(chunks: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The columns of all chunks of examples, float32."""
+    columns: dict[str, Tensor] = {}
+    for name in chunks[0]:
+        columns[name] = torch.cat([chunk[name] for chunk in chunks]).float()
+    return columns
 
 
 def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
