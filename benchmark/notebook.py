@@ -17,6 +17,7 @@ from registry.spec import Architecture, Dataset, InputError, Part, Track
 
 from . import data
 from .evaluation import evaluate as evaluation
+from .modes import evaluation_mode
 from .records.home import home
 from .regularizer import Regularizer, Step, regularizer
 from .training import networks
@@ -57,14 +58,9 @@ def evaluate(
         train_size=chosen.recipe.train_size,
         device="cpu" if weights is None else weights.device,
     )
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
+    with evaluation_mode(model):
         _check_fits(model, dataset, images.test.pixels(slice(2)))
         return _table(evaluation.evaluate(model, images, chosen.evaluation, seed=seed))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _check_fits(model: nn.Module, dataset: Dataset, x: Tensor) -> None:
@@ -113,26 +109,18 @@ def try_regularizer(
     chosen = registry.track(track)
     if architecture is not None and architecture not in chosen.architectures:
         raise InputError(
-            f"try_regularizer: architecture {architecture!r} is none of {', '.join(chosen.architectures)}"
+            f"try_regularizer: architecture {architecture!r} is none of "
+            f"{', '.join(chosen.architectures)}"
         )
     network = registry.architecture(architecture or chosen.architectures[0])
-    plugin = _plugin(method)
+    dataset, plugin = registry.dataset(chosen.dataset), _plugin(method)
     rows = [
-        _trained(plugin, float(strength), chosen, network, registry.dataset(chosen.dataset), seed)
+        _trained(plugin, float(strength), chosen, network, dataset, seed)
         for strength in dict.fromkeys((0.0, *strengths))
         for seed in range(seeds)
     ]
-    return (
-        pd.DataFrame(rows)
-        .groupby("lambda", sort=False)
-        .agg(
-            {"diverged": "sum"}
-            | dict.fromkeys(
-                [name for name in rows[0] if name not in ("lambda", "diverged")], "mean"
-            )
-        )
-        .reset_index()
-    )
+    over_seeds = {name: "mean" for name in rows[0] if name != "lambda"} | {"diverged": "sum"}
+    return pd.DataFrame(rows).groupby("lambda", sort=False).agg(over_seeds).reset_index()
 
 
 def _plugin(method: Method) -> Regularizer:
@@ -153,24 +141,18 @@ def _trained(
     dataset: Dataset,
     seed: int,
 ) -> dict[str, float]:
+    """A row of `try_regularizer`, of one seed."""
     recipe = track.recipes[network.name]
     images = data.load(dataset, home(), train_size=recipe.train_size)
     model = networks.placed(networks.create(network, dataset, seed=seed), "cpu")
     names = [name for name in ("reference", "fine_tune") if getattr(recipe, f"has_{name}")]
-    for name in names[:-1]:
-        train(model, images.train, Phase.of(recipe, name, len(images.train)), seed=seed)
-    training = train(
-        model,
-        images.train,
-        Phase.of(recipe, names[-1], len(images.train)),
-        seed=seed,
-        regularizer=plugin,
-        strength=strength,
-    )
+    *before, last = [Phase.of(recipe, name, len(images.train)) for name in names]
+    for phase in before:
+        train(model, images.train, phase, seed=seed)
+    training = train(model, images.train, last, seed=seed, regularizer=plugin, strength=strength)
     wanted = ["clean", *(threat.id for threat in track.threats)]
-    row = {"lambda": strength, "diverged": float(training.status == "diverged")} | dict.fromkeys(
-        wanted, float("nan")
-    )
+    row = {"lambda": strength, "diverged": float(training.status == "diverged")}
+    row |= dict.fromkeys(wanted, float("nan"))
     if training.status == "finished":
         parts = [part for part in track.evaluation if part.split == "test" and part.name in wanted]
         scores = _table(evaluation.evaluate(model, images, parts, seed=seed))

@@ -69,7 +69,7 @@ def _expanded(
             dataset=track.dataset, architecture=architecture, regularizer=regularizer, strength=0.0
         )
         for strength in line.strengths or method.card.grid:
-            if method.card.grid == (0.0,) and strength > 0:
+            if method.card.is_control and strength > 0:
                 raise InputError(
                     f"lambda: {regularizer!r} is a control and takes 0 only, not {strength}"
                 )

@@ -186,7 +186,7 @@ class Registry:
             entry=entry,
             dataset=self.dataset(entry.dataset),
             architecture=self.architecture(entry.architecture),
-            regularizer=None if control else str(method.folder),
+            plugin=None if control else str(method.folder),
             regularizer_sha256=None if control else method.sha256,
             params={} if control else params,
             seed=seed,

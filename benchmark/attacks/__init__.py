@@ -5,19 +5,17 @@ The kernels are pure functions that training may use as well: `fgsm`, `pgd`, `de
 `carlini_wagner`.
 """
 
-from .autoattack import autoattack, square
+from .autoattack import square
 from .carlini_wagner import carlini_wagner
 from .deepfool import deepfool
 from .objective import margin, misclassified
 from .perturbation import unit_ball
 from .pgd import fgsm, pgd
-from .run import Attacked, attack, attack_curve, without_epsilon
+from .run import attack, attack_curve
 
 __all__ = [
-    "Attacked",
     "attack",
     "attack_curve",
-    "autoattack",
     "carlini_wagner",
     "deepfool",
     "fgsm",
@@ -26,5 +24,4 @@ __all__ = [
     "pgd",
     "square",
     "unit_ball",
-    "without_epsilon",
 ]

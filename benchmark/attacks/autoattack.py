@@ -4,9 +4,7 @@ it.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Collection, Iterator
@@ -16,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from registry.spec import InputError, Norm
 
+from .checkpoint import Progress, resumed
 from .frozen import Model, frozen
 
 if TYPE_CHECKING:
@@ -85,22 +82,17 @@ def autoattack(
     members = [member for member in attacker.attacks_to_run or () if only is None or member in only]
     if norm == "2" and x.shape[2] < 5 and "square" in members:
         raise InputError(
-            f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least 5"
+            f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least "
+            "5"
         )
     identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)}"
-    adversarial, misclassified, robust, before = _resumed(checkpoint, identity, x.device) or (
-        x.clone(),
-        ~usable,
-        {},
-        [],
-    )
+    done = resumed(checkpoint, identity, x.device) or Progress(x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
     # package's own bits.
-    with frozen(model), _log() as messages, _unchanged_process(x.device):
-        messages += before
+    with frozen(model), _log(done.messages), _unchanged_process(x.device):
         for member in members:
-            left = (~misclassified).nonzero()[:, 0]
-            if member in robust or not len(left):
+            left = (~done.misclassified).nonzero()[:, 0]
+            if member in done.robust or not len(left):
                 continue
             clean = x[left].float()
             attacker.attacks_to_run = [member]
@@ -108,27 +100,25 @@ def autoattack(
                 clean, y[left], batch_size=batch_size
             )
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
-            adversarial[left] = found.to(x.dtype).where(moved, x[left])
-            misclassified[left] = predicted != y[left]
-            robust[member] = float((~misclassified[usable]).double().mean())
+            done.adversarial[left] = found.to(x.dtype).where(moved, x[left])
+            done.misclassified[left] = predicted != y[left]
+            done.robust[member] = float((~done.misclassified[usable]).double().mean())
             if checkpoint is not None:
-                _save(checkpoint, identity, adversarial, misclassified, robust, messages)
-        if len(robust) > 1:  # of a run of one member the package cannot tell
-            check_square(robust, attacker.logger)
-    return (
-        adversarial,
-        misclassified,
-        {
-            "package": f"pyautoattack {version('pyautoattack')}",
-            "version": attacker.version,
-            "attacks": members,
-            "target_classes": attacker.apgd_targeted.n_target_classes if "apgd-t" in members else 0,
-            "seed": seed,
-            "batch_size": batch_size,
-            "robust": robust,
-            "warnings": by_kind(messages),
-        },
-    )
+                done.save(checkpoint, identity)
+        if len(done.robust) > 1:  # of a run of one member the package cannot tell
+            check_square(done.robust, attacker.logger)
+    targeted = "apgd-t" in members
+    info = {
+        "package": f"pyautoattack {version('pyautoattack')}",
+        "version": attacker.version,
+        "attacks": members,
+        "target_classes": attacker.apgd_targeted.n_target_classes if targeted else 0,
+        "seed": seed,
+        "batch_size": batch_size,
+        "robust": done.robust,
+        "warnings": by_kind(done.messages),
+    }
+    return done.adversarial, done.misclassified, info
 
 
 def check_square(robust: dict[str, float], logger: logging.Logger) -> None:
@@ -138,47 +128,6 @@ def check_square(robust: dict[str, float], logger: logging.Logger) -> None:
     from pyautoattack.checks import check_square_sr
 
     check_square_sr({"clean": 1.0} | robust, logger=logger)
-
-
-def _save(
-    path: Path,
-    identity: str,
-    adversarial: Tensor,
-    misclassified: Tensor,
-    robust: dict[str, float],
-    messages: list[str],
-) -> None:
-    state = {"identity": identity, "robust": json.dumps(robust), "messages": json.dumps(messages)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(
-        {"adversarial": adversarial.contiguous(), "misclassified": misclassified}, temporary, state
-    )
-    temporary.replace(path)
-
-
-def _resumed(
-    path: Path | None, identity: str, device: torch.device
-) -> tuple[Tensor, Tensor, dict[str, float], list[str]] | None:
-    """What a run of the same attack has saved; None where there is nothing, or it is another's or
-    damaged.
-    """
-    if path is None or not path.exists():
-        return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = file.metadata()
-            tensors = (
-                file.get_tensor("adversarial").to(device),
-                file.get_tensor("misclassified").to(device),
-            )
-    except SafetensorError:
-        return None
-    return (
-        (*tensors, json.loads(state["robust"]), json.loads(state["messages"]))
-        if state["identity"] == identity
-        else None
-    )
 
 
 def square(
@@ -234,10 +183,8 @@ def by_kind(messages: list[str]) -> dict[str, list[str]]:
     """
     kinds: dict[str, list[str]] = {}
     for message in dict.fromkeys(message.split(" See ")[0] for message in messages):
-        kind = next(
-            (kind for kind, sentence in WARNINGS.items() if re.search(sentence, message)), "other"
-        )
-        kinds.setdefault(kind, []).append(message)
+        fitting = [kind for kind, sentence in WARNINGS.items() if re.search(sentence, message)]
+        kinds.setdefault(fitting[0] if fitting else "other", []).append(message)
     return kinds
 
 
@@ -246,25 +193,23 @@ class _OwnLogits(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.call = lambda x: model(
-            x
-        ).clone()  # not a submodule: its mode and parameters stay with whoever froze it
+        # Not a submodule: its mode and parameters stay with whoever froze it.
+        self.call = lambda x: model(x).clone()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.call(x)
 
 
 @contextmanager
-def _log() -> Iterator[list[str]]:
-    """Collects what the package's logger warns of."""
-    messages: list[str] = []
+def _log(messages: list[str]) -> Iterator[None]:
+    """Adds what the package's logger warns of."""
     logger, handler = logging.getLogger("auto-attack"), logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)
     try:
-        yield messages
+        yield
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)

@@ -51,18 +51,15 @@ def carlini_wagner(
         origin = ((x - middle) / half * INSIDE).arctanh()
         reachable = middle + half * origin.tanh()
         found = x.clone()
-        distance = torch.zeros(len(x), dtype=x.dtype, device=x.device).where(
-            misclassified(net(x), y), torch.inf
-        )
+        distance = x.new_zeros(len(x)).where(misclassified(net(x), y), torch.inf)
         c = torch.full_like(distance, initial_c)
         lower, upper = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(search_steps):
             change, first, second = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)
             broken = torch.zeros_like(y, dtype=torch.bool)
             for step in range(1, steps + 1):
-                gradient, images, logits = _slope(
-                    net, origin + change, y, c, reachable, middle, half
-                )
+                w = origin + change
+                gradient, images, logits = _slope(net, w, y, c, reachable, middle, half)
                 wrong = misclassified(logits, y)
                 reach = size(images - x, "2")
                 closer = wrong & (reach < distance)

@@ -43,9 +43,8 @@ def deepfool(
     shortest = SHORTEST * (bounds[1] - bounds[0])
     with torch.no_grad(), frozen(model) as net:
         found = x.clone()
-        rows = torch.arange(
-            len(x), device=x.device
-        )  # the examples still classified correctly: the others are done
+        # The examples still classified correctly: the others are done.
+        rows = torch.arange(len(x), device=x.device)
         current, total = x, torch.zeros_like(x)
         for step in range(steps + 1):
             if not len(rows):
@@ -54,18 +53,11 @@ def deepfool(
             wrong = misclassified(logits, y)
             found[rows[wrong]] = current[wrong]
             going = ~wrong
-            rows, x, y, total, current = (
-                rows[going],
-                x[going],
-                y[going],
-                total[going],
-                current[going],
-            )
+            rows, x, y, total, current = (of[going] for of in (rows, x, y, total, current))
             if step < steps and len(rows):
                 distance, gradient = nearest_boundary(net, current, y)
-                length = distance.clamp(min=shortest).nan_to_num(
-                    posinf=0.0
-                )  # a flat model gives no direction
+                # A flat model gives no direction.
+                length = distance.clamp(min=shortest).nan_to_num(posinf=0.0)
                 total = total + length.view(-1, *[1] * (x.dim() - 1)) * steepest(gradient, "2")
                 current = (x + (1 + overshoot) * total).clamp(*bounds)
         return found

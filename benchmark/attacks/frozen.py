@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ..modes import evaluation_mode
+
 Model = Callable[[Tensor], Tensor]  # images [N,C,H,W] in [0,1] → logits [N,K]
 
 # An example keeps its last bits only among batches of whole blocks: odd rows of a matrix product
@@ -29,18 +31,15 @@ def frozen(model: Model) -> Iterator[Model]:
     if not isinstance(model, nn.Module):
         yield model
         return
-    modes = [(module, module.training) for module in model.modules()]
     asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        model.eval()
-        for parameter in asking:
-            parameter.requires_grad_(False)
-        yield in_blocks(model)
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter in asking:
-            parameter.requires_grad_(True)
+    with evaluation_mode(model):
+        try:
+            for parameter in asking:
+                parameter.requires_grad_(False)
+            yield in_blocks(model)
+        finally:
+            for parameter in asking:
+                parameter.requires_grad_(True)
 
 
 def in_blocks(model: Model) -> Model:

@@ -16,7 +16,16 @@ Loss = Literal["ce", "margin"]
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """max_{j≠y} z_j − z_y (Carlini & Wagner 2017): above 0 where misclassified. [N,K], [N] → [N]."""
+    """max_{j≠y} z_j − z_y (Carlini & Wagner 2017): above 0 where misclassified.
+
+    Its negative is `measures.margins.margin`: an attack raises what a measure wants high.
+
+    Args:
+        logits: [N,K].
+        y: [N] class indices.
+    Returns:
+        [N], in logits.
+    """
     others = logits.scatter(1, y[:, None], -torch.inf)
     return others.max(1).values - logits.gather(1, y[:, None])[:, 0]
 
@@ -49,8 +58,7 @@ def input_gradient(model: Model, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tens
         losses = LOSSES[loss](logits, y)
         return losses.sum(), (losses, logits)
 
-    with (
-        torch.no_grad()
-    ):  # of the passes around this one; torch.func.grad differentiates inside it all the same
+    # Of the passes around this one; torch.func.grad differentiates inside it all the same.
+    with torch.no_grad():
         gradient, (losses, logits) = torch.func.grad(objective, has_aux=True)(x)
     return gradient, losses, logits

@@ -1,4 +1,4 @@
-"""Perturbations in the ℓ∞ and ℓ2 norms: size, steepest direction, projection, uniform random start."""
+"""Perturbations in the ℓ∞ and ℓ2 norms: size, steepest direction, projection, random start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def per_example(value: float | Tensor, x: Tensor) -> Tensor:
     values = torch.as_tensor(value, dtype=x.dtype, device=x.device)
     if values.dim() and values.shape != x.shape[:1]:
         raise ValueError(
-            f"needs one number or one for each of the {len(x)} images, not shape {tuple(values.shape)}"
+            f"needs one number or one for each of the {len(x)} images, not shape "
+            f"{tuple(values.shape)}"
         )
     return values.expand(len(x)).view(-1, *[1] * (x.dim() - 1))
 
@@ -66,9 +67,8 @@ def project(adversarial: Tensor, x: Tensor, epsilon: Tensor, norm: Norm, bounds:
     if norm == "inf":
         delta = delta.clamp(-epsilon, epsilon)
     else:
-        delta = delta * (epsilon / size(delta, "2").view_as(epsilon)).clamp(max=1).nan_to_num(
-            nan=1.0
-        )
+        share = (epsilon / size(delta, "2").view_as(epsilon)).clamp(max=1)
+        delta = delta * share.nan_to_num(nan=1.0)
     return (x + delta).clamp(*bounds)
 
 
@@ -89,9 +89,8 @@ def unit_ball(
         return 2 * rand(tuple(shape)) - 1
     n = math.prod(shape[1:])
     normal = randn((shape[0], n + 2))
-    return (normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True))[:, :n].reshape(
-        tuple(shape)
-    )
+    sphere = normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
+    return sphere[:, :n].reshape(tuple(shape))
 
 
 def drawn_unit_ball(
@@ -99,6 +98,5 @@ def drawn_unit_ball(
 ) -> Tensor:
     """`unit_ball` from a generator of the CPU, on the CPU: the same points on every device."""
     draw: dict[str, Any] = {"generator": generator, "dtype": dtype}
-    return unit_ball(
-        shape, norm, rand=partial(torch.rand, **draw), randn=partial(torch.randn, **draw)
-    )
+    rand, randn = partial(torch.rand, **draw), partial(torch.randn, **draw)
+    return unit_ball(shape, norm, rand=rand, randn=randn)

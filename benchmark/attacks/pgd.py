@@ -83,24 +83,21 @@ def pgd(
         if keep == "last":
             for _ in range(steps):
                 gradient, _, _ = input_gradient(net, current, y, loss)
-                current = project(
-                    current + stride * steepest(gradient, norm), x, radius, norm, bounds
-                )
+                after = current + stride * steepest(gradient, norm)
+                current = project(after, x, radius, norm, bounds)
             return current
 
         worst, fallen = current.clone(), torch.zeros_like(y, dtype=torch.bool)
-        rows = torch.arange(
-            len(x), device=x.device
-        )  # the examples still classified correctly: the others are done
+        # The examples still classified correctly: the others are done.
+        rows = torch.arange(len(x), device=x.device)
         highest = x.new_full((len(x),), -torch.inf)
         for step in range(steps + 1):
             if not len(rows):
                 break
             if step < steps:
                 gradient, losses, logits = input_gradient(net, current, y, loss)
-                after = project(
-                    current + stride * steepest(gradient, norm), x, radius, norm, bounds
-                )
+                after = current + stride * steepest(gradient, norm)
+                after = project(after, x, radius, norm, bounds)
             else:
                 logits, after = net(current), current
                 losses = LOSSES[loss](logits, y)
@@ -114,12 +111,6 @@ def pgd(
             current, highest = after, torch.maximum(highest, losses)
             if not mapped and wrong.any():
                 going = ~wrong
-                rows, x, y, radius, stride = (
-                    rows[going],
-                    x[going],
-                    y[going],
-                    radius[going],
-                    stride[going],
-                )
-                current, highest = current[going], highest[going]
+                rows, x, y, current = rows[going], x[going], y[going], current[going]
+                radius, stride, highest = radius[going], stride[going], highest[going]
         return worst

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from registry.spec import InputError, Threat
+from registry.spec import AttackName, InputError, Threat
 
 from .autoattack import WHITE_BOX, autoattack
 from .carlini_wagner import carlini_wagner
@@ -20,7 +21,8 @@ from .objective import LOSSES, misclassified
 from .perturbation import drawn_unit_ball, size
 from .pgd import fgsm, pgd
 
-MINIMAL = ("deepfool", "carlini_wagner")  # they search the smallest perturbation, in ℓ2
+# Those that the package runs, with the members that they are; None is all of them.
+OF_THE_PACKAGE: dict[AttackName, Collection[str] | None] = {"apgd": WHITE_BOX, "autoattack": None}
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,8 @@ class Attacked:
     success: Tensor
     # [N] norm of adversarial − x: 0 where clean is already wrong, inf where a minimal attack failed
     distance: Tensor
-    info: dict[str, Any] = field(
-        default_factory=dict
-    )  # plain data, e.g. AutoAttack's members and warnings
+    # Plain data, e.g. AutoAttack's members and warnings.
+    info: dict[str, Any] = field(default_factory=dict)
 
 
 def attack(
@@ -66,7 +67,7 @@ def attack(
         InputError: images outside [0,1].
     """
     _check(threat, x)
-    if threat.attack in ("apgd", "autoattack"):
+    if threat.attack in OF_THE_PACKAGE:
         with torch.no_grad(), frozen(model):
             # The model as it is: filled batches would change its last bits against a direct call of
             # the package.
@@ -80,11 +81,11 @@ def attack(
                 seed=seed,
                 batch_size=batch_size,
                 checkpoint=checkpoint,
-                only=WHITE_BOX if threat.attack == "apgd" else None,
+                only=OF_THE_PACKAGE[threat.attack],
             )
         return Attacked(adversarial, success | already, size(adversarial - x, threat.norm), info)
-    epsilon = None if threat.attack in MINIMAL else x.new_full((len(x),), _epsilon(threat))
-    return _attacked(threat, model, x, y, epsilon, len(x), seed, batch_size)
+    epsilon = None if threat.is_minimal else x.new_full((len(x),), _epsilon(threat))
+    return _attacked(_Search(threat, x, y, epsilon, len(x), seed, batch_size), model)
 
 
 def attack_curve(
@@ -107,33 +108,26 @@ def attack_curve(
     Raises:
         ValueError: threats that differ in more than ε, or of another attack.
     """
-    first, *others = threats
-    if first.attack not in ("fgsm", "pgd") or any(
-        without_epsilon(threat) != without_epsilon(first) for threat in others
-    ):
+    first = threats[0]
+    if not first.has_curves or any(threat.family != first.family for threat in threats):
         raise ValueError("a curve needs FGSM or PGD threats that differ in epsilon alone")
     _check(first, x)
     n, copies = len(x), len(threats)
-    epsilon = x.new_tensor([_epsilon(threat) for threat in threats]).repeat_interleave(n)
-    found = _attacked(
+    search = _Search(
         first,
-        model,
         x.repeat(copies, *[1] * (x.dim() - 1)),
         y.repeat(copies),
-        epsilon,
+        x.new_tensor([_epsilon(threat) for threat in threats]).repeat_interleave(n),
         n,
         seed,
         batch_size,
     )
+    found = _attacked(search, model)
+    points = [slice(i * n, (i + 1) * n) for i in range(copies)]
     return [
         Attacked(found.adversarial[rows], found.success[rows], found.distance[rows])
-        for rows in (slice(i * n, (i + 1) * n) for i in range(copies))
+        for rows in points
     ]
-
-
-def without_epsilon(threat: Threat) -> Threat:
-    """Equal for the points of one curve."""
-    return threat.model_copy(update={"epsilon": None})
 
 
 def _check(threat: Threat, x: Tensor) -> None:
@@ -144,73 +138,68 @@ def _check(threat: Threat, x: Tensor) -> None:
         )
 
 
-def _attacked(
-    threat: Threat,
-    model: Model,
-    x: Tensor,
-    y: Tensor,
-    epsilon: Tensor | None,
-    distinct: int,
-    seed: int,
-    batch_size: int,
-) -> Attacked:
-    """Our own attacks, each example under its own ε; x repeats its first `distinct` examples."""
+@dataclass(frozen=True)
+class _Search:
+    """What one of our own attacks is to do; x repeats its first `distinct` examples."""
+
+    threat: Threat
+    x: Tensor  # [N,C,H,W]
+    y: Tensor  # [N]
+    epsilon: Tensor | None  # [N], each example's own; None for a minimal attack
+    distinct: int
+    seed: int
+    batch_size: int
+
+    def batches(self, rows: Tensor) -> tuple[Tensor, ...]:
+        return rows.split(self.batch_size) if len(rows) else ()
+
+
+def _attacked(search: _Search, model: Model) -> Attacked:
+    x, y = search.x, search.y
     with torch.no_grad(), frozen(model) as net:
         net = net if isinstance(model, nn.Module) else in_blocks(net)
-        already = misclassified(_logits(net, x, batch_size), y)
+        already = misclassified(_logits(net, x, search.batch_size), y)
         rows = (~already).nonzero()[:, 0]
-        if epsilon is None:
-            adversarial = _nearest(threat, net, x, y, rows, batch_size)
-        elif threat.attack == "fgsm":
-            adversarial = x.clone()
-            for some in _batches(rows, batch_size):
-                adversarial[some] = fgsm(net, x[some], y[some], epsilon[some], threat.norm)
-        else:
-            adversarial = _restarts(threat, net, x, y, epsilon, rows, distinct, seed, batch_size)
-        success = misclassified(_logits(net, adversarial, batch_size), y) | already
-    distance = size(adversarial - x, threat.norm)
-    return Attacked(
-        adversarial,
-        success,
-        distance if epsilon is not None else distance.where(success, torch.inf),
-    )
+        adversarial = OURS[search.threat.attack](search, net, rows)
+        success = misclassified(_logits(net, adversarial, search.batch_size), y) | already
+    distance = size(adversarial - x, search.threat.norm)
+    if search.epsilon is None:
+        distance = distance.where(success, torch.inf)
+    return Attacked(adversarial, success, distance)
 
 
-def _nearest(
-    threat: Threat, net: Model, x: Tensor, y: Tensor, rows: Tensor, batch_size: int
-) -> Tensor:
+def _nearest(kernel: Callable[..., Tensor], search: _Search, net: Model, rows: Tensor) -> Tensor:
     """The adversarial images of a minimal attack; x itself beside `rows`."""
-    kernel = deepfool if threat.attack == "deepfool" else carlini_wagner
-    adversarial = x.clone()
-    for some in _batches(rows, batch_size):
-        adversarial[some] = kernel(net, x[some], y[some], **_given(threat))
+    adversarial, given = search.x.clone(), _given(search.threat)
+    for some in search.batches(rows):
+        adversarial[some] = kernel(net, search.x[some], search.y[some], **given)
     return adversarial
 
 
-def _restarts(
-    threat: Threat,
-    net: Model,
-    x: Tensor,
-    y: Tensor,
-    epsilon: Tensor,
-    rows: Tensor,
-    distinct: int,
-    seed: int,
-    batch_size: int,
-) -> Tensor:
+def _one_step(search: _Search, net: Model, rows: Tensor) -> Tensor:
+    """FGSM's images; x itself beside `rows`."""
+    x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
+    adversarial = x.clone()
+    for some in search.batches(rows):
+        adversarial[some] = fgsm(net, x[some], y[some], epsilon[some], norm)
+    return adversarial
+
+
+def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
     """PGD from random starts, each restart on the examples that none has broken; the highest loss
     where all fail.
     """
-    given = _given(threat)
+    x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
+    given = _given(search.threat)
     restarts, loss = given.pop("restarts"), LOSSES[given["loss"]]
     adversarial, highest = x.clone(), torch.full_like(y, -torch.inf, dtype=x.dtype)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(search.seed)
     for _ in range(restarts):
-        starts = drawn_unit_ball((distinct, *x.shape[1:]), threat.norm, generator, x.dtype)
+        starts = drawn_unit_ball((search.distinct, *x.shape[1:]), norm, generator, x.dtype)
         left = [rows[:0]]
-        for some in _batches(rows, batch_size):
-            start = starts[some.cpu() % distinct].to(x)
-            found = pgd(net, x[some], y[some], epsilon[some], threat.norm, start=start, **given)
+        for some in search.batches(rows):
+            start = starts[some.cpu() % search.distinct].to(x)
+            found = pgd(net, x[some], y[some], epsilon[some], norm, start=start, **given)
             if restarts == 1:
                 adversarial[some] = found
                 continue
@@ -224,6 +213,20 @@ def _restarts(
     return adversarial
 
 
+# The adversarial images [N,C,H,W] that an attack finds for the examples `rows`, x itself elsewhere.
+OURS: dict[AttackName, Callable[[_Search, Model, Tensor], Tensor]] = {
+    "fgsm": _one_step,
+    "pgd": _restarts,
+    "deepfool": partial(_nearest, deepfool),
+    "carlini_wagner": partial(_nearest, carlini_wagner),
+}
+
+
+def _radii(search: _Search) -> Tensor:
+    assert search.epsilon is not None, "a threat within a ball has an ε: see `_epsilon`"
+    return search.epsilon
+
+
 def _given(threat: Threat) -> dict[str, Any]:
     """The settings that are the kernel's keyword arguments of the same name."""
     return threat.model_dump(include={"steps", "step_size", "restarts", "loss"}, exclude_none=True)
@@ -233,10 +236,6 @@ def _epsilon(threat: Threat) -> float:
     if threat.epsilon is None:
         raise InputError(f"threat {threat.id}: {threat.attack} needs an epsilon")
     return threat.epsilon
-
-
-def _batches(rows: Tensor, batch_size: int) -> tuple[Tensor, ...]:
-    return rows.split(batch_size) if len(rows) else ()
 
 
 def _logits(model: Model, x: Tensor, batch_size: int) -> Tensor:

@@ -23,7 +23,7 @@ def fusable(threat: Threat) -> bool:
     """Whether no step of the attack depends on what another image does: a restart is on those that
     none has broken.
     """
-    return threat.attack == "fgsm" or (threat.attack == "pgd" and threat.restarts == 1)
+    return threat.has_curves and threat.restarts in (None, 1)
 
 
 def attack_stacked(
@@ -68,14 +68,7 @@ def attack_stacked(
     first, base = threats[0], models[0]
     parameters, buffers = stack_module_state(list(models))
     parameters = {name: parameter.detach() for name, parameter in parameters.items()}
-    starts = None
-    if first.attack == "pgd":  # each model's, drawn as `attack` does for the whole set
-        starts = torch.stack(
-            [
-                drawn_unit_ball(x.shape, first.norm, torch.Generator().manual_seed(seed), x.dtype)
-                for seed in seeds
-            ]
-        ).to(x.device)
+    starts = None if first.attack == "fgsm" else _starts(first, x, seeds)
     given = first.model_dump(include={"steps", "step_size", "loss"}, exclude_none=True)
 
     def fallen(
@@ -101,11 +94,16 @@ def attack_stacked(
         return torch.stack(found)
 
     over_models = vmap(fallen, in_dims=(0, 0, None if starts is None else 0, None, None))
+    found = []
     with torch.no_grad():
-        found = [
-            over_models(
-                parameters, buffers, None if starts is None else starts[:, some], x[some], y[some]
-            )
-            for some in torch.arange(len(x), device=x.device).split(batch_size)
-        ]
+        for some in torch.arange(len(x), device=x.device).split(batch_size):
+            start = None if starts is None else starts[:, some]
+            found.append(over_models(parameters, buffers, start, x[some], y[some]))
     return list(torch.cat(found, 2).unbind(1))
+
+
+def _starts(threat: Threat, x: Tensor, seeds: Sequence[int]) -> Tensor:
+    """[M,N,C,H,W]: each model's, drawn as `attack` does for the whole set."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    starts = [drawn_unit_ball(x.shape, threat.norm, each, x.dtype) for each in generators]
+    return torch.stack(starts).to(x.device)

@@ -21,18 +21,20 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 [N, C, H, W], labels int6
 
 
 def shards(folder: Path, split: str) -> list[Path]:
+    """A split's Parquet files, in order. Raises InputError where some of a set are missing."""
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     for path in paths:
         numbered = re.search(r"-\d+-of-(\d+)", path.name)
         if numbered and len(paths) != int(numbered[1]):
             raise InputError(
-                f"{path}: says {int(numbered[1])} files make up {split}, but {len(paths)} are there; "
-                "complete them, or keep one set only"
+                f"{path}: says {int(numbered[1])} files make up {split}, but {len(paths)} are "
+                "there; complete them, or keep one set only"
             )
     return paths
 
 
 def read_parquet(dataset: Dataset, path: Path) -> Arrays:
+    """Raises InputError where the file is damaged, or holds something else."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -51,8 +53,8 @@ def check_columns(wanted: Iterable[str], present: Iterable[str], where: str) -> 
     for column in wanted:
         if column not in present:
             raise InputError(
-                f"{where}: has no column '{column}', only {', '.join(present)}; rename the column in the "
-                "file, or set image_column and label_column in the dataset's TOML"
+                f"{where}: has no column '{column}', only {', '.join(present)}; rename the column "
+                "in the file, or set image_column and label_column in the dataset's TOML"
             )
 
 
@@ -68,26 +70,23 @@ def decode(dataset: Dataset, where: str, batches: Iterable[Any]) -> Arrays:
         encoded, targets = batch.column(dataset.image_column), batch.column(dataset.label_column)
         if not pa.types.is_struct(encoded.type) or encoded.type.get_field_index("bytes") < 0:
             raise InputError(
-                f"{where}: column '{dataset.image_column}' is {encoded.type}; it needs to be a struct "
-                "with the field 'bytes' that holds an encoded image"
+                f"{where}: column '{dataset.image_column}' is {encoded.type}; it needs to be a "
+                "struct with the field 'bytes' that holds an encoded image"
             )
         if not pa.types.is_integer(targets.type) or targets.null_count:
             raise InputError(
-                f"{where}: column '{dataset.label_column}' is {targets.type} with {targets.null_count} "
-                "empty rows; it needs to hold an integer in every row"
+                f"{where}: column '{dataset.label_column}' is {targets.type} with "
+                f"{targets.null_count} empty rows; it needs to hold an integer in every row"
             )
         labels.append(targets.to_numpy())
         decoded = np.empty((len(targets), *dataset.shape), np.uint8)
         for i, image in enumerate(encoded.to_pylist()):
-            decoded[i] = _decode_image(
-                dataset, image, f"{where}: row {row + i}, column '{dataset.image_column}'"
-            )
+            place = f"{where}: row {row + i}, column '{dataset.image_column}'"
+            decoded[i] = _decode_image(dataset, image, place)
         images.append(decoded)
         row += len(targets)
-    labelled = check_labels(
-        np.concatenate(labels), dataset, f"{where}: column '{dataset.label_column}'"
-    )
-    return np.concatenate(images), labelled
+    place = f"{where}: column '{dataset.label_column}'"
+    return np.concatenate(images), check_labels(np.concatenate(labels), dataset, place)
 
 
 def _decode_image(dataset: Dataset, image: dict[str, Any] | None, where: str) -> np.ndarray:
@@ -99,22 +98,19 @@ def _decode_image(dataset: Dataset, image: dict[str, Any] | None, where: str) ->
     try:
         with Image.open(BytesIO(image["bytes"])) as picture:
             picture.load()
-    except (
-        Exception
-    ) as error:  # Pillow's decoders share no base class for what they raise on broken bytes
+    # Pillow's decoders share no base class for what they raise on broken bytes.
+    except Exception as error:
         raise InputError(
             f"{where}: is no readable image ({first_line(error)}); write the file again"
         ) from error
     if channels == 3 and picture.mode == "L":  # some Tiny-ImageNet images are greyscale
         picture = picture.convert("RGB")
-    if (picture.mode, picture.height, picture.width) != (
-        {1: "L", 3: "RGB"}.get(channels),
-        height,
-        width,
-    ):
+    mode = {1: "L", 3: "RGB"}.get(channels)
+    if (picture.mode, picture.height, picture.width) != (mode, height, width):
         raise InputError(
-            f"{where}: is an image of mode {picture.mode} and {picture.height}×{picture.width} pixels, "
-            f"but {dataset.name} has {channels} channels of {height}×{width}; give images of that shape"
+            f"{where}: is an image of mode {picture.mode} and {picture.height}×{picture.width} "
+            f"pixels, but {dataset.name} has {channels} channels of {height}×{width}; give images "
+            "of that shape"
         )
     return np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
 
@@ -131,7 +127,11 @@ def check_labels(labels: np.ndarray, dataset: Dataset, where: str) -> np.ndarray
 
 
 def idx_file(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    """The file of that name, packed or not; None where neither is there."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    return None
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -147,8 +147,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     magic, header = 0x800 + dimensions, 4 + 4 * dimensions
     if len(raw) < header or int.from_bytes(raw[:4], "big") != magic:
         raise InputError(
-            f"{path}: begins with 0x{raw[:4].hex()}, not with the magic number 0x{magic:08x} of an IDX "
-            f"file of {dimensions} dimensions; give the file of that name"
+            f"{path}: begins with 0x{raw[:4].hex()}, not with the magic number 0x{magic:08x} of an "
+            f"IDX file of {dimensions} dimensions; give the file of that name"
         )
     shape = tuple(int.from_bytes(raw[at : at + 4], "big") for at in range(4, header, 4))
     if len(raw) - header != math.prod(shape):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import itertools
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,9 +67,9 @@ def find(dataset: Dataset) -> Source:
 
 def _nothing(dataset: Dataset, refusals: Iterable[str]) -> InputError:
     return InputError(
-        f"dataset {dataset.name}: no source answers ({'; '.join(refusals)}); put train-*.parquet and "
-        f"{dataset.test_split}-*.parquet, or the IDX files train-*-ubyte and t10k-*-ubyte, into a folder "
-        f"{dataset.name}/ and set REGBENCH_DATA to the folder that holds it"
+        f"dataset {dataset.name}: no source answers ({'; '.join(refusals)}); put train-*.parquet "
+        f"and {dataset.test_split}-*.parquet, or the IDX files train-*-ubyte and t10k-*-ubyte, "
+        f"into a folder {dataset.name}/ and set REGBENCH_DATA to the folder that holds it"
     )
 
 
@@ -88,13 +89,12 @@ def _fingerprint(dataset: Dataset, *parts: object) -> str:
 def _of_files(
     dataset: Dataset, title: str, files: dict[str, list[Path]], read: Callable[[str], Arrays]
 ) -> Source:
-    paths = [path.resolve() for split in files for path in files[split]]
+    paths = [path.resolve() for path in itertools.chain(*files.values())]
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return Source(title, _fingerprint(dataset, *stamps), read)
 
 
-# --- the user's folder
-# ------------------------------------------------------------------------------------------
+# --- the user's folder ---
 
 
 def _own_folder(dataset: Dataset) -> Source | str:
@@ -104,10 +104,8 @@ def _own_folder(dataset: Dataset) -> Source | str:
     folder = Path(root).expanduser() / dataset.name
     if not folder.is_dir():
         return f"{folder} is no folder"
-    for place in (
-        folder,
-        *(folder / sub for sub in (dataset.config, "data") if sub),
-    ):  # as the hub lays it out
+    laid_out_as_the_hub = [folder / name for name in (dataset.config, "data") if name]
+    for place in (folder, *laid_out_as_the_hub):
         if sorted(place.glob("train-*.parquet")):
             return _parquet(dataset, place)
     if idx_file(folder, "train-images-idx3-ubyte"):
@@ -127,8 +125,7 @@ def _packaged(dataset: Dataset) -> Source | str:
     return _idx(dataset, folder) if folder.is_dir() else f"{folder} is not installed"
 
 
-# --- Parquet
-# ----------------------------------------------------------------------------------------------------
+# --- Parquet ---
 
 
 def _parquet(dataset: Dataset, folder: Path) -> Source:
@@ -143,15 +140,13 @@ def _parquet(dataset: Dataset, folder: Path) -> Source:
 
     def read(split: str) -> Arrays:
         parts = [read_parquet(dataset, path) for path in files[split]]
-        return np.concatenate([images for images, _ in parts]), np.concatenate(
-            [labels for _, labels in parts]
-        )
+        images = np.concatenate([images for images, _ in parts])
+        return images, np.concatenate([labels for _, labels in parts])
 
     return _of_files(dataset, f"Parquet files in {folder}", files, read)
 
 
-# --- IDX, the format of MNIST
-# -----------------------------------------------------------------------------------
+# --- IDX, the format of MNIST ---
 
 
 def _idx(dataset: Dataset, folder: Path) -> Source:
@@ -169,8 +164,8 @@ def _idx(dataset: Dataset, folder: Path) -> Source:
         images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if (1, *images.shape[1:]) != dataset.shape:
             raise InputError(
-                f"{images_path}: holds greyscale images of {images.shape[1]}×{images.shape[2]} pixels, "
-                f"but {dataset.name} has shape {dataset.shape}; give images of that shape"
+                f"{images_path}: holds greyscale images of {images.shape[1]}×{images.shape[2]} "
+                f"pixels, but {dataset.name} has shape {dataset.shape}; give images of that shape"
             )
         if len(images) != len(labels):
             raise InputError(
@@ -182,8 +177,7 @@ def _idx(dataset: Dataset, folder: Path) -> Source:
     return _of_files(dataset, f"IDX files in {folder}", files, read)
 
 
-# --- scikit-learn
-# -----------------------------------------------------------------------------------------------
+# --- scikit-learn ---
 
 
 def _sklearn(dataset: Dataset, function: str) -> Source | str:
@@ -191,9 +185,8 @@ def _sklearn(dataset: Dataset, function: str) -> Source | str:
     fixed permutation.
     """
     try:
-        version = importlib.metadata.version(
-            "scikit-learn"
-        )  # without importing it, which takes a second
+        # Without importing it, which takes a second.
+        version = importlib.metadata.version("scikit-learn")
     except importlib.metadata.PackageNotFoundError:
         return "scikit-learn is not installed"
 
@@ -201,8 +194,8 @@ def _sklearn(dataset: Dataset, function: str) -> Source | str:
         bunch = getattr(importlib.import_module("sklearn.datasets"), function)()
         if (total := dataset.train_size + dataset.test_size) != len(bunch.images):
             raise InputError(
-                f"dataset {dataset.name}: train_size + test_size is {total}, but {dataset.packaged} "
-                f"brings {len(bunch.images)} images; correct the dataset's TOML"
+                f"dataset {dataset.name}: train_size + test_size is {total}, but "
+                f"{dataset.packaged} brings {len(bunch.images)} images; correct the dataset's TOML"
             )
         order = fixed_order(len(bunch.images))
         chosen = order[: dataset.train_size] if split == "train" else order[dataset.train_size :]
@@ -220,8 +213,7 @@ def fixed_order(n: int) -> np.ndarray:
     return np.random.RandomState(20170512).permutation(n)
 
 
-# --- the Hugging Face hub
-# ---------------------------------------------------------------------------------------
+# --- the Hugging Face hub ---
 
 
 def _hub(dataset: Dataset, refusals: list[str]) -> Source:
@@ -244,9 +236,8 @@ def _hub_split(dataset: Dataset, refusals: list[str], split: str) -> Any:
     assert dataset.hub is not None
     assert dataset.revision is not None
     title, offline = f"{dataset.hub}@{dataset.revision}", constants.HF_HUB_OFFLINE
-    if (
-        not offline
-    ):  # load_dataset retries for half a minute where nothing answers, so ask once before
+    # load_dataset retries for half a minute where nothing answers, so ask once before.
+    if not offline:
         try:
             HfApi().dataset_info(dataset.hub, revision=dataset.revision, timeout=HUB_TIMEOUT)
         except Exception as error:

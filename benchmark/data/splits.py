@@ -26,7 +26,7 @@ VALIDATION_SHARE = 20  # one training image in so many is kept for validation
 
 @dataclass(frozen=True)
 class Split:
-    """Images as stored, uint8 [N, C, H, W] where `white` means 1.0, and labels int64 [N] in 0..K−1."""
+    """Images as stored, uint8 [N, C, H, W] where `white` means 1.0; labels int64 [N], 0 to K−1."""
 
     images: Tensor
     labels: Tensor
@@ -80,13 +80,14 @@ def load(
     available = len(labels) - held_out
     if available < 1 or len(test[1]) < 1:
         raise InputError(
-            f"dataset {dataset.id}: {len(labels)} training and {len(test[1])} test images are too few; "
-            "2 and 1 are the least"
+            f"dataset {dataset.id}: {len(labels)} training and {len(test[1])} test images are too "
+            "few; 2 and 1 are the least"
         )
     if train_size is not None and not 1 <= train_size <= available:
         raise InputError(
-            f"train_size: {train_size} is not possible with dataset {dataset.id}, which has {available} "
-            f"training images beside its {held_out} for validation; give 1 to {available}"
+            f"train_size: {train_size} is not possible with dataset {dataset.id}, which has "
+            f"{available} training images beside its {held_out} for validation; give 1 to "
+            f"{available}"
         )
     end = held_out + (available if train_size is None else train_size)
 
@@ -109,10 +110,9 @@ def _subset(
     images, labels = arrays
     if dataset.subset is None:
         return images, labels
-    known = len(dataset.classes)
-    if len(set(dataset.subset)) < max(2, len(dataset.subset)) or not set(dataset.subset) <= set(
-        range(known)
-    ):
+    known, chosen = len(dataset.classes), set(dataset.subset)
+    differ = len(chosen) == len(dataset.subset) >= 2
+    if not differ or not chosen <= set(range(known)):
         raise InputError(
             f"dataset {dataset.id}: a subset needs two or more different labels in 0 to {known - 1}"
         )
@@ -122,8 +122,7 @@ def _subset(
     return images[kept], position[labels[kept]]
 
 
-# --- the cache
-# --------------------------------------------------------------------------------------------------
+# --- the cache ---
 
 
 def _cached(dataset: Dataset, cache: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], str]:
@@ -162,8 +161,8 @@ def _write(dataset: Dataset, source: Source, folder: Path) -> None:
                 )
             if images.max() > dataset.white:
                 raise InputError(
-                    f"{source.title}: a {split} pixel is {images.max()}, but {dataset.name} stores white "
-                    f"as {dataset.white}; give images of that range"
+                    f"{source.title}: a {split} pixel is {images.max()}, but {dataset.name} stores "
+                    f"white as {dataset.white}; give images of that range"
                 )
             digest.update(f"{split} {images.shape}".encode())
             digest.update(np.ascontiguousarray(images).data)

@@ -14,9 +14,11 @@ from ..attacks.perturbation import drawn_unit_ball
 from ..measures import margins
 from ..measures.alignment import alignment, random_of_same_norm
 from ..measures.curvature import margin_curvature
-from ..measures.jacobian import evaluation_mode, gram, linearise, spectral_norm
+from ..measures.jacobian import gram, linearise, spectral_norm
 from ..measures.linearity import deviation_from_linearity, penultimate, shared_activations
 from ..measures.loss_variation import maximal_loss_variation
+from ..modes import evaluation_mode
+from .examples import joined
 
 CHUNK = 128  # examples measured at once
 RADII = (0.25, 0.5, 1.0, 2.0)  # ℓ2, input units: how far `perturbed` goes
@@ -36,12 +38,10 @@ def further_measures(name: str, model: nn.Module, x: Tensor, y: Tensor, *, seed:
         seed: of random starts and directions.
     """
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
+    chunks = zip(x.split(CHUNK), y.split(CHUNK), strict=True)
     with torch.no_grad(), evaluation_mode(model):
-        parts = [
-            MEASURES[name](model, *part, generator)
-            for part in zip(x.split(CHUNK), y.split(CHUNK), strict=True)
-        ]
-    return {column: torch.cat([part[column] for part in parts]).float() for column in parts[0]}
+        found = [MEASURES[name](model, *chunk, generator) for chunk in chunks]
+    return joined(found)
 
 
 def _margins(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Columns:
@@ -73,10 +73,8 @@ def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generato
     for radius in RADII:
         start = drawn_unit_ball(x.shape, "2", generator, x.dtype).to(x)
         adversarial = pgd(model, x, y, radius, "2", steps=STEPS, start=start, keep="last") - x
-        for prefix, z in (
-            ("", adversarial),
-            ("random_", random_of_same_norm(adversarial.cpu(), generator).to(x)),
-        ):
+        random = random_of_same_norm(adversarial.cpu(), generator).to(x)
+        for prefix, z in (("", adversarial), ("random_", random)):
             deviation = deviation_from_linearity(features, x, z)
             change = (features(x + z).flatten(1) - here).norm(dim=1)
             found = {
@@ -87,7 +85,8 @@ def _perturbed(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generato
             }
             if has_relus:
                 found["shared"] = shared_activations(model, x, z)
-            columns |= {f"{prefix}{name}_{radius:g}": values for name, values in found.items()}
+            for name, values in found.items():
+                columns[f"{prefix}{name}_{radius:g}"] = values
     return columns
 
 

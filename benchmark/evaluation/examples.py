@@ -8,30 +8,32 @@ from torch import Tensor
 from ..measures import bounds, margins
 from ..measures import jacobian as jacobians
 from ..measures.distances import label_distances_1, linearised_distance, linearised_distance_inf
+from ..modes import evaluation_mode
 
-# The columns of `example_measures`, with their units. An input unit is the full range of a pixel.
+# The columns of `example_measures`, with their units. An input unit is the full range of a pixel;
+# a distance to the linearised boundary is negative where the example is misclassified; the size at
+# which the loss's quadratic model reaches log 2 guarantees nothing.
 EXAMPLE_MEASURES = {
     "margin": "z_y − max_{j≠y} z_j, logits; negative where misclassified",
     "probability": "p_y",
     "probability_margin": "p_y − max_{j≠y} p_j",
     "loss": "cross-entropy, nats",
     "lipschitz": "µ = ‖V‖_F, logits per input unit",
-    "cross_lipschitz": "Ω, mean of ‖v_l − v_m‖₂² over ordered pairs, squared logits per squared input unit",
+    "cross_lipschitz": "Ω, mean of ‖v_l − v_m‖₂² over ordered pairs, (logits per input unit)²",
     "gradient_norm": "‖∇_x L‖₂, nats per input unit",
     "hessian_norm": "‖H‖₂ of the loss (Gauss-Newton part), nats per squared input unit",
     "spectral_norm": "σ₁(V), logits per input unit",
-    "linearised_distance_2": "ℓ2 distance to the linearised boundary, input units; negative where misclassified",
-    "linearised_distance_inf": "ℓ∞ distance to the linearised boundary, input units; negative where misclassified",
+    "linearised_distance_2": "ℓ2 distance to the linearised boundary, input units",
+    "linearised_distance_inf": "ℓ∞ distance to the linearised boundary, input units",
 }
 BINARY_MEASURES = {
-    "quadratic_distance_2": "ℓ2 size at which the loss's quadratic model reaches log 2, input units; no guarantee",
-    "quadratic_distance_inf": "ℓ∞ size at which the loss's quadratic model reaches log 2, input units; no guarantee",
+    "quadratic_distance_2": "ℓ2 size at which the quadratic model reaches log 2, input units",
+    "quadratic_distance_inf": "ℓ∞ size at which the quadratic model reaches log 2, input units",
     "nu_gamma": "νγ = |(v_+ − v_−)ᵀx|, logits",
 }
 
-NUMBERS_AT_ONCE = (
-    2**24
-)  # of a chunk's Jacobian; 64 MiB in float32, and twice that for its float64 copy
+# Of a chunk's Jacobian: 64 MiB in float32, and twice that for its float64 copy.
+NUMBERS_AT_ONCE = 2**24
 
 
 def example_measures(
@@ -49,22 +51,27 @@ def example_measures(
         Name → [N], float32. Infinite distances are flat points; nan marks an example whose logits
         are not finite.
     """
-    with torch.no_grad(), jacobians.evaluation_mode(model):
+    with torch.no_grad(), evaluation_mode(model):
         if chunk is None:
             logits = model(x[:1])
             chunk = min(128, max(1, NUMBERS_AT_ONCE // (logits.shape[1] * x[:1].numel())))
-        parts = [
-            _measure(model, *part) for part in zip(x.split(chunk), y.split(chunk), strict=True)
-        ]
-    return {name: torch.cat([part[name] for part in parts]).float() for name in parts[0]}
+        chunks = zip(x.split(chunk), y.split(chunk), strict=True)
+        found = [_measure(model, *each) for each in chunks]
+    return joined(found)
+
+
+def joined(chunks: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The columns of all chunks of examples, float32."""
+    columns: dict[str, Tensor] = {}
+    for name in chunks[0]:
+        columns[name] = torch.cat([chunk[name] for chunk in chunks]).float()
+    return columns
 
 
 def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     logits, J = jacobians.linearise(model, x)
-    logits, G = (
-        logits.double(),
-        jacobians.gram(J),
-    )  # the odds of confident examples overflow float32
+    logits = logits.double()  # the odds of confident examples overflow float32
+    G = jacobians.gram(J)
     columns = {
         "margin": margins.margin(logits, y),
         "probability": margins.probability(logits, y),
@@ -80,12 +87,10 @@ def _measure(model: jacobians.Model, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     }
     if logits.shape[1] == 2:
         speed_1 = label_distances_1(J, y).sum(1)
-        columns["quadratic_distance_2"] = bounds.quadratic_distance(
-            logits, y, jacobians.cross_lipschitz_binary(G)
-        )
+        speed_2 = jacobians.cross_lipschitz_binary(G)
+        columns["quadratic_distance_2"] = bounds.quadratic_distance(logits, y, speed_2)
         columns["quadratic_distance_inf"] = bounds.quadratic_distance(logits, y, speed_1)
         columns["nu_gamma"] = bounds.nu_gamma(J, x)
-    usable = logits.isfinite().all(
-        1
-    )  # a ReLU can pass a finite gradient beside a logit that is not
+    # A ReLU can pass a finite gradient beside a logit that is not finite.
+    usable = logits.isfinite().all(1)
     return {name: torch.where(usable, column, torch.nan) for name, column in columns.items()}

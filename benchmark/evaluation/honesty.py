@@ -15,14 +15,13 @@ from ..measures.margins import loss as precise_loss
 EPSILON = 0.1  # ℓ∞, where the checks attack
 STEPS = 10  # of PGD
 QUERIES = 50  # of Square: where gradients are masked, a short search already beats PGD
-VANISHED = (
-    1e-30  # float32 underflows at 1e-38: of a gradient of this size only a few terms are left
-)
+# Float32 underflows at 1e-38: of a gradient of this size only a few terms are left.
+VANISHED = 1e-30
 NEAR, AFFINE, SHORTER = 0.01, 0.01, 0.95  # see `below_linearised_distance`
 
 
 def check_model(model: nn.Module, x: Tensor, y: Tensor, *, seed: int) -> dict[str, float]:
-    """Checks of `honesty.CHECKS`: name → value, shares of the examples that are classified
+    """Checks of `records.flags.CHECKS`: name → value, shares of the examples that are classified
     correctly.
 
     Where no example is, or logits are not finite, the attacks have nothing to work on and only the

@@ -37,7 +37,7 @@ def price(trials: Iterable[Trial], store: Store) -> dict[str, Price]:
     like: dict[tuple[str, str, str], int] = {}  # (dataset, network, method) → steps
     count: dict[tuple[str, str, str], int] = {}
     for trial in trials:
-        method = "none" if trial.regularizer is None else trial.entry.regularizer
+        method = "none" if trial.plugin is None else trial.entry.regularizer
         which = trial.entry.dataset, trial.entry.architecture, method
         phase = "fine_tune" if trial.recipe.has_fine_tune else "reference"
         like[which] = like.get(which, 0) + trial.recipe.iterations(

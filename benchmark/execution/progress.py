@@ -143,7 +143,7 @@ def follow(
             say(
                 event="outcome",
                 key=outcome.key,
-                entry=_id(outcome),
+                entry=outcome.entry_id,
                 seed=outcome.seed,
                 status=outcome.status,
                 error=outcome.error,
@@ -152,7 +152,7 @@ def follow(
                 reason = outcome.error or "unknown"
                 if reason not in view.failures:
                     console.print(
-                        f"failed: {_id(outcome)} seed {outcome.seed}: {reason}", soft_wrap=True
+                        f"failed: {outcome.entry_id} seed {outcome.seed}: {reason}", soft_wrap=True
                     )
                 view.failures[reason] = view.failures.get(reason, 0) + 1
             whole = view.complete == len(plan.trials)
@@ -210,8 +210,4 @@ def _told(outcome: Outcome) -> str:
         ),
         "",
     )
-    return f"{_id(outcome)} seed {outcome.seed}: {outcome.status}{robust}"
-
-
-def _id(outcome: Outcome) -> str:
-    return f"{outcome.dataset}/{outcome.architecture}/{outcome.regularizer}/{outcome.strength:g}"
+    return f"{outcome.entry_id} seed {outcome.seed}: {outcome.status}{robust}"

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from registry.spec import InputError, Trial
+from registry.write import write_whole
 
-from ..records.home import write_whole
+from ..records.home import OUTCOME
 from ..records.outcome import Outcome
 from ..trials.provenance import commit
 from .schedule import STACK, Schedule
 
 RETRIES = 3  # of a task whose node or process was lost
 LOOK_EVERY = 1.0  # seconds between looks at how long the tasks have taken
-OUTCOME = "outcome.json"
 
 Files = dict[str, bytes]  # path under a home → content
 
@@ -174,8 +174,8 @@ def _files_for(group: list[Trial], home: Path) -> Files:
     """
     files: Files = {}
     for trial in group:
-        if trial.regularizer is not None:
-            for path in Path(trial.regularizer).glob("*.[pt]*"):
+        if trial.plugin is not None:
+            for path in Path(trial.plugin).glob("*.[pt]*"):
                 files[f"plugins/{path.parent.name}/{path.name}"] = path.read_bytes()
         folders = [home / trial.key] + ([home / trial.reference.key] if trial.reference else [])
         for folder in folders:
@@ -206,9 +206,9 @@ def _run(group: list[Trial], files: Files, device: str) -> list[tuple[Outcome, F
         _write(files, home)
         here = [
             trial
-            if trial.regularizer is None
+            if trial.plugin is None
             else trial.model_copy(
-                update={"regularizer": str(home / "plugins" / Path(trial.regularizer).name)}
+                update={"plugin": str(home / "plugins" / Path(trial.plugin).name)}
             )
             for trial in group
         ]

@@ -132,7 +132,7 @@ def compare(registered: Outcome, fresh: Outcome, spreads: dict[tuple, float]) ->
     row = {
         "key": registered.key,
         "seed": registered.seed,
-        "entry": f"{registered.dataset}/{registered.architecture}/{registered.regularizer}/{registered.strength:.12g}",
+        "entry": registered.entry_id,
     }
     if fresh.status != registered.status:
         reason = f": {fresh.error}" if fresh.error else ""

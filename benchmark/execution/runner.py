@@ -13,9 +13,8 @@ from typing import Any, cast
 
 from registry.spec import Part, Trial
 
-from ..records.home import WEIGHTS
+from ..records.home import TrialFolder
 from ..records.outcome import Outcome
-from ..records.registered import outcome_on_disk
 from ..records.store import Store
 from .schedule import Execute
 
@@ -75,7 +74,7 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     # fine-tune starts from it.
     home = store.path.parent
     folders = set(os.listdir(home)) if home.is_dir() else set()
-    trained = {key for key in folders if (home / key / WEIGHTS).exists()}
+    trained = {key for key in folders if TrialFolder(home, key).is_trained}
     absent = {
         which: reference.key
         for which, reference in references.items()
@@ -93,12 +92,11 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
 
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:
     """Records finished outcomes that a killed run left behind unrecorded; returns how many."""
-    found = [
-        outcome
-        for trial in trials
-        if (outcome := outcome_on_disk(home / trial.key / "outcome.json"))
-        and outcome.answers(trial)
-    ]
+    found = []
+    for trial in trials:
+        outcome = TrialFolder(home, trial.key).outcome()
+        if outcome is not None and outcome.answers(trial):
+            found.append(outcome)
     if found:
         store.record(found)
     return len(found)

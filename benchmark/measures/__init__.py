@@ -3,8 +3,3 @@
 Every measure states its unit and source; images are [B, C, H, W] in [0, 1], so that an input unit
 is a pixel's full range.
 """
-
-from ..evaluation.examples import BINARY_MEASURES, EXAMPLE_MEASURES, example_measures
-from .spectra import layer_measures
-
-__all__ = ["BINARY_MEASURES", "EXAMPLE_MEASURES", "example_measures", "layer_measures"]

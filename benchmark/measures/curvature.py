@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .jacobian import Model, evaluation_mode
+from ..modes import evaluation_mode
+from .jacobian import Model
 
 
 def margin_curvature(

@@ -24,9 +24,8 @@ def linearised_distance(logits: Tensor, y: Tensor, gram: Tensor) -> Tensor:
         [B], in input units; inf (−inf where misclassified) where a logit gap does not move at all.
     """
     distances = pair_distances(gram)
-    return _smallest_ratio(
-        logits, y, distances.gather(1, y[:, None, None].expand(-1, 1, distances.shape[2]))[:, 0]
-    )
+    of_label = distances.gather(1, y[:, None, None].expand(-1, 1, distances.shape[2]))[:, 0]
+    return _smallest_ratio(logits, y, of_label)
 
 
 def linearised_distance_inf(logits: Tensor, y: Tensor, jacobian: Tensor) -> Tensor:
@@ -53,7 +52,6 @@ def label_distances_1(jacobian: Tensor, y: Tensor) -> Tensor:
 
 def _smallest_ratio(logits: Tensor, y: Tensor, speeds: Tensor) -> Tensor:
     gaps = logits.gather(1, y[:, None]) - logits
-    ratios = torch.where(
-        gaps == 0, 0, gaps / speeds
-    )  # a tie is at distance 0, even one that does not move
+    # A tie is at distance 0, even one that does not move.
+    ratios = torch.where(gaps == 0, 0, gaps / speeds)
     return ratios.scatter(1, y[:, None], torch.inf).amin(1)

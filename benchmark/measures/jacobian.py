@@ -7,33 +7,17 @@ Exact inside an input's ReLU cell. `V` is the transposed Jacobian, with columns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from ..modes import evaluation_mode
 from .margins import probability_of_others
 
 Model = Callable[[Tensor], Tensor]
 
 COTANGENTS_AT_ONCE = 100  # bounds the memory of a mapped backward pass; more at once is no faster
-
-
-@contextmanager
-def evaluation_mode(model: Model) -> Iterator[None]:
-    """Puts the model into evaluation mode, so that an example's derivatives are its own; restores
-    each module's mode.
-    """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = False
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
 
 
 def jacobian(model: Model, x: Tensor, chunk: int = 128) -> Tensor:
@@ -58,9 +42,8 @@ def linearise(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
         # One CPU thread, images a second: an MLP mapped 14,600, in a loop 13,600; LeNet-5 520 and
         # 840; 4 convolutions with BatchNorm 60 and 190. So only a net known to have no convolution
         # is mapped on a CPU.
-        dense = isinstance(model, nn.Module) and all(
-            weight.ndim < 4 for weight in model.parameters()
-        )
+        known = isinstance(model, nn.Module)
+        dense = known and all(weight.ndim < 4 for weight in model.parameters())
         loop = x.device.type == "cpu" and not dense
         if loop and x.ndim == 4:
             # Backward convolutions are faster in this layout: 1.7 × (LeNet-5), 1.2 × (4
@@ -71,9 +54,8 @@ def linearise(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
         B, K = logits.shape
         one_hot = torch.eye(K, dtype=logits.dtype, device=logits.device)[:, None].expand(K, B, K)
         if loop:
-            return logits, torch.stack(
-                [pullback(cotangent)[0].flatten(1) for cotangent in one_hot], dim=1
-            )
+            rows = [pullback(cotangent)[0].flatten(1) for cotangent in one_hot]
+            return logits, torch.stack(rows, dim=1)
         row = torch.func.vmap(
             lambda u: pullback(u)[0].flatten(1), out_dims=1, chunk_size=COTANGENTS_AT_ONCE
         )
@@ -159,11 +141,8 @@ def gradient_norm(gram: Tensor, logits: Tensor, y: Tensor) -> Tensor:
         [B], nats per input unit.
     """
     # Softmax minus one-hot, without the cancellation of p_y − 1.
-    w = (
-        logits.softmax(1)
-        .scatter(1, y[:, None], -probability_of_others(logits, y)[:, None])
-        .to(gram.dtype)
-    )
+    of_label = -probability_of_others(logits, y)[:, None]
+    w = logits.softmax(1).scatter(1, y[:, None], of_label).to(gram.dtype)
     return torch.einsum("bi,bij,bj->b", w, gram, w).clamp_min(0).sqrt()
 
 
@@ -192,9 +171,8 @@ def hessian_norm(gram: Tensor, logits: Tensor) -> Tensor:
     p = logits.softmax(1).to(gram.dtype)
     s = p.sqrt().scatter(1, top[:, None], 0)  # the likeliest class drops out
     c = 1 / (1 + p.amax(1).sqrt())
-    half = (
-        torch.diag_embed(s) - (c[:, None] * s.square())[:, :, None] * s[:, None, :]
-    )  # S (I − c ssᵀ)
+    outer = (c[:, None] * s.square())[:, :, None] * s[:, None, :]
+    half = torch.diag_embed(s) - outer  # S (I − c ssᵀ)
     return largest_eigenvalue(half.transpose(1, 2) @ centred @ half)
 
 
@@ -211,7 +189,5 @@ def largest_eigenvalue(matrices: Tensor) -> Tensor:
     """
     finite = matrices.isfinite().all(2).all(1)
     # One example that diverged would make the whole batch's eigensolver raise.
-    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], matrices, 0))[
-        :, -1
-    ].clamp_min(0)
-    return torch.where(finite, values, torch.nan)
+    values = torch.linalg.eigvalsh(torch.where(finite[:, None, None], matrices, 0))
+    return torch.where(finite, values[:, -1].clamp_min(0), torch.nan)

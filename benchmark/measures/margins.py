@@ -55,13 +55,6 @@ def loss(logits: Tensor, y: Tensor) -> Tensor:
     return torch.logaddexp(torch.zeros_like(odds), -odds)
 
 
-def relative_spread(values: Tensor) -> Tensor:
-    """Standard deviation over mean: a spread of margins free of the logits' scale. values [N] →
-    scalar.
-    """
-    return values.std(correction=0) / values.mean()
-
-
 def _of_label(scores: Tensor, y: Tensor) -> Tensor:
     return scores.gather(1, y[:, None])[:, 0]
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .jacobian import Model, evaluation_mode
+from ..modes import evaluation_mode
+from .jacobian import Model
 
 
 def dense_singular_values(weight: Tensor) -> Tensor:
@@ -126,23 +127,3 @@ def _input_sizes(model: Model, image: Tensor) -> dict[str, tuple[int, int]]:
         for handle in handles:
             handle.remove()
     return sizes
-
-
-def spread_change(weaker: Tensor, stronger: Tensor) -> dict[str, float]:
-    """Summed difference of the layers' standard deviations between two networks (Wen et al., B.2).
-
-    Args:
-        weaker: [layers], `sigma_std` of the network trained with the lower strength.
-        stronger: [layers], of the one trained with the higher.
-    Returns:
-        `decrease` and `increase`, each summed over the layers that do so and non-negative, and
-        `mean_decrease` and `mean_increase` per such layer (0 where there is none).
-    """
-    fall = (weaker - stronger).double()
-    down, up = fall[fall > 0], -fall[fall < 0]
-    return {
-        "decrease": down.sum().item(),
-        "mean_decrease": down.sum().item() / max(1, len(down)),
-        "increase": up.sum().item(),
-        "mean_increase": up.sum().item() / max(1, len(up)),
-    }

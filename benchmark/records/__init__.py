@@ -2,9 +2,9 @@
 no torch.
 """
 
-from .home import home
+from .home import TrialFolder, home
 from .outcome import Outcome, Score
 from .registered import open_store
 from .store import Store
 
-__all__ = ["Outcome", "Score", "Store", "home", "open_store"]
+__all__ = ["Outcome", "Score", "Store", "TrialFolder", "home", "open_store"]

@@ -13,17 +13,17 @@ from pathlib import Path
 from registry.load import Registry
 from registry.places import clone
 from registry.spec import InputError, Part, Track, Trial
+from registry.write import write_whole
 
 from . import registered
-from .home import home, write_whole
+from .home import TrialFolder, home
 from .outcome import TRAINING, Outcome
 
 SAMPLE = 100  # per-example values kept of each column
 SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
 DIGITS = 4  # significant, of per-example values
-PROTOCOLS = (
-    "protocols.json"  # beside the rows: track → hash of the protocol that they were run under
-)
+# Beside the rows: track → hash of the protocol that they were run under.
+PROTOCOLS = "protocols.json"
 
 
 def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> tuple[int, int]:
@@ -40,27 +40,23 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     """
     path = folder / f"{track.name}.jsonl"
     check_protocol(track, folder)
-    lines = (
-        {json.loads(line)["key"]: line for line in path.read_text().splitlines()}
-        if path.exists()
-        else {}
-    )
-    before = dict(lines)
+    text = path.read_text() if path.exists() else ""
+    before = {json.loads(line)["key"]: line for line in text.splitlines()}
+    lines = dict(before)
     for trial in _with_references(trials):
         if trial.sandboxed:
             continue  # a submission brings its own rows
-        outcome = _outcome(home / trial.key / "outcome.json")
+        outcome = TrialFolder(home, trial.key).outcome()
         if outcome is None or not outcome.answers(trial):
             continue  # not run, or not under all that the track now asks for
         row = reduced(outcome, track, track.with_tiers(trial).evaluation)
-        if (
-            trial.key not in lines
-            or Outcome.model_validate_json(lines[trial.key]).parts <= row.parts
-        ):
+        known = lines.get(trial.key)
+        if known is None or Outcome.model_validate_json(known).parts <= row.parts:
             lines[trial.key] = as_line(row)
     if not lines:
         raise InputError(
-            f"export: nothing of track {track.name} has run in {home}; `regbench run {track.name}` does"
+            f"export: nothing of track {track.name} has run in {home}; "
+            f"`regbench run {track.name}` does"
         )
     write_whole(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
     known = protocols(folder) | {track.name: protocol(track)}
@@ -96,8 +92,8 @@ def check_protocol(track: Track, folder: Path) -> None:
     if protocols(folder).get(track.name, protocol(track)) != protocol(track):
         base, _, version = track.name.partition("@")
         raise InputError(
-            f"track {track.name}: its protocol differs from that of its registered results; keep it, and put "
-            f"the new one under the name {base}@{int(version or 1) + 1}"
+            f"track {track.name}: its protocol differs from that of its registered results; keep "
+            f"it, and put the new one under the name {base}@{int(version or 1) + 1}"
         )
 
 
@@ -108,10 +104,6 @@ def _with_references(trials: Iterable[Trial]) -> list[Trial]:
             if one is not None:
                 found.setdefault(one.key, one)
     return list(found.values())
-
-
-def _outcome(path: Path) -> Outcome | None:
-    return Outcome.read(path) if path.exists() else None
 
 
 def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
@@ -126,11 +118,8 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
         part = wanted.get((column.threat, column.split, column.examples))
         if part is None:
             continue
-        if (
-            track.within_headline(part)
-            and column.split == "test"
-            and column.metric in ("correct", track.headline_metric)
-        ):
+        ranks = column.split == "test" and column.metric in ("correct", track.headline_metric)
+        if ranks and track.within_headline(part):
             kept.append(column.model_copy(update={"values": column.values[: track.test_examples]}))
         elif outcome.seed < SAMPLED_SEEDS:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])

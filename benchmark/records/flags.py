@@ -95,8 +95,8 @@ def check_scores(
                 values.get("robust_above_clean", -1.0), robust - clean
             )
         if part.threat.attack != "fgsm":
-            like = (part.threat.model_copy(update={"epsilon": None}), part.split, part.examples)
-            curves.setdefault(like, []).append((part.threat.epsilon, robust))
+            family = part.threat.family, part.split, part.examples
+            curves.setdefault(family, []).append((part.threat.epsilon, robust))
     for curve in curves.values():
         heights = [height for _, height in sorted(curve)]
         for i, height in enumerate(heights[1:], start=1):

@@ -12,9 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.read import shown
-from registry.spec import InputError, Trial, named_lambda
-
-from .home import write_whole
+from registry.spec import InputError, Trial, entry_id, named_lambda
+from registry.write import write_whole
 
 TRAINING = "training"  # in place of a threat: what is told of the training itself
 
@@ -69,6 +68,17 @@ class Epoch(Row):
     learning_rate: float
 
 
+class TrainingRecord(Row):
+    """How a trial's weights were trained."""
+
+    status: Literal["finished", "diverged"]
+    iterations: int
+    seconds: float
+    engine: str
+    flags: tuple[str, ...] = ()
+    epochs: tuple[Epoch, ...]
+
+
 class Outcome(Row):
     """Everything that one run of a trial gave.
 
@@ -101,7 +111,7 @@ class Outcome(Row):
         0 asked for it.
         """
         entry = trial.entry
-        control = trial.regularizer is None
+        control = trial.plugin is None
         return cls(
             key=trial.key,
             dataset=entry.dataset,
@@ -112,6 +122,11 @@ class Outcome(Row):
             spec=json.loads(trial.spec),
             **fields,
         )
+
+    @property
+    def entry_id(self) -> str:
+        """`digits/lenet_300_100/jacobian/0.1`, as the registry spells it."""
+        return entry_id(self.dataset, self.architecture, self.regularizer, self.strength)
 
     @property
     def parts(self) -> set[tuple[str, str, int]]:
@@ -156,6 +171,6 @@ def read_lines(path: Path, command: str) -> Iterator[Outcome]:
                 where = ".".join(map(str, first["loc"]))
                 reason = f"{where}: {first['msg']}" if where else first["msg"]
                 raise InputError(
-                    f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes such "
-                    "lines"
+                    f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes "
+                    "such lines"
                 ) from None

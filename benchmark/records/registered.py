@@ -15,10 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from registry.places import HERE, submissions
-from registry.spec import InputError
 
 from .connection import PATIENCE, SCHEMA
-from .home import DATABASE, home
+from .home import DATABASE, home, trial_folders
 from .outcome import Outcome, read_lines
 from .store import Store
 
@@ -33,11 +32,9 @@ def files() -> list[Path]:
     come last.
     """
     found = sorted(results().glob("*.jsonl"))
-    return (
-        found
-        if "REGBENCH_RESULTS" in os.environ
-        else [*found, *sorted(submissions().glob("*/results.jsonl"))]
-    )
+    if "REGBENCH_RESULTS" in os.environ:
+        return found
+    return [*found, *sorted(submissions().glob("*/results.jsonl"))]
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
@@ -49,9 +46,7 @@ def database(home: Path) -> Path | None:
     """The registered rows as a database in `home/cache/`, imported once for each state of the
     files; None without files.
     """
-    stamps = tuple(
-        (path, status.st_mtime_ns, status.st_size) for path in files() for status in [path.stat()]
-    )
+    stamps = tuple(_stamp(path) for path in files())
     if not stamps:
         return None
     path = home / "cache" / f"registered-{_digest(stamps)}.duckdb"
@@ -62,6 +57,11 @@ def database(home: Path) -> Path | None:
             if not path.exists():
                 _import([file for file, *_ in stamps], path)
     return path
+
+
+def _stamp(path: Path) -> tuple[Path, int, int]:
+    status = path.stat()
+    return path, status.st_mtime_ns, status.st_size
 
 
 def _import(files: list[Path], path: Path) -> None:
@@ -108,23 +108,10 @@ def collect(home: Path, store: Store) -> int:
 
     Returns how many there were.
     """
-    found = [
-        outcome
-        for path in sorted(home.glob("*/outcome.json"))
-        if (outcome := outcome_on_disk(path))
-    ]
-    found += [outcome for path in files() for outcome in outcomes(path)]
+    here = (folder.outcome() for folder in trial_folders(home))
+    found = [outcome for outcome in here if outcome is not None]
+    for path in files():
+        found += outcomes(path)
     if found:
         store.record(found)
     return len(found)
-
-
-def outcome_on_disk(path: Path) -> Outcome | None:
-    """A damaged file is set aside, so that its trial runs again."""
-    try:
-        return Outcome.read(path)
-    except FileNotFoundError:
-        return None
-    except InputError:
-        path.replace(path.with_suffix(".quarantined"))
-        return None

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.read import shown
 from registry.spec import InputError
-
-from .home import write_whole
+from registry.write import write_whole
 
 CHECKS = "checks"  # in the home: the last report on each submission
 RERUN = "rerun.json"  # in the home: the last rerun's verdicts

@@ -135,7 +135,7 @@ def card_gaps(card: Card) -> str:
             return f"{name}: is still to be filled in"
     if card.formula.count("{") != card.formula.count("}"):
         return "formula: its braces do not match"
-    if card.grid != (0.0,) and (len(card.grid) != 8 or card.grid[0] == 0):
+    if not card.is_control and (len(card.grid) != 8 or card.grid[0] == 0):
         return f"grid: needs 8 values above 0, as every method has, not {len(card.grid)}"
     return ""
 
@@ -158,7 +158,7 @@ def _entries(registry: Registry, name: str) -> str:
         others = Counter(
             (entry.architecture, entry.regularizer)
             for entry in registry.entries(track_name)
-            if entry not in entries and registry.params(entry.regularizer)[0].card.grid != (0.0,)
+            if entry not in entries and not registry.params(entry.regularizer)[0].card.is_control
         )
         usual = max(others.values(), default=None)
         for (_, regularizer), count in counts.items():

@@ -18,10 +18,10 @@ from typing import Any, Literal
 from registry.load import Registry
 from registry.read import shown
 from registry.spec import InputError, Part, Track, Trial, canonical
+from registry.write import write_whole
 
 from ..records.export import as_line, reduced
 from ..records.flags import CHECKS, check_scores, flags_of
-from ..records.home import write_whole
 from ..records.outcome import Examples, Outcome, Score, read_lines
 
 Standing = Literal["claimed", "verified"]
@@ -56,7 +56,7 @@ def _asked(
             for entry in entries
             for seed in range(track.seeds if seeds is None else seeds)
         )
-        yield from ((track, trial) for trial in trials if trial.regularizer is not None)
+        yield from ((track, trial) for trial in trials if trial.plugin is not None)
 
 
 def write(registry: Registry, name: str, outcomes: Iterable[Outcome], standing: Standing) -> Path:
@@ -130,7 +130,7 @@ def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
         yield f"key {outcome.key} is not that of its own spec, {digest}"
     trial = trials.get(outcome.key)
     if trial is None:
-        yield f"{_id(outcome)} seed {outcome.seed}: {_difference(outcome, trials)}; `regbench submit` runs it anew"
+        yield f"{outcome.entry_id} seed {outcome.seed}: {_difference(outcome, trials)}; `regbench submit` runs it anew"
         return
     entry = trial.entry
     if (
@@ -140,17 +140,13 @@ def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
         outcome.strength,
         outcome.seed,
     ) != (entry.dataset, entry.architecture, entry.regularizer, entry.strength, trial.seed):
-        yield f"it names {_id(outcome)} seed {outcome.seed}, but its key is that of {entry.id} seed {trial.seed}"
+        yield f"it names {outcome.entry_id} seed {outcome.seed}, but its key is that of {entry.id} seed {trial.seed}"
     if outcome.provenance.get("standing") not in ("claimed", "verified"):
         yield 'provenance.standing must be "claimed" or "verified"'
     if outcome.status == "failed":
         yield "a failed trial is no result"
     if outcome.status == "finished":
         yield from _impossible(outcome, trial)
-
-
-def _id(outcome: Outcome) -> str:
-    return f"{outcome.dataset}/{outcome.architecture}/{outcome.regularizer}/{outcome.strength:g}"
 
 
 def _difference(outcome: Outcome, trials: dict[str, Trial]) -> str:
@@ -280,9 +276,9 @@ def differences(claimed: Iterable[Outcome], found: Iterable[Outcome]) -> list[st
 def _means(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], float]:
     values: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for outcome in outcomes:
-        values[_id(outcome), "", "", "status"].append(float(outcome.status == "diverged"))
+        values[outcome.entry_id, "", "", "status"].append(float(outcome.status == "diverged"))
         for score in outcome.scores:
-            values[_id(outcome), score.threat, score.split, score.metric].append(score.value)
+            values[outcome.entry_id, score.threat, score.split, score.metric].append(score.value)
     return {name: sum(found) / len(found) for name, found in values.items()}
 
 

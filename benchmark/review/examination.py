@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from registry.spec import Card
 
 from ..records.reports import Finding
+from ..regularizer import objective
 from . import demands as conformance
 from . import tampering as patches
 from .demands import Unfit, finite_gradient, require
@@ -84,10 +85,8 @@ def _sweep(subject: Subject) -> str:
                 f" on weights {scale:g} × as large" if scale > 1 else ""
             )
             finite_gradient(subject, model, x, y, where)
-            losses, penalty = parts(
-                subject.load(), step_of(subject, model, x, y, strength=strength)
-            )
-            found = gradients(losses.mean() + strength * penalty.mean(), model)
+            step = step_of(subject, model, x, y, strength=strength)
+            found = gradients(objective(subject.load(), step, strength).total, model)
             require(
                 all(bool(g.isfinite().all()) for g in found), f"the gradient is not finite {where}"
             )

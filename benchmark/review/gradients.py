@@ -88,7 +88,8 @@ def differences(trial: Trial, home: Path) -> list[str]:
     Raises:
         SandboxError: in one line, what the submission did instead.
     """
-    images, model, phase, _ = prepare(trial, home, "cpu")
+    start = prepare(trial, home, "cpu")
+    images, model, phase = start.images, start.model, start.phase
     numbers = set(
         secrets.SystemRandom().sample(range(phase.iterations), min(STEPS, phase.iterations))
     )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from registry.read import with_options
 from registry.spec import Card, InputError
 
-from ..regularizer import Regularizer, Step, load_regularizer
+from ..regularizer import Noise, Regularizer, Step, load_regularizer, objective
 
 B = 7  # no other size in these demands is 7
 SIDE, CLASSES = 8, 4
@@ -34,7 +34,7 @@ class Subject:
 
     @property
     def is_control(self) -> bool:
-        return self.card.grid == (0.0,)
+        return self.card.is_control
 
     @property
     def strength(self) -> float:
@@ -109,17 +109,14 @@ def batch(
 
 
 def step_of(subject: Subject, model: Any, x: Tensor, y: Tensor, **options: Any) -> Step:
-    generator = torch.Generator(x.device).manual_seed(11)
-    return Step(model, x, y, **({"strength": subject.strength, "generator": generator} | options))
+    noise = Noise(torch.Generator(x.device).manual_seed(11))
+    return Step(model, x, y, **({"strength": subject.strength, "noise": noise} | options))
 
 
 def parts(regularizer: Regularizer, step: Step) -> tuple[Tensor, Tensor]:
     """Losses and penalty as the trainer takes them."""
-    images = regularizer.training_input(step)
-    if images is not step.x:
-        step = step.at(images)
-    penalty = regularizer.penalty(step)
-    return step.losses, penalty
+    found = objective(regularizer, step, step.strength)
+    return found.losses, found.penalties
 
 
 def gradients(total: Tensor, model: nn.Module) -> tuple[Tensor, ...]:

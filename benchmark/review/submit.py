@@ -16,7 +16,7 @@ from registry.spec import Entry, InputError, Track, Trial
 
 from ..execution import progress, runner
 from ..execution.local import run_local
-from ..records.home import DATABASE, home, sole_runner
+from ..records.home import DATABASE, TrialFolder, home, sole_runner
 from ..records.outcome import Outcome
 from ..records.registered import open_store
 from ..records.store import Store
@@ -93,12 +93,13 @@ def _run(
                 yield outcome
 
         progress.follow(plan, harvested, home, store, execute, as_json=False)
-    paths = {key: home / key / "outcome.json" for key in trials}
-    if not all(key in failed or path.exists() for key, path in paths.items()):
+    found = [failed.get(key) or TrialFolder(home, key).outcome() for key in trials]
+    ran = [outcome for outcome in found if outcome is not None]
+    if len(ran) < len(found):
         raise InputError(
             f"{shown(home)}: not every trial has run; the same command goes on from there"
         )
-    return [failed.get(key) or Outcome.read(path) for key, path in paths.items()]
+    return ran
 
 
 def where_it_stands(registry: Registry, name: str) -> list[str]:

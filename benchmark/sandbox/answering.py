@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from registry.spec import Trial
 
-from ..regularizer import Regularizer, Step, load_regularizer
+from ..regularizer import Noise, Regularizer, Step, load_regularizer
 from ..training.networks import couples_examples, create
 from . import shared
 from .child import Channel
@@ -64,14 +64,14 @@ def answer(channel: Channel, model: nn.Module, tensors: dict[str, Tensor]) -> No
             channel.say(answer={})
 
 
-class _Drawn(Step):
-    """Draws float32 whatever its dtype, so that a step asked in float64 has the same chance."""
+class _Single(Noise):
+    """Draws float32 whatever the dtype, so that a step asked in float64 has the same chance."""
 
-    def randn(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=self._generator).to(self.x.dtype)
+    def randn(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        return torch.randn(shape, generator=self.generator).to(like.dtype)
 
-    def rand(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.rand(shape, generator=self._generator).to(self.x.dtype)
+    def rand(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        return torch.rand(shape, generator=self.generator).to(like.dtype)
 
 
 def _step(
@@ -94,14 +94,14 @@ def _step(
     kept = _unpacked(tensors["state"][:state])
     parameters = dict(model.named_parameters())
     x = tensors["x"].clone()
-    step = _Drawn(
+    step = Step(
         model,
         x,
         tensors["y"].clone(),
         parameters=parameters,
         strength=strength,
         progress=progress,
-        generator=generator,
+        noise=_Single(generator),
         state=kept,
     )
     try:

@@ -204,7 +204,7 @@ def answering(
         "layout": table,
         **(told or {}),
     }
-    folder = Path(str(trial.regularizer))
+    folder = Path(str(trial.plugin))
     with (
         shared.memory(table) as memory,
         started(task, folder, limits, memory=memory, trusted=trusted) as child,

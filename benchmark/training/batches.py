@@ -5,11 +5,14 @@ seed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..data.splits import Split
+from .phase import Phase
 
 
 def seeded(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -24,6 +27,36 @@ def batches(images: int, batch_size: int, generator: torch.Generator) -> Iterato
     while True:
         order = torch.randperm(images, generator=generator)
         yield from order[: images - images % size].split(size)
+
+
+def training_batches(split: Split, phase: Phase, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images [B, C, H, W] and labels [B] of one step after another, without end."""
+    recipe, device = phase.recipe, split.images.device
+    augmentation = seeded(seed, f"{phase.name} augmentation")
+    order = batches(len(split), recipe.batch_size, seeded(seed, f"{phase.name} order"))
+    for index in order:
+        x, y = split.pixels(index), split.labels[index.to(device)]
+        yield crop_and_flip(x, augmentation) if recipe.augment == "crop_flip" else x, y
+
+
+def stacked_batches(
+    split: Split, phase: Phase, seeds: Sequence[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What `training_batches` gives for each of M seeds: [M, B, C, H, W] and [M, B].
+
+    The images of all are fetched at once.
+    """
+    recipe, device = phase.recipe, split.images.device
+    augmentations = [seeded(seed, f"{phase.name} augmentation") for seed in seeds]
+    generators = [seeded(seed, f"{phase.name} order") for seed in seeds]
+    orders = [batches(len(split), recipe.batch_size, generator) for generator in generators]
+    for indices in zip(*orders):
+        index = torch.cat(indices).to(device)
+        x = split.pixels(index).unflatten(0, (len(seeds), -1))
+        y = split.labels[index].unflatten(0, (len(seeds), -1))
+        if recipe.augment == "crop_flip":
+            x = torch.stack([crop_and_flip(*each) for each in zip(x, augmentations)])
+        yield x, y
 
 
 def crop_and_flip(x: Tensor, generator: torch.Generator) -> Tensor:

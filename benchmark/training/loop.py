@@ -1,21 +1,20 @@
-"""The only training loop: cross-entropy + λ · penalty, for a reference and for its fine-tunes
-alike.
-"""
+"""The training loop: one objective, for a reference and for its fine-tunes alike."""
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..data.splits import Split
 from ..records.outcome import Epoch
-from ..regularizer import Regularizer, Step
-from .batches import batches, crop_and_flip, seeded
+from ..regularizer import Diverged, Noise, Regularizer, Step, objective
+from .batches import seeded, training_batches
+from .meter import EpochMeter
 from .networks import couples_examples
 from .phase import Phase
 
@@ -29,7 +28,7 @@ class Training:
     flags: those of `benchmark.records.flags` that the training itself raises.
     """
 
-    status: str
+    status: Literal["finished", "diverged"]
     iterations: int
     seconds: float
     epochs: list[Epoch] = field(default_factory=list)
@@ -57,99 +56,78 @@ def train(
         strength: λ.
     """
     device = split.images.device
-    order = seeded(seed, f"{phase.name} order")
-    augmentation = seeded(seed, f"{phase.name} augmentation")
-    noise = seeded(seed, f"{phase.name} noise", device)
     if strength == 0:
         regularizer = None
-    shares_forward = not couples_examples(model)
+    noise = Noise(seeded(seed, f"{phase.name} noise", device))
     parameters = dict(model.named_parameters())
     trained = [parameter for parameter in parameters.values() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(
-        parameters.values(),
-        lr=phase.learning_rate,
-        momentum=phase.recipe.momentum,
-        weight_decay=phase.recipe.weight_decay,
-    )
+    optimizer = sgd(parameters.values(), phase)
     state: dict[str, Tensor] = {}
-    epochs: list[Epoch] = []
-    totals = torch.zeros(3, dtype=torch.float64, device=device)  # loss, penalty, correct
+    meter, decomposable = EpochMeter(phase, device), True
+    separate = regularizer is not None and couples_examples(model)
+
+    def in_training_mode(x: Tensor) -> Tensor:
+        model.train()
+        return model(x)
+
+    forward = in_training_mode if separate else model if regularizer is None else None
     # A CPU trial is timed by its own processor time, so that whatever else runs does not count as
     # its cost.
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    status, start, iteration = "finished", clock(), 0
+    start, done = clock(), 0
     model.train()
-    for iteration, index in zip(
-        range(1, phase.iterations + 1), batches(len(split.labels), phase.recipe.batch_size, order)
-    ):
-        rate = phase.rate(iteration - 1)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        x, y = split.pixels(index), split.labels[index.to(device)]
-        if phase.recipe.augment == "crop_flip":
-            x = crop_and_flip(x, augmentation)
-        penalty = x.new_zeros(())
-        weight = phase.strength(iteration - 1, strength)
-        if regularizer is None:
-            logits = model(x)
-            losses = F.cross_entropy(logits, y, reduction="none")
-        else:
-            if not shares_forward:
-                model.eval()
-            step = Step(
-                model,
-                x,
-                y,
-                parameters=parameters,
-                strength=weight,
-                generator=noise,
-                state=state,
-                progress=(iteration - 1) / max(phase.iterations - 1, 1),
-            )
-            try:
-                images = regularizer.training_input(step)
-                if images is not x:
-                    step = step.at(images)
-                penalty = regularizer.penalty(step).mean()
-            except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
-                if bool(step.logits.isfinite().all()):
-                    raise
-                status = "diverged"  # a decomposition refuses what other methods turn into a NaN
-                break
-            if shares_forward:
-                logits, losses = step.logits, step.losses
-            else:
-                model.train()
-                logits = model(images)
-                losses = F.cross_entropy(logits, y, reduction="none")
-        loss = losses.mean()
+    for done, (x, y) in zip(range(1, phase.iterations + 1), training_batches(split, phase, seed)):
+        set_rate(optimizer, phase.rate(done - 1))
+        weight = phase.strength(done - 1, strength)
+        if separate:
+            model.eval()
+        step = Step(
+            model,
+            x,
+            y,
+            parameters=parameters,
+            strength=weight,
+            progress=phase.progress(done - 1),
+            noise=noise,
+            state=state,
+        )
+        try:
+            found = objective(regularizer, step, weight, forward)
+        except Diverged:
+            decomposable = False
+            break
         optimizer.zero_grad()
-        (loss + weight * penalty).backward(
-            inputs=trained
-        )  # a step may have made the images differentiable too
+        # Of the parameters alone: a step may have made the images differentiable too.
+        found.total.backward(inputs=trained)
         optimizer.step()
-        with torch.no_grad():
-            totals += torch.stack([loss, penalty, (logits.argmax(1) == y).double().mean()])
-        if iteration % phase.per_epoch == 0 or iteration == phase.iterations:
+        meter.add(found.summary(y))
+        if phase.ends_epoch(done):
             if regularizer is not None:
                 regularizer.after_epoch(model, strength)
-            passed = iteration % phase.per_epoch or phase.per_epoch
-            mean = (totals / passed).tolist()
-            totals.zero_()
-            epochs.append(
-                Epoch(
-                    phase=phase.name,
-                    epoch=len(epochs),
-                    loss=mean[0],
-                    penalty=mean[1],
-                    accuracy=mean[2],
-                    learning_rate=rate,
-                )
-            )
-            if not all(map(math.isfinite, mean[:2])):
-                status = "diverged"
+            meter.close(done)
+            if meter.all_diverged:
                 break
-    if not all(bool(p.isfinite().all()) for p in parameters.values()):
-        status = "diverged"
+    finite = decomposable and not meter.ended and all_finite(parameters.values())
     model.eval()
-    return Training(status, iteration, clock() - start, epochs, state)
+    seconds = clock() - start
+    return Training("finished" if finite else "diverged", done, seconds, meter.epochs[0], state)
+
+
+def sgd(parameters: Iterable[Tensor], phase: Phase) -> torch.optim.SGD:
+    """The optimizer of every training."""
+    recipe = phase.recipe
+    return torch.optim.SGD(
+        parameters,
+        lr=phase.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def all_finite(parameters: Iterable[Tensor]) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in parameters)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,7 @@ from torch import Tensor, nn
 from registry.places import HERE
 from registry.read import shown
 from registry.spec import Architecture, Dataset, InputError
-
-__all__ = ["Normalize", "couples_examples", "create", "load", "save"]
+from registry.write import write_whole
 
 # What networks raise that are given an argument or an image they cannot take.
 REFUSALS = (RuntimeError, AssertionError, ValueError, TypeError)
@@ -64,9 +62,8 @@ def create(architecture: Architecture, dataset: Dataset, *, seed: int) -> nn.Mod
         torch.default_generator.manual_seed(seed)
         net = _network(architecture, dataset)
     for module in net.modules():
-        if (
-            getattr(module, "inplace", False) is True
-        ):  # would overwrite what penalties and measures look at
+        # In place they would overwrite what penalties and measures look at.
+        if getattr(module, "inplace", False) is True:
             module.inplace = False  # pyright: ignore[reportArgumentType]
     return nn.Sequential(OrderedDict(normalize=Normalize(dataset.mean, dataset.std), net=net))
 
@@ -96,8 +93,8 @@ def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
         size = f"{channels}×{height}×{width}"
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"architecture {architecture.name!r}: cannot take the {size} images of dataset {dataset.id!r} "
-            f"({reason}); choose a network for small images, or other kwargs"
+            f"architecture {architecture.name!r}: cannot take the {size} images of dataset "
+            f"{dataset.id!r} ({reason}); choose a network for small images, or other kwargs"
         ) from error
 
 
@@ -108,7 +105,8 @@ def _register(architecture: Architecture) -> None:
     path = HERE / "architectures" / str(architecture.module)
     if not path.is_file():
         raise InputError(
-            f"{shown(path)}: no such file, but architecture {architecture.name!r} names it as its module"
+            f"{shown(path)}: no such file, but architecture {architecture.name!r} names it as its "
+            "module"
         )
     importlib.import_module(f"registry.architectures.{path.stem}")
     if not timm.is_model(architecture.timm):
@@ -133,7 +131,8 @@ def _check_is_timms(architecture: Architecture) -> None:
     wanted = name.rpartition("/")[2].partition(".")[0]
     close = difflib.get_close_matches(wanted, filter(_is_timms, timm.list_models()), n=3, cutoff=0)
     raise InputError(
-        f"architecture {architecture.name!r}: timm has no network {name!r}; did you mean {', '.join(close)}?"
+        f"architecture {architecture.name!r}: timm has no network {name!r}; did you mean "
+        f"{', '.join(close)}?"
     )
 
 
@@ -152,23 +151,12 @@ def _check_fits(net: nn.Module, dataset: Dataset) -> None:
 
 
 def save(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes parameters and buffers as safetensors. A kill leaves the old file or the new one,
-    never half of one.
-    """
+    """Writes parameters and buffers as safetensors, whole or not at all."""
     state = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
-    content = safetensors.torch.save(state, metadata=dict(metadata))
-    whole = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with whole.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(whole, path)
-    finally:
-        whole.unlink(missing_ok=True)
+    write_whole(path, safetensors.torch.save(state, metadata=dict(metadata)))
 
 
 def load(architecture: Architecture, dataset: Dataset, path: Path) -> nn.Module:
@@ -193,8 +181,9 @@ def load(architecture: Architecture, dataset: Dataset, path: Path) -> nn.Module:
     for name in sorted(held.keys() | needed.keys()):
         if held.get(name) != needed.get(name):
             raise InputError(
-                f"{shown(path)}: does not fit architecture {architecture.name!r} on dataset {dataset.id!r}: "
-                f"{name} is {held.get(name, 'missing')}, not {needed.get(name, 'expected')}; {again}"
+                f"{shown(path)}: does not fit architecture {architecture.name!r} on dataset "
+                f"{dataset.id!r}: {name} is {held.get(name, 'missing')}, not "
+                f"{needed.get(name, 'expected')}; {again}"
             )
     model.load_state_dict(state)
     return model
@@ -223,11 +212,9 @@ def couples_examples(model: nn.Module) -> bool:
         if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.RReLU):
             return True
         # Rates as torch and timm name them; a plain `p` elsewhere is an exponent.
-        rates = ["drop_prob", "drop_rate", "dropout", "prob"]
-        rates += ["p"] if isinstance(module, nn.modules.dropout._DropoutNd) else []
-        if any(
-            isinstance(rate := getattr(module, name, None), float | int) and rate > 0
-            for name in rates
-        ):
+        names = ["drop_prob", "drop_rate", "dropout", "prob"]
+        names += ["p"] if isinstance(module, nn.modules.dropout._DropoutNd) else []
+        rates = [getattr(module, name, None) for name in names]
+        if any(isinstance(rate, float | int) and rate > 0 for rate in rates):
             return True
     return False

@@ -24,15 +24,16 @@ class Phase:
     def of(cls, recipe: Recipe, name: str, images: int) -> Phase:
         """`name` is "reference" or "fine_tune"."""
         per_epoch, iterations = recipe.per_epoch(images), recipe.iterations(name, images)
-        fine_tune = name == "fine_tune"
+        if name == "reference":
+            return cls(name, iterations, per_epoch, recipe.learning_rate, 0, 0, recipe)
         return cls(
             name,
             iterations,
             per_epoch,
-            (recipe.fine_tune_learning_rate if fine_tune else None) or recipe.learning_rate,
-            round(recipe.warmup_epochs * per_epoch) if fine_tune else 0,
-            round(recipe.ramp * iterations) if fine_tune else 0,
-            recipe,
+            learning_rate=recipe.fine_tune_learning_rate or recipe.learning_rate,
+            warmup=round(recipe.warmup_epochs * per_epoch),
+            ramp=round(recipe.ramp * iterations),
+            recipe=recipe,
         )
 
     def rate(self, iteration: int) -> float:
@@ -44,9 +45,8 @@ class Phase:
             case "cosine":
                 return self.learning_rate * (1 + math.cos(math.pi * share)) / 2
             case "step":
-                return self.learning_rate * 0.1 ** sum(
-                    share >= milestone for milestone in recipe.milestones
-                )
+                passed = sum(share >= milestone for milestone in recipe.milestones)
+                return self.learning_rate * 0.1**passed
             case "inverse":
                 return self.learning_rate * (1 + recipe.gamma * iteration) ** -recipe.power
         return self.learning_rate
@@ -54,3 +54,11 @@ class Phase:
     def strength(self, iteration: int, full: float) -> float:
         """λ of an iteration: it rises linearly over the ramp."""
         return full * min((iteration + 1) / (self.ramp + 1), 1.0)
+
+    def progress(self, iteration: int) -> float:
+        """From 0 at the first iteration to 1 at the last."""
+        return iteration / max(self.iterations - 1, 1)
+
+    def ends_epoch(self, done: int) -> bool:
+        """Whether an epoch is over after `done` iterations; the last may be cut short."""
+        return done % self.per_epoch == 0 or done == self.iterations

@@ -8,17 +8,17 @@ import copy
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from registry.spec import Trial
 
-from ..data.splits import Split
+from ..records.home import TrialFolder
 from ..records.outcome import Outcome
-from ..training.loop import Phase
+from ..training.loop import Training
 from ..training.stacked import stackable, train_stacked
 from . import run as single
 
@@ -27,36 +27,30 @@ MEMORY_SHARE = 0.7  # of the device's free memory that a stack may take
 
 def configure() -> None:
     """Of the process that runs groups, once: what makes a trial repeat, and its gradients exact."""
-    torch.set_num_threads(
-        1
-    )  # two workers' threads on few cores hinder each other, and sums depend on their number
-    torch.backends.cudnn.allow_tf32 = (
-        False  # convolutions of 10 bits, the default, would blur gradients and attacks
-    )
+    # Two workers' threads on few cores hinder each other, and sums depend on their number.
+    torch.set_num_threads(1)
+    # Convolutions of 10 bits, the default, would blur gradients and attacks.
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome]:
-    """Runs trials of one kind (see `executors.schedule.kind`); yields each outcome as soon as it is
+    """Runs trials of one kind (see `execution.schedule.kind`); yields each outcome as soon as it is
     on disk.
 
     Those that are not trained yet train together, as many at once as the memory holds, and are
     attacked together. When it runs out the stack is halved, down to single models, whose failure is
     then their own.
     """
+    untrained = [trial for trial in trials if not TrialFolder(home, trial.key).is_trained]
     try:
-        _in_stacks(
-            _train_together,
-            [trial for trial in trials if not single.is_trained(trial, home)],
-            home,
-            device,
-        )
+        _in_stacks(_train_together, untrained, home, device)
         _in_stacks(single.attack_together, trials, home, device)
     except Exception as error:
         # The sequential engine is the reference: what the stacked one cannot do, that one does, or
         # says why not.
         warnings.warn(
-            f"{trials[0].entry.id} and {len(trials) - 1} more go on one by one, as stacking them failed: "
-            f"{type(error).__name__}: {error}",
+            f"{trials[0].entry.id} and {len(trials) - 1} more go on one by one, as stacking them "
+            f"failed: {type(error).__name__}: {error}",
             RuntimeWarning,
             stacklevel=1,
         )
@@ -87,47 +81,60 @@ def _train_together(trials: Sequence[Trial], home: Path, device: str) -> int:
     """Trains and keeps the first so many as fit the memory; returns how many, all where they cannot
     be stacked.
     """
-    prepared = [single.prepare(trial, home, device) for trial in trials]
-    nets, (images, _, phase, regularizer) = [each[1] for each in prepared], prepared[0]
-    if not stackable(nets[0]):
+    starts = [single.prepare(trial, home, device) for trial in trials]
+    if not stackable(starts[0].model):
         return len(trials)
-    options = {
-        "seeds": [trial.seed for trial in trials],
-        "strengths": [trial.entry.strength for trial in trials],
-    }
-    count = min(len(trials), _fitting(nets, images.train, phase, options, regularizer))
-    trained = train_stacked(
-        nets[:count],
-        images.train,
-        phase,
-        regularizer=regularizer,
-        **{name: values[:count] for name, values in options.items()},
+    stack = _Stack(
+        starts,
+        seeds=[trial.seed for trial in trials],
+        strengths=[trial.entry.strength for trial in trials],
     )
-    for trial, model, training in zip(trials, nets, trained):
-        single.keep(
-            trial, home, dataclasses.replace(training, engine=f"stacked, {count} models"), model
-        )
+    count = min(len(trials), _fitting(stack))
+    trained = stack.train(stack.models[:count])
+    for trial, model, training in zip(trials, stack.models, trained):
+        together = dataclasses.replace(training, engine=f"stacked, {count} models")
+        single.keep(trial, home, together, model)
     return count
 
 
-def _fitting(
-    nets: Sequence[nn.Module], split: Split, phase: Phase, options: dict[str, Any], regularizer: Any
-) -> int:
+@dataclass(frozen=True)
+class _Stack:
+    """Trials of one kind, ready to be trained as one model."""
+
+    starts: Sequence[single.Start]
+    seeds: Sequence[int]
+    strengths: Sequence[float]
+
+    @property
+    def models(self) -> list[nn.Module]:
+        return [start.model for start in self.starts]
+
+    def train(self, models: Sequence[nn.Module], iterations: int | None = None) -> list[Training]:
+        """Trains the first so many of the trials, in place."""
+        first, count = self.starts[0], len(models)
+        phase = first.phase
+        if iterations is not None:
+            phase = dataclasses.replace(phase, iterations=iterations)
+        return train_stacked(
+            models,
+            first.images.train,
+            phase,
+            seeds=self.seeds[:count],
+            strengths=self.strengths[:count],
+            regularizer=first.regularizer,
+        )
+
+
+def _fitting(stack: _Stack) -> int:
     """How many models the device's memory holds, from two steps with one and with two of them."""
-    device = split.images.device
+    device = stack.starts[0].images.train.images.device
     if device.type != "cuda":
-        return len(nets)
+        return len(stack.starts)
     peaks = []
     for count in (1, 2):
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        train_stacked(
-            copy.deepcopy(nets[:count]),
-            split,
-            dataclasses.replace(phase, iterations=2),
-            regularizer=regularizer,
-            **{name: values[:count] for name, values in options.items()},
-        )
+        stack.train(copy.deepcopy(stack.models[:count]), iterations=2)
         peaks.append(torch.cuda.max_memory_allocated(device) - before)
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)

@@ -22,9 +22,19 @@ from .base import (
 from .card import Card, Method, Param
 from .dataset import Dataset
 from .recipe import Recipe
-from .threat import ATTACKS, HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
+from .threat import (
+    ATTACKS,
+    HONESTY_EXAMPLES,
+    TIER_ATTACKS,
+    AttackName,
+    Curve,
+    Measure,
+    Part,
+    Threat,
+    Tier,
+)
 from .track import EntryLine, Result, Submission, SubmittedEntry, Track, TrackEntry
-from .trial import TRAINER_VERSION, Entry, Trial
+from .trial import TRAINER_VERSION, Entry, Trial, entry_id
 
 __all__ = [
     "ATTACKS",
@@ -32,6 +42,7 @@ __all__ = [
     "TIER_ATTACKS",
     "TRAINER_VERSION",
     "Architecture",
+    "AttackName",
     "Card",
     "Count",
     "Curve",
@@ -61,5 +72,6 @@ __all__ = [
     "Trial",
     "Unavailable",
     "canonical",
+    "entry_id",
     "named_lambda",
 ]

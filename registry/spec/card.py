@@ -80,6 +80,11 @@ class Card(Spec):
             raise ValueError("values must rise and differ")
         return grid
 
+    @property
+    def is_control(self) -> bool:
+        """Whether the method is plain training, which takes λ = 0 alone."""
+        return self.grid == (0.0,)
+
 
 class Method(Spec):
     """A registered regularizer: its card, its folder and the hash of its code."""

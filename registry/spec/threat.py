@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from .base import Count, Norm, Positive, Spec
 
-# The attacks there are and their customary settings: a threat's id names only what differs from
-# these. An attack with an `epsilon` of None searches the smallest perturbation instead of staying
-# within a ball.
-ATTACKS: dict[str, dict[str, Any]] = {
+# "apgd" is AutoAttack's first members: APGD-CE and, from four classes on, APGD-T.
+AttackName = Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+# Those of which all points of a curve of accuracy against ε are found in one pass.
+CurveAttack = Literal["fgsm", "pgd"]
+
+# Their customary settings: a threat's id names only what differs from these. An attack without an
+# `epsilon` searches the smallest perturbation instead of staying within a ball. PGD's `step_size`
+# is 2.5 ε / steps.
+ATTACKS: dict[AttackName, dict[str, Any]] = {
     "fgsm": {"norm": "inf", "epsilon": 0.1},
-    "pgd": {
-        "norm": "inf",
-        "epsilon": 0.1,
-        "steps": 20,
-        "restarts": 1,
-        "loss": "ce",
-    },  # step_size: 2.5 ε / steps
+    "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},
     "deepfool": {"norm": "2", "steps": 50},
     "carlini_wagner": {"norm": "2", "steps": 200},
-    "apgd": {
-        "norm": "inf",
-        "epsilon": 0.1,
-    },  # AutoAttack's first members: APGD-CE and, from four classes on, APGD-T
+    "apgd": {"norm": "inf", "epsilon": 0.1},
     "autoattack": {"norm": "inf", "epsilon": 0.1},
 }
 
@@ -35,10 +31,7 @@ HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
 # its fixed subset; each further tier adds its attack under the headline's norm and ε on the whole
 # test set.
 Tier = Literal["quick", "standard", "verified"]
-TIER_ATTACKS: dict[Tier, Literal["apgd", "autoattack"]] = {
-    "standard": "apgd",
-    "verified": "autoattack",
-}
+TIER_ATTACKS: dict[Tier, AttackName] = {"standard": "apgd", "verified": "autoattack"}
 
 
 # What a track may measure beside what every track does; `benchmark.evaluation.columns` says what
@@ -65,13 +58,14 @@ class Threat(Settings):
     part of the id.
     """
 
-    attack: Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+    attack: AttackName
     epsilon: Positive | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _customary(cls, data: Any) -> Any:
-        return ATTACKS.get(str(data.get("attack")), {}) | data if isinstance(data, dict) else data
+        known: dict[str, dict[str, Any]] = {**ATTACKS}
+        return known.get(str(data.get("attack")), {}) | data if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _meaningful(self) -> Threat:
@@ -79,9 +73,24 @@ class Threat(Settings):
         for field in ("epsilon", "steps", "step_size", "restarts", "loss"):
             if getattr(self, field) is not None and field not in customary:
                 raise ValueError(f"{self.attack} has no {field}")
-        if "epsilon" not in customary and self.norm != "2":
+        if self.is_minimal and self.norm != "2":
             raise ValueError(f'{self.attack} measures ℓ2 perturbations; set norm = "2"')
         return self
+
+    @property
+    def is_minimal(self) -> bool:
+        """Whether the attack searches the smallest perturbation: it has no ε."""
+        return "epsilon" not in ATTACKS[self.attack]
+
+    @property
+    def family(self) -> Threat:
+        """Without ε: equal for the points of one curve of accuracy against ε."""
+        return self.model_copy(update={"epsilon": None})
+
+    @property
+    def has_curves(self) -> bool:
+        """Whether several ε are found in one pass over the images."""
+        return self.attack in get_args(CurveAttack)
 
     @property
     def unusual(self) -> dict[str, int | float | str]:
@@ -113,7 +122,7 @@ class Curve(Settings):
     each ε.
     """
 
-    attack: Literal["fgsm", "pgd"]
+    attack: CurveAttack
     epsilons: tuple[Positive, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -19,10 +19,15 @@ from .threat import Part
 TRAINER_VERSION = 1
 
 
+def entry_id(dataset: str, architecture: str, regularizer: str, strength: float) -> str:
+    """`fashion_mnist/lenet_5/jacobian/0.1`: the one spelling of an entry."""
+    return f"{dataset}/{architecture}/{regularizer}/{strength:.12g}"
+
+
 class Entry(Spec):
-    """One line of the registry. Its id is its four fields, `fashion_mnist/lenet_5/jacobian/0.1`; a
-    field's options follow its name: `mnist:1,7`, `lenet_5:activation=swish`,
-    `jacobian:projections=1`."""
+    """One line of the registry. Its id is its four fields; a field's options follow its name:
+    `mnist:1,7`, `lenet_5:activation=swish`, `jacobian:projections=1`.
+    """
 
     dataset: str
     architecture: str
@@ -31,7 +36,7 @@ class Entry(Spec):
 
     @cached_property
     def id(self) -> str:
-        return f"{self.dataset}/{self.architecture}/{self.regularizer}/{self.strength:.12g}"
+        return entry_id(self.dataset, self.architecture, self.regularizer, self.strength)
 
 
 class Trial(Spec):
@@ -40,9 +45,8 @@ class Trial(Spec):
     entry: Entry
     dataset: Dataset
     architecture: Architecture
-    regularizer: (
-        str | None
-    )  # path of the plugin's folder; None at λ = 0, where all methods share one control
+    # path of the method's folder; None at λ = 0, where all methods share one control
+    plugin: str | None
     regularizer_sha256: str | None
     params: dict[str, bool | int | float | str]
     seed: Annotated[int, Field(ge=0)]
@@ -61,7 +65,7 @@ class Trial(Spec):
         # Put together, as `canonical` would, from parts that many trials share: a selection may
         # have 100,000.
         method = "null"
-        if self.regularizer is not None:
+        if self.plugin is not None:
             params = canonical(self.params) if self.params else "{}"
             method = (
                 f'{{"lambda":{self.entry.strength!r},"params":{params},'
@@ -116,7 +120,7 @@ class Trial(Spec):
         return self.model_copy(
             update={
                 "entry": control,
-                "regularizer": None,
+                "plugin": None,
                 "regularizer_sha256": None,
                 "params": {},
                 "recipe": self.recipe.without_fine_tune,

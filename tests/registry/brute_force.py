@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from benchmark.regularizer import Regularizer, Step, load_regularizer
+from benchmark.regularizer import Noise, Regularizer, Step, load_regularizer
 from registry.load import Registry
 
 B = 3
@@ -69,7 +69,7 @@ def assert_penalty(
     """`expected` is a differentiable [B] or scalar made by other means: values and parameter
     gradients must agree.
     """
-    step = Step(net, *data, generator=seeded(), **step_options)
+    step = Step(net, *data, noise=Noise(seeded()), **step_options)
     penalty = regularizer.penalty(step)
     assert_close(penalty, expected, rtol=rtol, atol=atol)
     weights = list(net.parameters())

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from benchmark.regularizer import Step
+from benchmark.regularizer import Noise, Step
 
 from .brute_force import (
     B,
@@ -40,7 +40,7 @@ def test_adversarial_training_uses_the_worst_image_of_a_linear_models_ball(norm)
     direction = (
         away.sign() if norm == "inf" else away / away.flatten(1).norm(dim=1)[:, None, None, None]
     )
-    step = Step(net, x, y, strength=0.05, generator=seeded())
+    step = Step(net, x, y, strength=0.05, noise=Noise(seeded()))
     found = method("adversarial_training", norm=norm, steps=40, step_size=0.05).training_input(step)
     assert_close(found, x + 0.05 * direction, rtol=0, atol=1e-5)
 
@@ -179,7 +179,7 @@ def test_grad_align_trains_on_fgsm_images_and_penalises_the_angle_around_the_cle
         for (image, label), e in zip(each(x, y), eta.split(1))
     ]
     assert_penalty(regularizer, net, (x, y), 1 - torch.stack(cosines))
-    step = Step(net, x, y, generator=seeded())
+    step = Step(net, x, y, noise=Noise(seeded()))
     adversarial = regularizer.training_input(step)
     assert_close(adversarial, fgsm_by_hand(net, x, y, 0.2))
     assert_close(regularizer.penalty(step.at(adversarial)), 1 - torch.stack(cosines))
@@ -189,7 +189,7 @@ def test_grad_align_is_zero_where_a_gradient_vanishes():
     net, data = net_of("mlp", 3), data_of(3)
     with torch.no_grad():
         net[-1].weight.zero_()
-    penalty = method("grad_align").penalty(Step(net, *data, generator=seeded()))
+    penalty = method("grad_align").penalty(Step(net, *data, noise=Noise(seeded())))
     assert penalty.tolist() == [0.0] * B
     for gradient in torch.autograd.grad(
         penalty.sum(), list(net.parameters()), allow_unused=True, materialize_grads=True
@@ -209,7 +209,7 @@ def test_elle_is_the_squared_distance_of_the_loss_from_its_interpolation(kind, K
     alpha = share.flatten()
     expected = (L["c"] - (1 - alpha) * L["a"] - alpha * L["b"]) ** 2
     assert_penalty(regularizer, net, (x, y), expected, rtol=1e-6)
-    step = Step(net, x, y, generator=seeded())
+    step = Step(net, x, y, noise=Noise(seeded()))
     adversarial = regularizer.training_input(step)
     assert_close(adversarial, fgsm_by_hand(net, x, y, 0.2))
     assert_close(regularizer.penalty(step.at(adversarial)), expected)
@@ -232,7 +232,7 @@ def divergence(net, here, there):
 @everywhere
 def test_mart_and_its_base_loss_are_the_boosted_cross_entropy_and_the_weighted_divergence(kind, K):
     net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
-    step = Step(net, x, y, generator=seeded(), strength=3.0)
+    step = Step(net, x, y, noise=Noise(seeded()), strength=3.0)
     regularizer = method("mart", **SEARCH)
     adversarial = regularizer.training_input(step)
     starts, values = uniform_start(x, 0.1), []
@@ -307,7 +307,7 @@ def test_n_fgsm_steps_from_noise_twice_the_step_and_does_not_return_to_the_ball(
     net, (x, y) = net_of(kind, K, nn.Softplus), data_of(K)
     noisy = (x + 0.2 * (2 * noise(seeded(), *x.shape) - 1)).clamp(0, 1)
     regularizer = method("n_fgsm")
-    step = Step(net, x, y, generator=seeded(), strength=0.1)
+    step = Step(net, x, y, noise=Noise(seeded()), strength=0.1)
     found = regularizer.training_input(step)
     assert_close(found, fgsm_by_hand(net, noisy, y, 0.1))
     assert float((found - x).abs().max()) > 0.1

@@ -11,7 +11,7 @@ from torch.autograd.functional import hessian
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from benchmark.regularizer import Step
+from benchmark.regularizer import Noise, Step
 
 from .brute_force import (
     NETS,
@@ -152,7 +152,10 @@ def test_the_projected_estimates_are_unbiased_with_the_variance_of_their_formula
         scale**2 * 2 * (d * float((G @ G).trace()) - float(G.trace()) ** 2) / (d + 2) / projections
     )
     step = Step(
-        net, one.expand(DRAWS, -1, -1, -1), torch.zeros(DRAWS, dtype=torch.long), generator=seeded()
+        net,
+        one.expand(DRAWS, -1, -1, -1),
+        torch.zeros(DRAWS, dtype=torch.long),
+        noise=Noise(seeded()),
     )
     drawn = method(name, projections=projections).penalty(step).detach()
     record_property("relative standard deviation", float(drawn.std() / drawn.mean()))

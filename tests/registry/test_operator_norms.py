@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from benchmark.projection import clip_singular_values
-from benchmark.regularizer import Step
+from benchmark.regularizer import Noise, Step
 from registry.spec import InputError
 
 from .brute_force import (
@@ -86,7 +86,7 @@ def test_cross_hoelder_of_linf_perturbations_finds_the_best_corner_and_never_mor
     best = (corners(9) @ H).abs().sum(2).amax(1)
     generator, regularizer = seeded(), method("cross_hoelder", hessian_weight=1.0, p="inf", q="1")
     found = torch.stack(
-        [regularizer.penalty(Step(net, x, y, generator=generator)) - slopes for _ in range(10)]
+        [regularizer.penalty(Step(net, x, y, noise=Noise(generator))) - slopes for _ in range(10)]
     )
     assert bool((found <= best * (1 + 1e-9)).all())
     assert_close(found.amax(0), best)  # a start may end in a lower corner
@@ -104,7 +104,7 @@ def test_the_papers_ascent_underestimates_small_curvatures_and_power_iteration_d
     )
 
     def estimate(update):
-        step = [Step(net, x, y, generator=seeded()) for _ in range(2)]
+        step = [Step(net, x, y, noise=Noise(seeded())) for _ in range(2)]
         both = method("cross_hoelder", hessian_weight=1.0, update=update).penalty(step[0])
         return both - method("cross_hoelder", hessian_weight=0.0).penalty(step[1])
 
@@ -134,7 +134,7 @@ def test_the_linf_operator_norm_finds_the_best_corner_and_never_more():
         method("data_dependent_operator_norm", norm="inf", iterations=10),
     )
     found = torch.stack(
-        [regularizer.penalty(Step(net, x, y, generator=generator)) for _ in range(10)]
+        [regularizer.penalty(Step(net, x, y, noise=Noise(generator))) for _ in range(10)]
     )
     assert bool((found <= best * (1 + 1e-9)).all())
     assert_close(found.amax(0), best)  # a start may end in a lower corner
@@ -151,7 +151,7 @@ def test_global_spectral_norm_reaches_the_sum_of_squared_norms_from_its_warm_sta
     regularizer, generator = method("global_spectral_norm"), seeded()
     values = torch.stack(
         [
-            regularizer.penalty(Step(net, *data, state=state, generator=generator))
+            regularizer.penalty(Step(net, *data, state=state, noise=Noise(generator)))
             for _ in range(300)
         ]
     )

@@ -45,7 +45,7 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
                 "key": key,
                 "dataset": trial.entry.dataset,
                 "architecture": trial.entry.architecture,
-                "regularizer": "none" if trial.regularizer is None else trial.entry.regularizer,
+                "regularizer": "none" if trial.plugin is None else trial.entry.regularizer,
                 "lambda": trial.entry.strength,
                 "seed": trial.seed,
             }

@@ -14,7 +14,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmark.measures import example_measures
+from benchmark.evaluation.examples import example_measures
 from benchmark.measures.jacobian import jacobian
 
 GOAL = 1000  # images a second

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.regularizer import Regularizer, Step, load_regularizer
+from benchmark.regularizer import Noise, Regularizer, Step, load_regularizer
 from benchmark.training import networks
-from benchmark.training.loop import couples_examples
+from benchmark.training.networks import couples_examples
 from registry.load import Registry
 
 REGISTRY = Registry()
@@ -60,7 +60,7 @@ class PairLoop(Regularizer):
     def penalty(self, step: Step) -> Tensor:
         x, logits = with_input_graph(step)
         K, total = logits.shape[1], torch.zeros(())
-        for l in range(K):  # noqa: E741
+        for l in range(K):
             for m in range(l):
                 (difference,) = torch.autograd.grad(
                     (logits[:, l] - logits[:, m]).sum(), x, create_graph=True
@@ -104,7 +104,7 @@ def training_step(
             if not shared:
                 net.eval()
             step = Step(
-                net, x, y, parameters=parameters, strength=0.05, generator=generator, state=state
+                net, x, y, parameters=parameters, strength=0.05, noise=Noise(generator), state=state
             )
             if isinstance(regularizer, PlainDoubleBackward):
                 loss, penalty = regularizer.losses_and_penalty(step)

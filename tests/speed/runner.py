@@ -53,16 +53,17 @@ def plain_loop(trials: list[Trial]) -> float:
     start = time.perf_counter()
     for trial in trials:
         with tempfile.TemporaryDirectory() as folder:
-            images, model, phase, regularizer = prepare(trial, Path(folder), "cpu")
+            begin = prepare(trial, Path(folder), "cpu")
             train(
-                model,
-                images.train,
-                phase,
+                begin.model,
+                begin.images.train,
+                begin.phase,
                 seed=trial.seed,
-                regularizer=regularizer,
+                regularizer=begin.regularizer,
                 strength=trial.entry.strength,
             )
-            list(evaluate(model.eval(), images, trial.evaluation, seed=trial.seed))
+            model = begin.model.eval()
+            list(evaluate(model, begin.images, trial.evaluation, seed=trial.seed))
     return (time.perf_counter() - start) / len(trials)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.load import Registry
+from registry.write import write_whole
 
 from ...records import registered
-from ...records.home import home, write_whole
+from ...records.home import home
 from ...records.store import Store
 from . import guo, hoelder, roth, wen
 from .rows import Claim, Rows
@@ -24,7 +25,7 @@ small nets on small data, and nothing else.
 
 | Claim | Held | Numbers |
 |---|---|---|
-"""  # noqa: E501  (a page, not code)
+"""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_every_method_takes_two_steps_on_every_architecture_and_kind_of_images(
         images.train,
         Phase.of(trial.recipe, "fine_tune", len(images.train.labels)),
         seed=0,
-        regularizer=load_regularizer(trial.regularizer, trial.params),
+        regularizer=load_regularizer(trial.plugin, trial.params),
         strength=trial.entry.strength,
     )
     assert result.iterations <= 2

@@ -40,9 +40,7 @@ def trained(images):
     def make(entry: str) -> nn.Module:
         trial = next(trial for _, trial in Registry().select([entry], 1))
         model = create(trial.architecture, trial.dataset, seed=0)
-        method = (
-            None if trial.regularizer is None else load_regularizer(trial.regularizer, trial.params)
-        )
+        method = None if trial.plugin is None else load_regularizer(trial.plugin, trial.params)
         phase = Phase.of(trial.recipe, "reference", len(images.train.labels))
         if method is not None:
             train(model, images.train, phase, seed=0, regularizer=None, strength=0.0)

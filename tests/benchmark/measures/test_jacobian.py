@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from benchmark.measures import BINARY_MEASURES, EXAMPLE_MEASURES, example_measures
+from benchmark.evaluation.examples import BINARY_MEASURES, EXAMPLE_MEASURES, example_measures
 from benchmark.measures.distances import linearised_distance, linearised_distance_inf
 from benchmark.measures.jacobian import (
     cross_lipschitz,

@@ -6,12 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from benchmark.measures import layer_measures
 from benchmark.measures.spectra import (
     convolution_singular_values,
     dense_singular_values,
+    layer_measures,
     reshaped_singular_values,
-    spread_change,
 )
 
 
@@ -136,9 +135,3 @@ def test_matrices_and_kernels_have_the_singular_values_they_were_built_with():
     matrix = U @ torch.diag(sigma) @ V[:4]
     assert_close(dense_singular_values(matrix), sigma)
     assert_close(reshaped_singular_values(matrix.view(4, 2, 3, 3)), sigma)
-
-
-def test_spread_change_sums_falls_and_rises_apart():
-    change = spread_change(torch.tensor([1.0, 2.0, 3.0, 1.0]), torch.tensor([0.5, 1.0, 3.5, 1.0]))
-    assert change == {"decrease": 1.5, "mean_decrease": 0.75, "increase": 0.5, "mean_increase": 0.5}
-    assert spread_change(torch.ones(2), torch.ones(2)) == dict.fromkeys(change, 0.0)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from benchmark.data.splits import Split
 from benchmark.regularizer import Regularizer
-from benchmark.training.loop import Phase, batches, crop_and_flip, seeded, train
+from benchmark.training import Phase, train
+from benchmark.training.batches import batches, crop_and_flip, seeded
 from registry.spec import Recipe
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.evaluation import evaluate as evaluation
+from benchmark.evaluation import parts as evaluation_parts
 from benchmark.execution.schedule import Schedule
 from benchmark.records.outcome import Outcome
 from benchmark.trials import group
@@ -174,9 +174,8 @@ def test_a_group_is_attacked_together_and_scores_as_its_trials_do_alone(tmp_path
     reference = trials[0].reference
     list(group.run_group([reference], tmp_path, "cpu"))
     together = list(group.run_group(trials, tmp_path, "cpu"))
-    monkeypatch.setattr(
-        evaluation, "attack_curve", None
-    )  # a single model's attack: not called for a group
+    # A single model's attack: not called for a group.
+    monkeypatch.setattr(evaluation_parts, "attack_curve", None)
     for each in trials:
         (tmp_path / each.key / "outcome.json").unlink()
     assert [o.status for o in group.run_group(trials, tmp_path, "cpu")] == ["finished"] * len(

@@ -1,0 +1,135 @@
+"""What each kind of part of an evaluation finds: values per example, and scores of the whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from registry.spec import Threat
+
+from ..attacks import attack, attack_curve
+from ..records.flags import check_warnings
+from .columns import MEASURES, further_measures
+from .examples import example_measures
+from .honesty import check_model
+
+BATCH = 512
+
+
+class Found(NamedTuple):
+    """Of one part: name → [N], and name → score."""
+
+    columns: Mapping[str, Tensor]
+    metrics: Mapping[str, Tensor | float]
+
+
+def clean(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    """Accuracy and loss. The labels are kept beside them, so that a reader without the data can
+    compare classes.
+    """
+    with torch.no_grad():
+        logits = torch.cat([model(chunk) for chunk in x.split(BATCH)])
+    losses = F.cross_entropy(logits, y, reduction="none")
+    correct = logits.argmax(1) == y
+    columns = {"correct": correct, "loss": losses, "label": y}
+    return Found(columns, {"accuracy": correct.double().mean(), "loss": losses.double().mean()})
+
+
+def honesty(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    return Found({}, check_model(model, x, y, seed=seed))
+
+
+def measures(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    columns = example_measures(model, x, y)
+    return Found(columns, _summaries(columns))
+
+
+def further(name: str, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    columns = further_measures(name, model, x, y, seed=seed)
+    metrics: dict[str, Tensor] = {}
+    for column, values in columns.items():
+        metrics |= dict(_summary(column, values))
+        metrics[f"{column}:std"] = _spread(values)
+    return Found(columns, metrics)
+
+
+# Of every part that is no threat: its name → what finds it.
+FINDERS: dict[str, Callable[[nn.Module, Tensor, Tensor, int], Found]] = {
+    "clean": clean,
+    "honesty": honesty,
+    "measures": measures,
+    **{name: partial(further, name) for name in MEASURES},
+}
+
+
+def threats(
+    curve: Sequence[Threat],
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    seed: int,
+    checkpoint: Path | None,
+) -> list[Found]:
+    """Of each threat of a curve, or of a single one; only the latter uses the checkpoint."""
+    first, purpose = curve[0], purpose_of(curve[0], seed)
+    if len(curve) > 1:
+        points = attack_curve(curve, model, x, y, seed=purpose, batch_size=BATCH)
+        return [robustness(point.success) for point in points]
+    found = attack(first, model, x, y, seed=purpose, batch_size=BATCH, checkpoint=checkpoint)
+    if not first.is_minimal:
+        return [robustness(found.success, found.info)]
+    relative = found.distance / x.flatten(1).norm(dim=1)
+    columns = {"distance": found.distance, "relative_distance": relative}
+    return [Found(columns, {"success": found.success.double().mean()} | _summaries(columns))]
+
+
+def purpose_of(threat: Threat, seed: int) -> int:
+    """The seed of the attack's own chance. Without ε: a point of a curve has the same random starts
+    alone and beside others.
+    """
+    text = f"{seed}/{threat.family.id}"
+    return int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+
+
+def robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> Found:
+    """Accuracy under a threat with ε; for AutoAttack, which says more, also what stood after each
+    member, and its warnings.
+    """
+    info = info or {}
+    metrics: dict[str, Tensor | float] = {"robust_accuracy": (~success).double().mean()}
+    for member, share in info.get("robust", {}).items():
+        metrics[f"robust_accuracy:{member}"] = share
+    warnings = check_warnings(info.get("warnings", {}), min(BATCH, len(success)))
+    return Found({"correct": ~success}, metrics | warnings)
+
+
+def _summaries(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for column, values in columns.items():
+        found |= dict(_summary(column, values))
+    return found
+
+
+def _summary(column: str, values: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Mean and median of the finite values, and the share of them: flat points make some measures
+    infinite.
+    """
+    values = values.double()
+    finite = values[values.isfinite()]
+    nothing = values.new_tensor(float("nan"))
+    yield column, finite.mean() if len(finite) else nothing
+    yield f"{column}:median", finite.median() if len(finite) else nothing
+    yield f"{column}:finite", values.isfinite().double().mean()
+
+
+def _spread(values: Tensor) -> Tensor:
+    """Standard deviation of the finite values."""
+    finite = values[values.isfinite()].double()
+    return finite.std(correction=0) if len(finite) else values.new_tensor(float("nan"))
