@@ -14,7 +14,8 @@ from registry.load import Registry
 from registry.read import shown
 from registry.spec import Entry, InputError, Track, Trial
 
-from ..execution import progress, runner
+from .. import execution
+from ..execution import progress
 from ..execution.local import run_local
 from ..records.home import DATABASE, home, sole_runner
 from ..records.outcome import Outcome
@@ -74,25 +75,21 @@ def _one_of_each(trials: Iterable[Trial]) -> list[Trial]:
 def _run(
     trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool
 ) -> list[Outcome]:
+    wanted = [*trials.values(), *others]
     if trusted:
-        trials = {
-            key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()
-        }
+        wanted = execution.trusted(wanted)
     store = Store(home / DATABASE)  # what ran here: results that others claim are no substitute
+    failed: dict[str, Outcome] = {}
+
+    def execute(*given: Any, **options: Any) -> Iterator[Outcome]:
+        for outcome in run_local(*given, **options, workers=workers, device="cpu"):
+            if outcome.status == "failed":
+                failed[outcome.key] = outcome
+            yield outcome
+
     with sole_runner(home):
-        plan = runner.plan([*trials.values(), *others], store)
-        harvested = runner.harvest(plan.to_run, home, store)
-        if harvested:
-            plan = runner.plan([*trials.values(), *others], store)
-        failed: dict[str, Outcome] = {}
-
-        def execute(*given: Any, **options: Any) -> Iterator[Outcome]:
-            for outcome in run_local(*given, **options, workers=workers, device="cpu"):
-                if outcome.status == "failed":
-                    failed[outcome.key] = outcome
-                yield outcome
-
-        progress.follow(plan, harvested, home, store, execute, as_json=False)
+        plan = execution.prepared(wanted, home, store)
+        progress.follow(plan, home, store, execute, as_json=False)
     paths = {key: home / key / "outcome.json" for key in trials}
     if not all(key in failed or path.exists() for key, path in paths.items()):
         raise InputError(
