@@ -111,7 +111,7 @@ def submit(
     where it stands.
     """
     from ..review import check as checking
-    from ..review import claims
+    from ..review import results
     from ..review import submit as submitting
 
     report = checking.examine(path, trusted=trust)
@@ -128,7 +128,9 @@ def submit(
     registry, name = checking.registry_of(path), path.resolve().name
     outcomes = submitting.run(registry, name, seeds, workers, trust)
     _refuse_failures(outcomes)
-    file = claims.write(registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed")
+    file = results.write(
+        registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed"
+    )
     print(
         f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull "
         "request; a maintainer's `regbench verify` repeats them."
@@ -143,19 +145,20 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     and end with 1.
     """
     from ..review import check as checking
-    from ..review import claims
+    from ..review import repetition, results
     from ..review import submit as submitting
+    from ..review.plausibility import sound
 
     registry, name = checking.registry_of(path), path.resolve().name
     file = (
-        claims.path_of(registry, name)
+        results.path_of(registry, name)
         if name in registry.regularizer_folders
         else path / "results.jsonl"
     )
     if not file.exists():
         raise InputError(f"{shown(file)}: is missing; `regbench submit` writes it")
-    print(claims.sound(registry, name))
-    claimed = claims.read(file)
+    print(sound(registry, name))
+    claimed = results.read(file)
     found, untrue = submitting.repeat(registry, name, claimed, workers, trust)
     _refuse_failures(found)
     for flag, count in Counter(flag for row in found for flag in row.flags).items():
@@ -164,17 +167,19 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
         print(
             f"{name}: its gradient is not its penalty's, says its card; read what it holds constant"
         )
-    differences = [*claims.differences(claimed, found), *untrue]
+    differences = [*repetition.differences(claimed, found), *untrue]
     for difference in differences:
         print(difference)
     if differences:
         print(
-            f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}, or of its gradient; "
-            "it stays claimed"
+            f"{name}: {len(differences)} differences beyond {repetition.TOLERANCE:g}, or of its "
+            "gradient; it stays claimed"
         )
         raise typer.Exit(1)
-    claims.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
-    print(f"{name}: verified: {len(found)} trials repeated, every mean within {claims.TOLERANCE:g}")
+    results.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
+    print(
+        f"{name}: verified: {len(found)} trials repeated, every mean within {repetition.TOLERANCE:g}"
+    )
 
 
 def _refuse_failures(outcomes: list[Outcome]) -> None:

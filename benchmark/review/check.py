@@ -20,7 +20,7 @@ from ..records.home import home
 from ..records.reports import CheckReport, Finding
 from ..sandbox import Limits, SandboxError
 from ..sandbox.process import MIB, Child, line
-from . import claims
+from . import plausibility
 
 if TYPE_CHECKING:
     from ..data.splits import Data
@@ -80,7 +80,7 @@ def examine(folder: Path, *, trusted: bool = False, limits: Limits = LIMITS) -> 
     if (folder / "results.jsonl").exists():
         ask(
             "results.jsonl belongs to this code and its tracks, and can be true",
-            lambda: claims.sound(registry, folder.name),
+            lambda: plausibility.sound(registry, folder.name),
         )
     if any(
         not finding.ok and not finding.check.startswith("results") for finding in report.findings

@@ -21,7 +21,7 @@ from ..records.home import DATABASE, home, sole_runner
 from ..records.outcome import Outcome
 from ..records.registered import open_store
 from ..records.store import Store
-from . import claims
+from .results import hashes, trials_of
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
         for entry in _controls(registry, track)
         for seed in range(seeds or track.seeds)
     ]
-    return _run(claims.trials_of(registry, name, seeds), controls, home(), workers, trusted)
+    return _run(trials_of(registry, name, seeds), controls, home(), workers, trusted)
 
 
 def repeat(
@@ -51,7 +51,7 @@ def repeat(
     from . import gradients
 
     keys = {outcome.key for outcome in claimed}
-    trials = {key: trial for key, trial in claims.trials_of(registry, name).items() if key in keys}
+    trials = {key: trial for key, trial in trials_of(registry, name).items() if key in keys}
     with tempfile.TemporaryDirectory(prefix="regbench-verify-") as place:
         folder = Path(place)
         outcomes = _run(trials, [], folder, workers, trusted)
@@ -124,7 +124,7 @@ def _controls(registry: Registry, track: Track) -> list[Entry]:
 
 def with_hashes(outcomes: Iterable[Outcome], folder: Path) -> list[Outcome]:
     """The outcomes with the hashes of the submission's files as provenance."""
-    found = claims.hashes(folder)
+    found = hashes(folder)
     return [
         outcome.model_copy(update={"provenance": outcome.provenance | {"files": found}})
         for outcome in outcomes
