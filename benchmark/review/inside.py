@@ -34,10 +34,10 @@ def check(channel: Channel) -> None:
         from registry.spec import Card
 
         from ..sandbox.answering import answer, prepared
-        from .examination import examine
+        from .examination import findings
 
         card = Card.model_validate_json(json.dumps(task["card"]))
-        for finding in examine(card, folder, lambda check: channel.say(doing=check)):
+        for finding in findings(card, folder, lambda check: channel.say(doing=check)):
             channel.say(finding=asdict(finding))
             ok &= finding.ok
     channel.say(findings="done")
