@@ -87,8 +87,9 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
                 print(f"– {row['regularizer']} is not ranked: {row['why']}")
     print()
     print(
-        f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union of all attacks within "
-        "the norm and ε that rank; rank: from the best to the worst that the methods it cannot be told apart from allow"
+        f"ranked by {track.headline}, in percent (distances: 100·‖r‖/‖x‖); worst: under the union "
+        "of all attacks within the norm and ε that rank; rank: from the best to the worst that the "
+        "methods it cannot be told apart from allow"
     )
 
 

@@ -166,7 +166,7 @@ def _without_refused(trials: list[Trial]) -> Callable[[list[Trial]], list[Trial]
 def _of_tier(
     tier: Tier, registry: Registry, tracks: list[Track], seeds: int | None, store: Store
 ) -> list[Trial]:
-    """The trials that the tracks' standings rest on, with what the tier adds to their evaluation."""
+    """The trials that the tracks' standings rest on, with what the tier adds to the evaluation."""
     from ..ranking.standings import for_tier
 
     found: list[Trial] = []

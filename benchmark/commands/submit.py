@@ -47,7 +47,8 @@ def new(
         or not name[:1].isalpha()
     ):
         raise InputError(
-            f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a letter"
+            f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a "
+            "letter"
         )
     if folder.exists() or name in Registry().regularizer_folders:
         raise InputError(f"new: {name!r} is taken; choose another name")
@@ -75,7 +76,7 @@ def check(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if one is not."""
+    """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if not."""
     from ..records import home
     from ..review import check as checking
 
@@ -170,16 +171,15 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     differences = [*repetition.differences(claimed, found), *untrue]
     for difference in differences:
         print(difference)
+    within = f"{repetition.TOLERANCE:g}"
     if differences:
         print(
-            f"{name}: {len(differences)} differences beyond {repetition.TOLERANCE:g}, or of its "
-            "gradient; it stays claimed"
+            f"{name}: {len(differences)} differences beyond {within}, or of its gradient; it stays "
+            "claimed"
         )
         raise typer.Exit(1)
     results.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
-    print(
-        f"{name}: verified: {len(found)} trials repeated, every mean within {repetition.TOLERANCE:g}"
-    )
+    print(f"{name}: verified: {len(found)} trials repeated, every mean within {within}")
 
 
 def _refuse_failures(outcomes: list[Outcome]) -> None:

@@ -50,15 +50,16 @@ def _imported(submission: Path, before: tampering.Functions) -> tuple[bool, str]
     loaded = tampering.loaded()
     try:
         name = type(load_regularizer(submission, {})).__name__
+        forbidden = tampering.forbidden_imports((submission / "regularizer.py").read_text())
     except InputError as error:
         return False, str(error)
     replaced = tampering.replaced(before)
     if replaced:
         return False, f"it replaces {', '.join(replaced[:3])}"
-    needless = sorted(tampering.loaded() - loaded)
-    if needless:
+    forbidden += sorted(tampering.loaded() - loaded)  # those that it loads by other ways
+    if forbidden:
+        *others, last = tampering.ALLOWED
         return False, (
-            f"it imports {needless[0]}: a method may use benchmark.regularizer, "
-            "benchmark.attacks and benchmark.projection"
+            f"it imports {forbidden[0]}: a method may use {', '.join(others)} and {last}"
         )
     return True, name
