@@ -60,7 +60,7 @@ def forbidden_imports(code: str) -> list[str]:
 
 
 def _imported(node: ast.AST) -> Iterator[str]:
-    """The modules that a statement names. `from a import b` may name a module a.b or a name of a."""
+    """The modules that a statement names. `from a import b` may name a module a.b, or a name."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module in OURS:
