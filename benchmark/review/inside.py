@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from registry.read import source
 from registry.spec import InputError
 
 from ..regularizer import load_regularizer
@@ -49,10 +50,12 @@ def check(channel: Channel) -> None:
 def _imported(submission: Path, before: tampering.Functions) -> tuple[bool, str]:
     loaded = tampering.loaded()
     try:
+        forbidden = tampering.forbidden_imports(source(submission))  # before any of it runs
         name = type(load_regularizer(submission, {})).__name__
-        forbidden = tampering.forbidden_imports((submission / "regularizer.py").read_text())
     except InputError as error:
         return False, str(error)
+    except SyntaxError as error:
+        return False, f"regularizer.py: line {error.lineno}: {error.msg}"
     replaced = tampering.replaced(before)
     if replaced:
         return False, f"it replaces {', '.join(replaced[:3])}"
