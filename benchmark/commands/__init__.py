@@ -1,4 +1,4 @@
-"""The commands of `regbench`. Nothing here loads torch before something trains."""
+"""The commands of `regbench`: what each takes and prints. Nothing loads torch before it trains."""
 
 from typing import Annotated
 

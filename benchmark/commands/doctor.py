@@ -6,8 +6,8 @@ import os
 import platform
 import shutil
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from registry.load import Registry
 from registry.spec import InputError
@@ -16,12 +16,22 @@ from .. import sandbox
 from ..records import home, open_store
 
 
-def examine() -> list[dict[str, Any]]:
-    """One finding a line: name, ok, detail, and whether a run does without it."""
-    findings: list[dict[str, Any]] = []
+@dataclass(frozen=True)
+class Condition:
+    """One thing that a run needs, or, where it is optional, does without."""
+
+    name: str
+    ok: bool
+    detail: str
+    optional: bool = False
+
+
+def conditions() -> list[Condition]:
+    """Of this machine, one line each."""
+    conditions: list[Condition] = []
 
     def found(name: str, ok: bool, detail: str, optional: bool = False) -> None:
-        findings.append({"name": name, "ok": ok, "detail": detail, "optional": optional})
+        conditions.append(Condition(name, ok, detail, optional))
 
     found(
         "python",
@@ -67,4 +77,4 @@ def examine() -> list[dict[str, Any]]:
             found(kind, True, f"{len([read(name) for name in names])} registered")
         except InputError as error:
             found(kind, False, str(error))
-    return findings
+    return conditions

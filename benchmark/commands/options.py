@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -30,6 +31,12 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Run submitted code without the sandbox. Read it first.")
 ]
 CORES = os.cpu_count() or 1
+
+
+def check_one_of(option: str, given: str, known: Sequence[str], what: str) -> None:
+    """Raises InputError for a value that an option does not know; `what` is "a tier", say."""
+    if given not in known:
+        raise InputError(f"{option}: {nearest(given, known, what)}")
 
 
 def check_device(name: str) -> None:

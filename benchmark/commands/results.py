@@ -55,10 +55,8 @@ def rerun(
 
     def tell(row: Compared) -> None:
         if not as_json:
-            print(
-                f"{row.entry} seed {row.seed}: {words[row.verdict]}{': ' if row.why else ''}{row.why}",
-                flush=True,
-            )
+            why = f": {row.why}" if row.why else ""
+            print(f"{row.entry} seed {row.seed}: {words[row.verdict]}{why}", flush=True)
 
     report = again.rerun(
         Registry().select(selectors, seeds), home(), workers=workers, device=device, on_row=tell

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from registry.load import Registry
-from registry.read import nearest
-from registry.spec import TIER_ATTACKS, InputError, Tier, Trial
+from registry.spec import TIER_ATTACKS, InputError, Tier, Track, Trial
 
 from . import app
 from .console import duration, print_json
-from .options import CORES, Device, Json, Seeds, Selectors, Trust, Workers, check_device
+from .options import (
+    CORES,
+    Device,
+    Json,
+    Seeds,
+    Selectors,
+    Trust,
+    Workers,
+    check_device,
+    check_one_of,
+)
+
+if TYPE_CHECKING:
+    from ..records.store import Store
 
 
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
@@ -25,17 +39,19 @@ def plan(
     """Say what a run would do: how many trials, how many of them are done, and how long the rest
     will take.
     """
-    from ..execution import runner
+    from .. import execution
     from ..execution.cost import price
     from ..records import open_store
 
-    chosen = runner.plan((trial for _, trial in Registry().select(selectors, seeds)), open_store())
+    trials = [trial for _, trial in Registry().select(selectors, seeds)]
+    chosen = execution.plan(trials, open_store())
     counts = {"trials": len(chosen.trials), "done": chosen.done, "to_run": len(chosen.to_run)}
     if as_json:
         print_json(counts)
         return
     print(
-        f"{counts['trials']} trials (references included): {counts['done']} done, {counts['to_run']} to run"
+        f"{counts['trials']} trials (references included): {counts['done']} done, "
+        f"{counts['to_run']} to run"
     )
     if not chosen.to_run:
         return
@@ -43,13 +59,10 @@ def plan(
     for device, found in prices.items():
         at_once = f"{workers} workers" if device == "cpu" else "one GPU"
         seconds = found.seconds / (workers if device == "cpu" else 1)
+        unknown = ", ".join(sorted(found.unknown))
         print(
             f"{device}: about {duration(seconds)} with {at_once}, as trials like these have taken"
-            + (
-                f", without {', '.join(sorted(found.unknown))} (never run there)"
-                if found.unknown
-                else ""
-            )
+            + (f", without {unknown} (never run there)" if unknown else "")
         )
     if not prices:
         print(
@@ -61,7 +74,8 @@ def plan(
 
 
 @app.command(
-    epilog="Example: regbench run quickstart --workers 2, and then regbench run quickstart --tier verified"
+    epilog="Example: regbench run quickstart --workers 2, and then "
+    "regbench run quickstart --tier verified"
 )
 def run(
     selectors: Selectors,
@@ -95,69 +109,71 @@ def run(
     """Run a selection: what is done is skipped, what was interrupted goes on. Ends with 1 if a
     trial failed.
     """
-    from .. import sandbox
-    from ..execution import progress, runner
-    from ..execution.local import run_local
-    from ..execution.schedule import Execute
+    from .. import execution
+    from ..execution import progress
     from ..records import home as home_folder
     from ..records import open_store
     from ..records.home import sole_runner
 
     check_device(device)
-    if tier not in ("quick", *TIER_ATTACKS):
-        raise InputError(f"--tier: {nearest(tier, ('quick', *TIER_ATTACKS), 'a tier')}")
-    if executor not in ("local", "ray"):
-        raise InputError(f"--executor: {nearest(executor, ('local', 'ray'), 'an executor')}")
+    check_one_of("--tier", tier, ("quick", *TIER_ATTACKS), "a tier")
+    check_one_of("--executor", executor, ("local", "ray"), "an executor")
     if address is not None and executor != "ray":
         raise InputError("--address: belongs to --executor ray")
     registry = Registry()
     trials = [trial for _, trial in registry.select(selectors, seeds)]
-    tracks = (
-        [registry.track(name) for name in selectors] if tier != "quick" else []
-    )  # a λ is selected within a track
+    # A λ is selected within a track.
+    tracks = [registry.track(name) for name in selectors] if tier != "quick" else []
     for track in tracks:
         track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = home_folder(), open_store()
-    execute: Execute = partial(run_local, workers=workers, device=device, limit=time_limit)
     if executor == "ray":
         from ..execution.ray_cluster import run_ray
 
         execute = partial(run_ray, address=address, device=device, limit=time_limit)
+    else:
+        from ..execution.local import run_local
 
-    why = None if trust or not any(trial.sandboxed for trial in trials) else sandbox.refusal()
-    if why:
-        count = sum(trial.sandboxed for trial in trials)
-        print(f"{count} trials of submitted methods are left out: {why}", file=sys.stderr)
+        execute = partial(run_local, workers=workers, device=device, limit=time_limit)
+    may_run = execution.trusted if trust else _without_refused(trials)
 
     def follow(trials: list[Trial]) -> int:
-        if trust:
-            trials = [
-                trial.model_copy(update={"sandboxed": False}) if trial.sandboxed else trial
-                for trial in trials
-            ]
-        elif why:
-            trials = [trial for trial in trials if not trial.sandboxed]
-        chosen = runner.plan(trials, store)
-        harvested = runner.harvest(chosen.to_run, home, store)
-        if harvested:
-            chosen = runner.plan(trials, store)
-        return progress.follow(chosen, harvested, home, store, execute, as_json=as_json)
+        plan = execution.prepared(may_run(trials), home, store)
+        return progress.follow(plan, home, store, execute, as_json=as_json)
 
     with sole_runner(home):
         failed = follow(trials)
         if tracks and not failed:
-            from ..ranking.standings import for_tier
-
-            higher = []
-            for track in tracks:
-                mine = [trial for _, trial in registry.select([track.name], seeds)]
-                scores = store.scores({trial.key for trial in mine})
-                higher += for_tier(track, mine, scores, cast("Tier", tier))
-            failed = follow(higher)
+            failed = follow(_of_tier(cast("Tier", tier), registry, tracks, seeds, store))
     if failed:
         raise typer.Exit(1)
     if not as_json and (names := [name for name in selectors if name in registry.track_names]):
         print(f"next: regbench rank {' '.join(names)}; regbench app")
+
+
+def _without_refused(trials: list[Trial]) -> Callable[[list[Trial]], list[Trial]]:
+    """What leaves out submitted methods where there is no sandbox, having said so."""
+    from .. import sandbox
+
+    submitted = sum(trial.sandboxed for trial in trials)
+    why = sandbox.refusal() if submitted else None
+    if why is None:
+        return lambda trials: trials
+    print(f"{submitted} trials of submitted methods are left out: {why}", file=sys.stderr)
+    return lambda trials: [trial for trial in trials if not trial.sandboxed]
+
+
+def _of_tier(
+    tier: Tier, registry: Registry, tracks: list[Track], seeds: int | None, store: Store
+) -> list[Trial]:
+    """The trials that the tracks' standings rest on, with what the tier adds to the evaluation."""
+    from ..ranking.standings import for_tier
+
+    found: list[Trial] = []
+    for track in tracks:
+        trials = [trial for _, trial in registry.select([track.name], seeds)]
+        found += for_tier(track, trials, store.scores({trial.key for trial in trials}), tier)
+    return found
 
 
 @app.command(epilog="Example: regbench collect")
@@ -180,13 +196,13 @@ def doctor(as_json: Json = False) -> None:
     """Check this machine: versions, device, data, database. Ends with 1 where something is missing
     that a run needs.
     """
-    from .doctor import examine
+    from .doctor import conditions
 
-    findings = examine()
+    found = conditions()
     if as_json:
-        print_json(findings)
+        print_json([asdict(condition) for condition in found])
     else:
-        for finding in findings:
-            print(f"{'ok  ' if finding['ok'] else 'MISS'}  {finding['name']}: {finding['detail']}")
-    if not all(finding["ok"] or finding["optional"] for finding in findings):
+        for condition in found:
+            print(f"{'ok  ' if condition.ok else 'MISS'}  {condition.name}: {condition.detail}")
+    if not all(condition.ok or condition.optional for condition in found):
         raise typer.Exit(1)

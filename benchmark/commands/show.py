@@ -116,9 +116,9 @@ def show(
         print_json(without_nan(data))
         return
     for key, value in data.items():
-        print(
-            f"{key}: {json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else value}"
-        )
+        if isinstance(value, dict | list):
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        print(f"{key}: {value}")
 
 
 def _known_trials(registry: Registry, name: str) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def new(
         or not name[:1].isalpha()
     ):
         raise InputError(
-            f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a letter"
+            f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a "
+            "letter"
         )
     if folder.exists() or name in Registry().regularizer_folders:
         raise InputError(f"new: {name!r} is taken; choose another name")
@@ -75,7 +76,7 @@ def check(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if one is not."""
+    """Say whether submissions are sound; their code runs in a sandbox. Ends with 1 if not."""
     from ..records import home
     from ..review import check as checking
 
@@ -111,7 +112,7 @@ def submit(
     where it stands.
     """
     from ..review import check as checking
-    from ..review import claims
+    from ..review import results
     from ..review import submit as submitting
 
     report = checking.examine(path, trusted=trust)
@@ -128,7 +129,9 @@ def submit(
     registry, name = checking.registry_of(path), path.resolve().name
     outcomes = submitting.run(registry, name, seeds, workers, trust)
     _refuse_failures(outcomes)
-    file = claims.write(registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed")
+    file = results.write(
+        registry, name, submitting.with_hashes(outcomes, path.resolve()), "claimed"
+    )
     print(
         f"{shown(file)}: {len(outcomes)} trials, claimed. Commit the folder and open a pull "
         "request; a maintainer's `regbench verify` repeats them."
@@ -143,19 +146,20 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     and end with 1.
     """
     from ..review import check as checking
-    from ..review import claims
+    from ..review import repetition, results
     from ..review import submit as submitting
+    from ..review.plausibility import sound
 
     registry, name = checking.registry_of(path), path.resolve().name
     file = (
-        claims.path_of(registry, name)
+        results.path_of(registry, name)
         if name in registry.regularizer_folders
         else path / "results.jsonl"
     )
     if not file.exists():
         raise InputError(f"{shown(file)}: is missing; `regbench submit` writes it")
-    print(claims.sound(registry, name))
-    claimed = claims.read(file)
+    print(sound(registry, name))
+    claimed = results.read(file)
     found, untrue = submitting.repeat(registry, name, claimed, workers, trust)
     _refuse_failures(found)
     for flag, count in Counter(flag for row in found for flag in row.flags).items():
@@ -164,17 +168,18 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
         print(
             f"{name}: its gradient is not its penalty's, says its card; read what it holds constant"
         )
-    differences = [*claims.differences(claimed, found), *untrue]
+    differences = [*repetition.differences(claimed, found), *untrue]
     for difference in differences:
         print(difference)
+    within = f"{repetition.TOLERANCE:g}"
     if differences:
         print(
-            f"{name}: {len(differences)} differences beyond {claims.TOLERANCE:g}, or of its gradient; "
-            "it stays claimed"
+            f"{name}: {len(differences)} differences beyond {within}, or of its gradient; it stays "
+            "claimed"
         )
         raise typer.Exit(1)
-    claims.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
-    print(f"{name}: verified: {len(found)} trials repeated, every mean within {claims.TOLERANCE:g}")
+    results.write(registry, name, submitting.with_hashes(found, path.resolve()), "verified")
+    print(f"{name}: verified: {len(found)} trials repeated, every mean within {within}")
 
 
 def _refuse_failures(outcomes: list[Outcome]) -> None:

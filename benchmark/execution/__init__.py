@@ -2,6 +2,6 @@
 torch.
 """
 
-from .runner import Plan, harvest, plan, run
+from .runner import Plan, harvest, plan, prepared, run, trusted
 
-__all__ = ["Plan", "harvest", "plan", "run"]
+__all__ = ["Plan", "harvest", "plan", "prepared", "run", "trusted"]

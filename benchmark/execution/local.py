@@ -28,9 +28,8 @@ class _Worker:
     number: int
     process: BaseProcess
     pipe: Connection
-    size: int | None = (
-        None  # trials that it takes at once; None until torch is imported, 0 where it has no device
-    )
+    # Trials that it takes at once; None until torch is imported, 0 where it has no device.
+    size: int | None = None
     group: dict[str, Trial] = field(default_factory=dict)  # what it is running
     since: float = 0.0  # of its last sign of life
 
@@ -61,68 +60,107 @@ def run_local(
         device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is
             none.
         stopping: once it is true nothing more is begun, and the iterator ends with what is running.
+    Raises:
+        Unavailable: workers die before they are ready.
+        InputError: there is no such device.
     """
     schedule = Schedule(trials)
-    pool = [_start(home, device, number) for number in range(min(workers, len(schedule)))]
-    stillborn = 0
+    numbers = range(min(workers, len(schedule)))
+    pool = _Pool(home, device, limit, [_start(home, device, number) for number in numbers])
     try:
         while schedule:
             yield from schedule.orphans()
-            for worker in [] if stopping() else pool:
-                if worker.size and not worker.group and not worker.process.is_alive():
-                    pool[pool.index(worker)] = worker = _start(home, device, worker.number)
-                if worker.size and not worker.group:
-                    worker.group = {trial.key: trial for trial in schedule.take(worker.size)}
-                    if worker.group:
-                        worker.since = time.monotonic()
-                        worker.pipe.send(list(worker.group.values()))
-                        for trial in worker.group.values():
-                            on_start(trial)
-            awaited = [
-                worker
-                for worker in pool
-                if worker.group or (worker.size is None and not stopping())
-            ]
+            if not stopping():
+                for trial in pool.occupied(schedule):
+                    on_start(trial)
+            awaited = pool.awaited(stopping())
             if not awaited:
                 break
             for worker in _heard_of(awaited, limit):
-                late = worker.late(limit)
-                try:
-                    message = worker.pipe.recv()
-                except (EOFError, ConnectionResetError):
-                    worker.process.join()
-                    death = (
-                        f"it took longer than the limit of {limit:g} s"
-                        if late
-                        else _death(worker.process.exitcode)
-                    )
-                    if worker.size is None:
-                        stillborn += 1
-                    if stillborn == STARTS:
-                        raise Unavailable(
-                            f"worker processes cannot start: {death}; `regbench doctor` may say why"
-                        ) from None
-                    pool[pool.index(worker)] = _start(home, device, worker.number)
-                    if len(worker.group) != 1:
-                        schedule.put_back(worker.group.values())
-                        continue
-                    message = Outcome.of(*worker.group.values(), status="failed", error=death)
-                if isinstance(message, Outcome):
-                    del worker.group[message.key]
-                    worker.since = time.monotonic()
-                    schedule.settle(message)
-                    yield message
-                else:
-                    worker.size, stillborn = message, 0
-            if all(worker.size == 0 for worker in pool):
+                outcome = pool.heard(worker, schedule)
+                if outcome is not None:
+                    schedule.settle(outcome)
+                    yield outcome
+            if all(worker.size == 0 for worker in pool.workers):
                 raise InputError(
                     "--device: there is no such GPU; `regbench doctor` lists what there is"
                 )
     finally:
-        for worker in pool:
+        for worker in pool.workers:
             worker.process.terminate()
-        for worker in pool:
+        for worker in pool.workers:
             worker.process.join()
+
+
+@dataclass
+class _Pool:
+    """The workers, and what a new one in a dead one's place is started with."""
+
+    home: Path
+    device: str
+    limit: float  # seconds a trial
+    workers: list[_Worker]
+    stillborn: int = 0  # workers in a row that died before they were ready
+
+    def occupied(self, schedule: Schedule) -> Iterator[Trial]:
+        """Gives every idle worker what may run next, and yields those trials."""
+        for worker in list(self.workers):
+            if not worker.size or worker.group:
+                continue
+            if not worker.process.is_alive():
+                self._replace(worker)  # which is idle once it is ready
+                continue
+            worker.group = {trial.key: trial for trial in schedule.take(worker.size)}
+            if worker.group:
+                worker.since = time.monotonic()
+                worker.pipe.send(list(worker.group.values()))
+                yield from worker.group.values()
+
+    def awaited(self, stopping: bool) -> list[_Worker]:
+        """The workers that will be heard of: they run something, or are about to be ready."""
+        return [
+            worker
+            for worker in self.workers
+            if worker.group or (worker.size is None and not stopping)
+        ]
+
+    def heard(self, worker: _Worker, schedule: Schedule) -> Outcome | None:
+        """What a worker has sent, if it is an outcome, or the failure of the one trial that it died
+        of; a group that it died of goes back to the schedule.
+        """
+        late = worker.late(self.limit)
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            message = self._death(worker, schedule, late)
+        if isinstance(message, Outcome):
+            del worker.group[message.key]
+            worker.since = time.monotonic()
+            return message
+        if message is not None:
+            worker.size, self.stillborn = message, 0
+        return None
+
+    def _death(self, worker: _Worker, schedule: Schedule, late: bool) -> Outcome | None:
+        worker.process.join()
+        why = _told_of(worker.process.exitcode)
+        if late:
+            why = f"it took longer than the limit of {self.limit:g} s"
+        if worker.size is None:
+            self.stillborn += 1
+        if self.stillborn == STARTS:
+            raise Unavailable(
+                f"worker processes cannot start: {why}; `regbench doctor` may say why"
+            ) from None
+        self._replace(worker)
+        if len(worker.group) == 1:
+            return Outcome.of(*worker.group.values(), status="failed", error=why)
+        schedule.put_back(worker.group.values())
+        return None
+
+    def _replace(self, worker: _Worker) -> None:
+        new = _start(self.home, self.device, worker.number)
+        self.workers[self.workers.index(worker)] = new
 
 
 def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
@@ -141,7 +179,7 @@ def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
     ]
 
 
-def _death(code: int | None) -> str:
+def _told_of(code: int | None) -> str:
     if code is not None and code < 0:
         hint = "; out of memory? try fewer --workers" if code == -9 else ""
         return f"its worker process was ended by signal {-code}{hint}"
@@ -159,9 +197,8 @@ def _start(home: Path, device: str, number: int) -> _Worker:
 
 def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; when to stop is for the parent to say
+    # Ctrl-C reaches the whole group; when to stop is for the parent to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 

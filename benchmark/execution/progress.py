@@ -73,7 +73,7 @@ class _View:
         return ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
 
     def left(self) -> str:
-        """The first trials also wait for the workers to start: too few say nothing about the rest."""
+        """The first trials also wait for the workers to start: too few say nothing of the rest."""
         ran, to_run = sum(self.counts.values()), len(self.plan.trials) - self.complete
         if ran <= max(len(self.running), 2) or not to_run:
             return ""
@@ -98,9 +98,7 @@ class _View:
         )
 
 
-def follow(
-    plan: Plan, harvested: int, home: Path, store: Store, execute: Execute, *, as_json: bool
-) -> int:
+def follow(plan: Plan, home: Path, store: Store, execute: Execute, *, as_json: bool) -> int:
     """Runs a plan and shows it; returns how many trials failed. Ctrl-C stops after the running
     trials, twice at once.
     """
@@ -116,7 +114,7 @@ def follow(
         trials=len(plan.trials),
         done=plan.done,
         to_run=len(plan.to_run),
-        harvested=harvested,
+        harvested=plan.harvested,
     )
     view = _View(plan)
     live = console.is_terminal and not as_json and bool(plan.to_run)
@@ -158,15 +156,12 @@ def follow(
             whole = view.complete == len(plan.trials)
             if not live and not as_json and (time.monotonic() - told > LINE_EVERY or whole):
                 told = time.monotonic()
-                print(
-                    f"{view.complete}/{len(plan.trials)} trials{view.left()}; last {_told(outcome)}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                counted = f"{view.complete}/{len(plan.trials)} trials{view.left()}"
+                print(f"{counted}; last {_told(outcome)}", file=sys.stderr, flush=True)
     seconds = time.monotonic() - view.start
     say(event="end", seconds=round(seconds, 1), stopped=stop.is_set(), **view.counts)
     if not as_json:
-        found = f" ({harvested} of them by an interrupted run)" if harvested else ""
+        found = f" ({plan.harvested} of them by an interrupted run)" if plan.harvested else ""
         ran = view.counted() or ("none ran" if plan.to_run else "nothing was left to run")
         print(f"{len(plan.trials)} trials: {plan.done} were done{found}; {ran}, in {seconds:.0f} s")
     if view.failures:

@@ -31,10 +31,11 @@ LOOK_EVERY = 1.0  # seconds between looks at how long the tasks have taken
 Files = dict[str, bytes]  # path under a home → content
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Task:
     group: list[Trial]
     since: float
+    late: bool = False  # it was ended as it took longer than the limit
 
 
 def run_ray(
@@ -62,23 +63,19 @@ def run_ray(
     gpus = "cpu" if device == "cpu" else "cuda" if ray.cluster_resources().get("GPU") else "cpu"
     if gpus == "cpu" and device not in ("cpu", "auto"):
         raise InputError("--device: the Ray cluster has no GPU; take cpu or auto")
-    task = ray.remote(
-        max_retries=RETRIES, **({"num_gpus": 1} if gpus == "cuda" else {"num_cpus": 1})
-    )(_run)
-    schedule, running, late = Schedule(trials), {}, set()
-    stdout, sys.stdout = (
-        sys.stdout,
-        sys.stderr,
-    )  # Ray prints what happens to nodes; only results go to stdout
+    resource = {"num_gpus": 1} if gpus == "cuda" else {"num_cpus": 1}
+    task = ray.remote(max_retries=RETRIES, **resource)(_run)
+    schedule, running = Schedule(trials), {}
+    # Ray prints what happens to nodes; only results go to stdout.
+    stdout, sys.stdout = sys.stdout, sys.stderr
     try:
         while schedule:
             yield from schedule.orphans()
             slots = int(ray.cluster_resources().get("GPU" if gpus == "cuda" else "CPU", 1))
-            while (
-                not stopping()
-                and len(running) < slots
-                and (group := schedule.take(STACK if gpus == "cuda" else 1))
-            ):
+            while not stopping() and len(running) < slots:
+                group = schedule.take(STACK if gpus == "cuda" else 1)
+                if not group:
+                    break
                 reference = task.remote(group, _files_for(group, home), gpus)
                 running[reference] = _Task(group, time.monotonic())
                 for trial in group:
@@ -86,41 +83,50 @@ def run_ray(
             if not running:
                 break
             done, _ = ray.wait(list(running), timeout=LOOK_EVERY)
-            for reference, begun in running.items():
-                if reference not in done and time.monotonic() - begun.since > limit * len(
-                    begun.group
-                ):
-                    ray.cancel(reference, force=True)
-                    late.add(reference)
             for reference in done:
-                group = running.pop(reference).group
-                try:
-                    results = ray.get(reference)
-                except ray.exceptions.RayError as error:
-                    if len(group) > 1:
-                        schedule.put_back(group)
-                        continue
-                    too_long = f"it took longer than the limit of {limit:g} s"
-                    reason = too_long if reference in late else str(error).splitlines()[0]
-                    results = [(Outcome.of(group[0], status="failed", error=reason), {})]
-                for outcome, files in results:
-                    # Only here is the checkout known.
-                    outcome = outcome.model_copy(
-                        update={
-                            "provenance": outcome.provenance
-                            | {"commit": commit(), "executor": "ray"}
-                        }
-                    )
-                    _write(files, home)
-                    if outcome.status != "failed":
-                        outcome.write(home / outcome.key / OUTCOME)
-                    schedule.settle(outcome)
-                    yield outcome
+                begun = running.pop(reference)
+                results = _results(ray, reference, begun, limit)
+                if not results:
+                    schedule.put_back(begun.group)
+                yield from _settled(results, schedule, home)
+            for reference, begun in running.items():
+                if time.monotonic() - begun.since > limit * len(begun.group):
+                    ray.cancel(reference, force=True)
+                    begun.late = True
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
         ray.shutdown()
         sys.stdout = stdout
+
+
+def _results(ray: Any, reference: Any, begun: _Task, limit: float) -> list[tuple[Outcome, Files]]:
+    """What a finished task gave, or the failure of its one trial; nothing of a group that broke."""
+    try:
+        found = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        if len(begun.group) > 1:
+            return []
+        too_long = f"it took longer than the limit of {limit:g} s"
+        reason = too_long if begun.late else str(error).splitlines()[0]
+        found = [(Outcome.of(begun.group[0], status="failed", error=reason), {})]
+    # Only here is the checkout known.
+    here = {"commit": commit(), "executor": "ray"}
+    return [
+        (outcome.model_copy(update={"provenance": outcome.provenance | here}), files)
+        for outcome, files in found
+    ]
+
+
+def _settled(
+    results: Iterable[tuple[Outcome, Files]], schedule: Schedule, home: Path
+) -> Iterator[Outcome]:
+    for outcome, files in results:
+        _write(files, home)
+        if outcome.status != "failed":
+            outcome.write(home / outcome.key / OUTCOME)
+        schedule.settle(outcome)
+        yield outcome
 
 
 def _connected(address: str | None) -> Any:

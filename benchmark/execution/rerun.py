@@ -58,8 +58,8 @@ def rerun(
             trials.setdefault(trial.key, _as_registered(track.with_tiers(trial), known[trial.key]))
     if not trials:
         raise InputError(
-            "rerun: no row of the selection is registered; `regbench rank` shows what is, `regbench run` runs "
-            "what is not"
+            "rerun: no row of the selection is registered; `regbench rank` shows what is, "
+            "`regbench run` runs what is not"
         )
     references = {
         trial.reference.key: trial.reference.model_copy(update={"evaluation": ()})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,10 +25,13 @@ WRITE_EVERY = 1.0  # seconds: a write costs some 50 ms, a small trial little mor
 class Plan:
     """The trials of a selection and the references that they fine-tune, each once, references
     first.
+
+    harvested: how many of those that are done an interrupted run had left unrecorded.
     """
 
     trials: list[Trial]
     to_run: list[Trial] = field(default_factory=list)
+    harvested: int = 0
 
     @property
     def done(self) -> int:
@@ -88,6 +91,22 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     return Plan(
         list(everything.values()), [trial for key, trial in everything.items() if key not in done]
     )
+
+
+def prepared(trials: Iterable[Trial], home: Path, store: Store) -> Plan:
+    """The plan of a run: what a killed run left behind unrecorded is recorded, not run again."""
+    trials = list(trials)
+    chosen = plan(trials, store)
+    harvested = harvest(chosen.to_run, home, store)
+    return replace(plan(trials, store), harvested=harvested) if harvested else chosen
+
+
+def trusted(trials: Iterable[Trial]) -> list[Trial]:
+    """The same trials, of which submitted code runs as registered code does, in no sandbox."""
+    return [
+        trial.model_copy(update={"sandboxed": False}) if trial.sandboxed else trial
+        for trial in trials
+    ]
 
 
 def harvest(trials: Iterable[Trial], home: Path, store: Store) -> int:

@@ -8,26 +8,20 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from registry.load import Registry
 from registry.places import HERE
 from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
-from registry.spec import Card, Entry, InputError, Method, Trial
+from registry.spec import Card, InputError, Method
 
 from .. import sandbox
-from ..records.home import home
 from ..records.reports import CheckReport, Finding
 from ..sandbox import Limits, SandboxError
 from ..sandbox.process import MIB, Child, line
-from . import claims
-
-if TYPE_CHECKING:
-    from ..data.splits import Data
+from . import plausibility
 
 LARGEST_CODE = 100_000  # bytes: one idea, one file
 LIMITS = Limits(wall_seconds=300, cpu_seconds=120, memory=4096 * MIB)
-TRIED_ON = "quickstart"  # the track whose recipe a short training follows
 
 
 def folders(root: Path) -> list[Path]:
@@ -40,7 +34,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def registry_of(folder: Path) -> Registry:
-    """The registered things and this submission, no other. Raises InputError where it is no folder."""
+    """The registered things and this submission alone. Raises InputError where it is no folder."""
     folder = folder.resolve()
     if not folder.is_dir():
         raise InputError(f"{shown(folder)}: is no folder; `regbench new NAME` makes one")
@@ -80,7 +74,7 @@ def examine(folder: Path, *, trusted: bool = False, limits: Limits = LIMITS) -> 
     if (folder / "results.jsonl").exists():
         ask(
             "results.jsonl belongs to this code and its tracks, and can be true",
-            lambda: claims.sound(registry, folder.name),
+            lambda: plausibility.sound(registry, folder.name),
         )
     if any(
         not finding.ok and not finding.check.startswith("results") for finding in report.findings
@@ -145,7 +139,8 @@ def _own_code(registry: Registry, method: Method) -> str:
         other = registry.regularizer(name)
         if name != method.card.name and other.sha256 == method.sha256:
             raise InputError(
-                f"regularizer.py is that of {name!r}, byte for byte: enter that method with params instead"
+                f"regularizer.py is that of {name!r}, byte for byte: enter that method with params "
+                "instead"
             )
     return ""
 
@@ -164,8 +159,8 @@ def _entries(registry: Registry, name: str) -> str:
         for (_, regularizer), count in counts.items():
             if usual not in (None, count):
                 raise InputError(
-                    f"{regularizer} has {count} values of λ on track {track_name}, whose other methods have "
-                    f"{usual} each: give lambda = [… {usual} values …]"
+                    f"{regularizer} has {count} values of λ on track {track_name}, whose other "
+                    f"methods have {usual} each: give lambda = [… {usual} values …]"
                 )
         told.append(f"{len(entries)} on {track_name}")
     return ", ".join(told)
@@ -175,42 +170,34 @@ def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -
     """What the sandbox found and, where all is well, a short training measured outside: one child
     for all of it.
     """
-    from .. import data
     from ..sandbox import training as untrusted
-    from ..training import Phase, networks
+    from .rehearsal import rehearsal
 
-    trial, reference = _short(registry, submitted)
-    images = data.load(trial.dataset, home())
-    phase = Phase.of(trial.recipe, "fine_tune", len(images.train))
-    check = f"a short training at λ = {trial.entry.strength:g} learns"
     findings: list[Finding] = []
-    started = untrusted.answering(
-        trial,
-        networks.create(trial.architecture, trial.dataset, seed=trial.seed),
-        untrusted.batch_shape(images.train, phase),
-        job="benchmark.review.inside:check",
-        told={"card": submitted.card.model_dump(mode="json", exclude_none=True)},
-        trusted=trusted,
-        limits=limits,
-    )
-    try:
-        with started as (child, tensors):
-            findings += reported(child)
-            if not all(finding.ok for finding in findings):
-                return findings
-            model, control = _reference(reference, images), _reference(reference, images)
-            method = untrusted.Answered(child, tensors, model, untrusted.noise_of(trial, phase))
-            training = untrusted.trained(trial, model, images.train, phase, method)
-    except SandboxError as error:
-        within = check if findings else "its code runs within the sandbox"
-        return [*findings, Finding(within, False, str(error))]
-    if training.status == "diverged":
-        told = (
-            f"it diverges in iteration {training.iterations}: the middle of the card's grid should "
-            "be a λ that works"
+    with rehearsal(registry, submitted) as short:
+        started = untrusted.answering(
+            short.trial,
+            short.blank(),
+            untrusted.batch_shape(short.images.train, short.phase),
+            job="benchmark.review.inside:check",
+            told={"card": submitted.card.model_dump(mode="json", exclude_none=True)},
+            trusted=trusted,
+            limits=limits,
         )
-        return [*findings, Finding(check, False, told)]
-    return [*findings, _learnt(check, trial, model, control, images, phase)]
+        try:
+            with started as (child, tensors):
+                findings += reported(child)
+                if not all(finding.ok for finding in findings):
+                    return findings
+                model, noise = short.model(), untrusted.noise_of(short.trial, short.phase)
+                method = untrusted.Answered(child, tensors, model, noise)
+                training = untrusted.trained(
+                    short.trial, model, short.images.train, short.phase, method
+                )
+        except SandboxError as error:
+            within = short.name if findings else "its code runs within the sandbox"
+            return [*findings, Finding(within, False, str(error))]
+        return [*findings, short.finding(training, model)]
 
 
 def reported(child: Child) -> list[Finding]:
@@ -225,79 +212,3 @@ def reported(child: Child) -> list[Finding]:
     if not findings:
         raise SandboxError("it reported nothing")
     return findings
-
-
-def _short(registry: Registry, method: Method) -> tuple[Trial, Trial]:
-    """A trial of the method on the smallest track, and its reference."""
-    track = registry.track(TRIED_ON)
-    architecture, grid = track.architectures[0], method.card.grid
-    entry = Entry(
-        dataset=track.dataset,
-        architecture=architecture,
-        regularizer=method.card.name,
-        strength=grid[len(grid) // 2],
-    )
-    trial = registry.trial(entry, track, 0)
-    if method.card.smooth_activation:
-        trial = trial.model_copy(
-            update={"architecture": registry.architecture(f"{architecture}:activation=swish")}
-        )
-    reference = trial.reference
-    assert reference is not None, f"track {TRIED_ON} fine-tunes a reference"
-    return trial, reference
-
-
-_references: dict[
-    str, dict[str, Any]
-] = {}  # key → trained weights: every submission of a --all starts from the same
-
-
-def _reference(reference: Trial, images: Data) -> Any:
-    from ..training import networks
-    from ..training.loop import Phase, train
-
-    model = networks.placed(
-        networks.create(reference.architecture, reference.dataset, seed=reference.seed), "cpu"
-    )
-    if reference.key not in _references:
-        train(
-            model,
-            images.train,
-            Phase.of(reference.recipe, "reference", len(images.train)),
-            seed=reference.seed,
-        )
-        _references[reference.key] = {
-            name: value.clone() for name, value in model.state_dict().items()
-        }
-    model.load_state_dict(_references[reference.key])
-    return model
-
-
-def _learnt(
-    check: str, trial: Trial, model: Any, control: Any, images: Data, phase: Any
-) -> Finding:
-    """Accuracy on test images, clean and under the headline threat, beside a control's of the same
-    length.
-    """
-    from ..evaluation.evaluate import evaluate
-    from ..training.loop import train
-
-    train(control, images.train, phase, seed=trial.seed)
-    track = Registry().track(TRIED_ON)
-    parts = [
-        part
-        for part in trial.evaluation
-        if part.split == "test" and part.name in ("clean", track.headline)
-    ]
-    shares = {}
-    for who, net in (("method", model), ("control", control)):
-        for part, rows in evaluate(net.eval(), images, parts, seed=trial.seed):
-            shares[who, part.name] = next(
-                score.value for score in rows.scores if "accuracy" in score.metric
-            )
-    clean, robust = shares["method", "clean"], shares["method", track.headline]
-    told = (
-        f"on {trial.dataset.name}: {clean:.1%} clean (control {shares['control', 'clean']:.1%}), {robust:.1%} under "
-        f"{track.headline} ({shares['control', track.headline]:.1%})"
-    )
-    return Finding(check, clean > 2 / trial.dataset.num_classes, told)

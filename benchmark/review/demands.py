@@ -1,83 +1,29 @@
-"""What every regularizer, registered or submitted, must keep to: one function a demand, named by
-the sentence in DEMANDS.
+"""What every regularizer, registered or submitted, must keep to in each of its variants: one
+function a demand, named by the sentence in DEMANDS.
 
 The tests run them over the registry, and `regbench check` runs them, in the sandbox, on a
-submission.
+submission. `demands_of_the_card` has those that are asked once of a method.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.testing import assert_close
 
 from registry.load import Registry
-from registry.spec import Card, Dataset, Recipe
 
-from ..data.splits import Split
 from ..regularizer import Noise, Step
 from ..training import networks
-from ..training.loop import Phase, train
-from . import closed_form as linear_form
-from .specimen import CLASSES, SIDE, B, Subject, batch, gradients, parts, plain, step_of
-
-
-class Unfit(Exception):
-    """A demand that is not kept. The message is one line."""
-
-
-def require(kept: bool, otherwise: str) -> None:
-    if not kept:
-        raise Unfit(otherwise)
-
-
-def close(one: Tensor, other: Tensor, rtol: float, atol: float, otherwise: str) -> None:
-    try:
-        assert_close(one, other, rtol=rtol, atol=atol)
-    except AssertionError as error:
-        raise Unfit(f"{otherwise} ({' '.join(str(error).split())[:160]})") from None
-
-
-def finite_gradient(
-    subject: Subject, model: nn.Module, x: Tensor, y: Tensor, where: str
-) -> tuple[Tensor, ...]:
-    losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
-    require(bool(penalty.isfinite().all()), f"the penalty is not finite {where}")
-    found = gradients(losses.mean() + penalty.mean(), model)
-    require(
-        all(bool(g.isfinite().all()) for g in found),
-        f"the penalty's gradient is not finite {where}",
-    )
-    return found
-
-
-# --- demands
-# ----------------------------------------------------------------------------------------------------
-
-
-def names_its_params(subject: Subject) -> None:
-    card, regularizer = subject.card, subject.load()
-    code = {f.name: f.default for f in fields(regularizer)}
-    stated = {name: param.default for name, param in card.params.items()}
-    require(code == stated, f"regularizer.py has the fields {code}, card.toml the params {stated}")
-    for name, param in card.params.items():
-        require(
-            param.doc.endswith("."),
-            f"card.toml: params.{name}.doc must be a sentence, with a full stop",
-        )
-        if param.default is not None:
-            require(
-                param.parse(str(param.default).lower()) == param.default,
-                f"card.toml: params.{name}.default is not allowed by itself",
-            )
+from .specimen import B, Reordered, Subject, batch, gradients, losses_and_penalty, plain, step_of
+from .unfit import close, finite_gradient, require, require_finite
 
 
 def penalty_has_one_value_an_example(subject: Subject) -> None:
+    """λ weighs a mean over examples: one value of each, or a scalar, on images in [0, 1]."""
     for dtype in (torch.float32, torch.float64):
         model, (x, y) = plain(subject, dtype=dtype), batch(dtype=dtype)
         regularizer = subject.load()
@@ -89,7 +35,7 @@ def penalty_has_one_value_an_example(subject: Subject) -> None:
         require(
             float(images.min()) >= 0 and float(images.max()) <= 1, "training_input leaves [0, 1]"
         )
-        losses, penalty = parts(regularizer, step_of(subject, model, x, y))
+        losses, penalty = losses_and_penalty(regularizer, step_of(subject, model, x, y))
         require(
             penalty.shape in ((B,), ()),
             f"penalty(step) must return one value an example, [{B}], or a scalar, not "
@@ -104,6 +50,7 @@ def penalty_has_one_value_an_example(subject: Subject) -> None:
 
 
 def changes_what_is_trained(subject: Subject) -> None:
+    """A penalty that does not depend on every weight matrix does not regularize the network."""
     if subject.is_control:
         return
     model, (x, y) = plain(subject), batch()
@@ -130,32 +77,10 @@ def changes_what_is_trained(subject: Subject) -> None:
     require(all(changed), f"it changes only {sum(changed)} of {len(changed)} weight matrices")
 
 
-class Reordered(Step):
-    """A step whose examples come in another order, each with the noise that it had in the first."""
-
-    order = torch.tensor([5, 4, 2, 6, 0, 3, 1])
-
-    def _reordered(self, noise: Tensor) -> Tensor:
-        for dim, size in enumerate(noise.shape):
-            if size == B:
-                noise = noise.index_select(dim, self.order)
-        return noise
-
-    def at(self, x: Tensor) -> Step:
-        step = super().at(x)
-        step.__class__ = Reordered
-        return step
-
-    def randn(self, shape: tuple[int, ...]) -> Tensor:
-        return self._reordered(super().randn(shape))
-
-    def rand(self, shape: tuple[int, ...]) -> Tensor:
-        return self._reordered(super().rand(shape))
-
-
 def order_does_not_matter(subject: Subject) -> None:
+    """An example's penalty rests on that example alone: batches are only a way to compute."""
     model, (x, y) = plain(subject), batch()
-    losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
+    losses, penalty = losses_and_penalty(subject.load(), step_of(subject, model, x, y))
     step = Reordered(
         model,
         x[Reordered.order],
@@ -163,7 +88,7 @@ def order_does_not_matter(subject: Subject) -> None:
         strength=subject.strength,
         noise=Noise(torch.Generator().manual_seed(11)),
     )
-    losses_after, penalty_after = parts(subject.load(), step)
+    losses_after, penalty_after = losses_and_penalty(subject.load(), step)
     if penalty.ndim:
         penalty = penalty[Reordered.order]
     close(
@@ -182,14 +107,13 @@ def order_does_not_matter(subject: Subject) -> None:
     )
 
 
-def digits() -> Dataset:
-    return Registry().dataset("digits")
-
-
 def leaves_everything_as_it_was(subject: Subject) -> None:
+    """A step computes, keeps only `step.state`, and draws by `step.randn` and `step.rand`."""
     activation = "swish" if subject.card.smooth_activation else "relu"
     model: Any = networks.create(
-        Registry().architecture(f"conv4_bn:activation={activation}"), digits(), seed=0
+        Registry().architecture(f"conv4_bn:activation={activation}"),
+        Registry().dataset("digits"),
+        seed=0,
     )
     model.eval()
     model.net.features.train()  # a mixture of modes, which must come back as it is
@@ -200,7 +124,7 @@ def leaves_everything_as_it_was(subject: Subject) -> None:
         [_attributes(module) for module in model.modules()],
     )
     inputs, state = (x.clone(), y.clone()), torch.get_rng_state()
-    values = [parts(subject.load(), step_of(subject, model, x, y)) for _ in range(2)]
+    values = [losses_and_penalty(subject.load(), step_of(subject, model, x, y)) for _ in range(2)]
     require(
         all(torch.equal(*pair) for pair in zip(*values)),
         "the same step gives another penalty the second time: draw with "
@@ -220,7 +144,8 @@ def leaves_everything_as_it_was(subject: Subject) -> None:
     )
     require(
         all(p.requires_grad and p.grad is None for p in model.parameters()),
-        "it leaves gradients on the model, or switches them off: use torch.autograd.grad, or step.vjp",
+        "it leaves gradients on the model, or switches them off: use torch.autograd.grad, or "
+        "step.vjp",
     )
     require(torch.equal(x, inputs[0]) and torch.equal(y, inputs[1]), "it writes into x or y")
 
@@ -235,43 +160,8 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
     }
 
 
-def trained(subject: Subject | None, card: Subject, strength: float) -> dict[str, Tensor]:
-    """The weights after two short epochs; `subject` None trains the control."""
-    model = plain(card, dtype=torch.float32)
-    images, labels = batch(40)
-    split = Split(images=(images * 255).byte(), labels=labels, white=255)
-    phase = Phase.of(Recipe(batch_size=10, learning_rate=0.05, fine_tune_epochs=2), "fine_tune", 40)
-    training = train(
-        model,
-        split,
-        phase,
-        seed=0,
-        regularizer=subject.load() if subject else None,
-        strength=strength,
-    )
-    require(training.status == "finished", f"a short training at λ = {strength:g} diverges")
-    return model.state_dict()
-
-
-def lambda_zero_is_the_control(subject: Subject) -> None:
-    control, other = trained(None, subject, 0.0), trained(subject, subject, 0.0)
-    require(
-        all(torch.equal(other[key], value) for key, value in control.items()),
-        "λ = 0 trains otherwise than the control",
-    )
-
-
-def a_positive_lambda_trains_otherwise(subject: Subject) -> None:
-    if subject.is_control:
-        return
-    control, other = trained(None, subject, 0.0), trained(subject, subject, subject.card.grid[-1])
-    require(
-        not all(torch.equal(other[key], value) for key, value in control.items()),
-        f"λ = {subject.card.grid[-1]:g}, the largest of its grid, trains as λ = 0 does",
-    )
-
-
 def unusual_batches_do_no_harm(subject: Subject) -> None:
+    """A batch may hold one example, or one class; a black image is an image."""
     model, (x, y) = plain(subject), batch()
     for case, images, labels in (
         ("one example", x[:1], y[:1]),
@@ -282,19 +172,20 @@ def unusual_batches_do_no_harm(subject: Subject) -> None:
 
 
 def a_flat_model_does_no_harm(subject: Subject) -> None:
+    """Norms have no derivative at 0, which a network may reach: the gradient is finite there."""
     model, (x, y) = plain(subject), batch()
     with torch.no_grad():
         for p in model.parameters():
             p.zero_()
-    losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
+    losses, penalty = losses_and_penalty(subject.load(), step_of(subject, model, x, y))
     found = gradients(losses.mean() + penalty.mean(), model)
-    require(
-        all(bool(g.isfinite().all()) for g in found),
-        "the penalty's gradient is not finite where every derivative of the model vanishes",
+    require_finite(
+        found, "the penalty's gradient is not finite where every derivative of the model vanishes"
     )
 
 
 def maps_over_stacked_models(subject: Subject) -> None:
+    """Under `torch.func.vmap`, as a GPU trains many models, each gives what it gives alone."""
     if not subject.card.stackable:
         return
     nets, (x, y), regularizer = [plain(subject, seed) for seed in range(3)], batch(), subject.load()
@@ -313,7 +204,7 @@ def maps_over_stacked_models(subject: Subject) -> None:
             strength=weight,
             state=state,
         )
-        losses, penalty = parts(regularizer, step)
+        losses, penalty = losses_and_penalty(regularizer, step)
         return losses.mean() + penalty.mean(), state
 
     def gradient_and_value(weights: Any, weight: Tensor, state: Any) -> Any:
@@ -330,7 +221,7 @@ def maps_over_stacked_models(subject: Subject) -> None:
         own_state: dict[str, Tensor] = {}
         total = x.new_zeros(())
         for _ in range(2 if state else 1):
-            losses, penalty = parts(
+            losses, penalty = losses_and_penalty(
                 regularizer,
                 step_of(subject, net, x, y, strength=float(strengths[i]), state=own_state),
             )
@@ -340,76 +231,15 @@ def maps_over_stacked_models(subject: Subject) -> None:
             close(mean_gradients[key][i], gradient, 1e-5, 1e-9, why.format("gradient"))
 
 
-def allowed_networks(card: Card) -> list[str]:
-    """The registered networks of which a step on a blank digit costs little, with an activation
-    that the method allows.
-    """
-    known = Registry().architectures
-    heavy = ("wrn", "vgg", "cnn7", "resnet_110", "resnet_56", "preact")
-    light = [name for name in known if not name.startswith(heavy)]
-    if not card.smooth_activation:
-        return light
-    return [
-        name if known[name].activation == "swish" else f"{name}:activation=swish"
-        for name in light
-        if known[name].activation is not None
-    ]
-
-
-def works_on_every_light_network(subject: Subject) -> None:
-    x, y = batch(2, classes=10, dtype=torch.float32)
-    registry, dataset = Registry(), digits()
-    for network in allowed_networks(subject.card):
-        model = networks.create(registry.architecture(network), dataset, seed=0).eval()
-        losses, penalty = parts(subject.load(), step_of(subject, model, x, y))
-        found = gradients(losses.mean() + penalty.mean(), model)
-        require(
-            all(bool(g.isfinite().all()) for g in found),
-            f"the penalty's gradient is not finite on {network}",
-        )
-
-
-def agrees_with_its_closed_form(subject: Subject) -> None:
-    if subject.card.linear_model is None:
-        return
-    x, y = batch()
-    model = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, CLASSES)).double()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.normal_(generator=generator)
-    regularizer = subject.load()
-    _, penalty = parts(regularizer, step_of(subject, model, x, y))
-    W, b = (p.detach().numpy() for p in model.parameters())
-    try:
-        stated = linear_form.evaluate(
-            subject.card.linear_model, W, b, x.flatten(1).numpy(), y.numpy(), vars(regularizer)
-        )
-    except ValueError as error:
-        raise Unfit(f"card.toml: linear_model: {error}") from None
-    close(
-        penalty.detach().expand(B),
-        torch.from_numpy(stated.copy()),
-        1e-6,
-        1e-9,
-        "on a linear model it is not what the card's closed form says",
-    )
-
-
 Demand = Callable[[Subject], None]
 DEMANDS: dict[str, Demand] = {  # asked of every variant
     "the penalty is finite, one value an example or a scalar": penalty_has_one_value_an_example,
     "it changes what is trained, with a finite gradient": changes_what_is_trained,
     "the batch's order does not matter": order_does_not_matter,
-    "the same step gives the same values and leaves everything as it was": leaves_everything_as_it_was,
+    "the same step gives the same values and leaves everything as it was": (
+        leaves_everything_as_it_was
+    ),
     "unusual batches do no harm": unusual_batches_do_no_harm,
     "a model whose every derivative vanishes does no harm": a_flat_model_does_no_harm,
     "it maps over stacked models": maps_over_stacked_models,
-}
-DEMANDS_OF_THE_CARD: dict[str, Demand] = {  # asked of the method as its card has it
-    "the card names the code's params with their defaults": names_its_params,
-    "λ = 0 trains bit for bit as the control does": lambda_zero_is_the_control,
-    "a positive λ trains to other weights": a_positive_lambda_trains_otherwise,
-    "on a linear model it is what the card's closed form says": agrees_with_its_closed_form,
-    "it works on every light network that it allows": works_on_every_light_network,
 }

@@ -17,10 +17,11 @@ from registry.spec import Card
 
 from ..records.reports import Finding
 from ..regularizer import objective
-from . import demands as conformance
-from . import tampering as patches
-from .demands import Unfit, finite_gradient, require
-from .specimen import Subject, batch, gradients, parts, plain, step_of, variants
+from . import tampering
+from .demands import DEMANDS, Demand
+from .demands_of_the_card import DEMANDS_OF_THE_CARD
+from .specimen import Subject, batch, gradients, losses_and_penalty, plain, step_of, variants
+from .unfit import Unfit, finite_gradient, require, require_finite
 
 COSTLIEST = 100.0  # × the plain step
 STEPS = 10  # over which the cost is measured, twice
@@ -28,9 +29,9 @@ STEPS = 10  # over which the cost is measured, twice
 Find = Callable[[], str]
 
 
-def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Iterator[Finding]:
+def findings(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Iterator[Finding]:
     """Yields one finding a check of a submission that can be imported."""
-    before, subject = patches.functions(), Subject(card, folder)
+    before, subject = tampering.functions(), Subject(card, folder)
 
     def found(check: str, find: Find) -> Finding:
         say_doing(check)
@@ -50,18 +51,18 @@ def examine(card: Card, folder: Path, say_doing: Callable[[str], None]) -> Itera
 
 
 def _questions(
-    subject: Subject, subjects: list[Subject], before: patches.Functions
+    subject: Subject, subjects: list[Subject], before: tampering.Functions
 ) -> Iterator[tuple[str, Find]]:
-    for check, demand in conformance.DEMANDS.items():
+    for check, demand in DEMANDS.items():
         yield check, partial(_asked, demand, subjects)
-    for check, demand in conformance.DEMANDS_OF_THE_CARD.items():
+    for check, demand in DEMANDS_OF_THE_CARD.items():
         yield check, partial(_asked, demand, [subject])
     yield "the penalty and its gradient are finite over the grid of λ", partial(_sweep, subject)
     yield f"a step costs at most {COSTLIEST:g} × a plain one", partial(_cost, subject)
     yield "torch and the benchmark are left as they are", partial(_unchanged, before)
 
 
-def _asked(demand: conformance.Demand, subjects: list[Subject]) -> str:
+def _asked(demand: Demand, subjects: list[Subject]) -> str:
     for subject in subjects:
         try:
             demand(subject)
@@ -81,15 +82,13 @@ def _sweep(subject: Subject) -> str:
             for p in model.parameters():
                 p.mul_(scale)
         for strength in subject.card.grid:
-            where = f"at λ = {strength:g}" + (
-                f" on weights {scale:g} × as large" if scale > 1 else ""
-            )
+            where = f"at λ = {strength:g}"
+            if scale > 1:
+                where += f" on weights {scale:g} × as large"
             finite_gradient(subject, model, x, y, where)
             step = step_of(subject, model, x, y, strength=strength)
             found = gradients(objective(subject.load(), step, strength).total, model)
-            require(
-                all(bool(g.isfinite().all()) for g in found), f"the gradient is not finite {where}"
-            )
+            require_finite(found, f"the gradient is not finite {where}")
     return f"{len(subject.card.grid)} values"
 
 
@@ -108,7 +107,7 @@ def _cost(subject: Subject) -> str:
     regularizer = subject.load()
 
     def penalised() -> None:
-        losses, penalty = parts(regularizer, step_of(subject, model, x, y))
+        losses, penalty = losses_and_penalty(regularizer, step_of(subject, model, x, y))
         gradients(losses.mean() + penalty.mean(), model)
 
     def alone() -> None:
@@ -131,7 +130,7 @@ def _seconds(step: Callable[[], None]) -> float:
     return min(times[STEPS:])
 
 
-def _unchanged(before: patches.Functions) -> str:
-    changed = patches.replaced(before)
+def _unchanged(before: tampering.Functions) -> str:
+    changed = tampering.replaced(before)
     require(not changed, f"it replaces {', '.join(changed[:3])}")
     return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from registry.read import source
 from registry.spec import InputError
 
 from ..regularizer import load_regularizer
@@ -34,10 +35,10 @@ def check(channel: Channel) -> None:
         from registry.spec import Card
 
         from ..sandbox.answering import answer, prepared
-        from .examination import examine
+        from .examination import findings
 
         card = Card.model_validate_json(json.dumps(task["card"]))
-        for finding in examine(card, folder, lambda check: channel.say(doing=check)):
+        for finding in findings(card, folder, lambda check: channel.say(doing=check)):
             channel.say(finding=asdict(finding))
             ok &= finding.ok
     channel.say(findings="done")
@@ -49,16 +50,19 @@ def check(channel: Channel) -> None:
 def _imported(submission: Path, before: tampering.Functions) -> tuple[bool, str]:
     loaded = tampering.loaded()
     try:
+        forbidden = tampering.forbidden_imports(source(submission))  # before any of it runs
         name = type(load_regularizer(submission, {})).__name__
     except InputError as error:
         return False, str(error)
+    except SyntaxError as error:
+        return False, f"regularizer.py: line {error.lineno}: {error.msg}"
     replaced = tampering.replaced(before)
     if replaced:
         return False, f"it replaces {', '.join(replaced[:3])}"
-    needless = sorted(tampering.loaded() - loaded)
-    if needless:
+    forbidden += sorted(tampering.loaded() - loaded)  # those that it loads by other ways
+    if forbidden:
+        *others, last = tampering.ALLOWED
         return False, (
-            f"it imports {needless[0]}: a method may use benchmark.regularizer, "
-            "benchmark.attacks and benchmark.projection"
+            f"it imports {forbidden[0]}: a method may use {', '.join(others)} and {last}"
         )
     return True, name

@@ -113,7 +113,25 @@ def step_of(subject: Subject, model: Any, x: Tensor, y: Tensor, **options: Any) 
     return Step(model, x, y, **({"strength": subject.strength, "noise": noise} | options))
 
 
-def parts(regularizer: Regularizer, step: Step) -> tuple[Tensor, Tensor]:
+class Reordered(Step):
+    """A step whose examples come in another order, each with the noise that it had in the first."""
+
+    order = torch.tensor([5, 4, 2, 6, 0, 3, 1])
+
+    def _reordered(self, noise: Tensor) -> Tensor:
+        for dim, size in enumerate(noise.shape):
+            if size == B:
+                noise = noise.index_select(dim, self.order)
+        return noise
+
+    def randn(self, shape: tuple[int, ...]) -> Tensor:
+        return self._reordered(super().randn(shape))
+
+    def rand(self, shape: tuple[int, ...]) -> Tensor:
+        return self._reordered(super().rand(shape))
+
+
+def losses_and_penalty(regularizer: Regularizer, step: Step) -> tuple[Tensor, Tensor]:
     """Losses and penalty as the trainer takes them."""
     found = objective(regularizer, step, step.strength)
     return found.losses, found.penalties

@@ -14,13 +14,14 @@ from registry.load import Registry
 from registry.read import shown
 from registry.spec import Entry, InputError, Track, Trial
 
-from ..execution import progress, runner
+from .. import execution
+from ..execution import progress
 from ..execution.local import run_local
 from ..records.home import DATABASE, TrialFolder, home, sole_runner
 from ..records.outcome import Outcome
 from ..records.registered import open_store
 from ..records.store import Store
-from . import claims
+from .results import hashes, trials_of
 
 
 def run(
@@ -34,7 +35,7 @@ def run(
         for entry in _controls(registry, track)
         for seed in range(seeds or track.seeds)
     ]
-    return _run(claims.trials_of(registry, name, seeds), controls, home(), workers, trusted)
+    return _run(trials_of(registry, name, seeds), controls, home(), workers, trusted)
 
 
 def repeat(
@@ -50,7 +51,7 @@ def repeat(
     from . import gradients
 
     keys = {outcome.key for outcome in claimed}
-    trials = {key: trial for key, trial in claims.trials_of(registry, name).items() if key in keys}
+    trials = {key: trial for key, trial in trials_of(registry, name).items() if key in keys}
     with tempfile.TemporaryDirectory(prefix="regbench-verify-") as place:
         folder = Path(place)
         outcomes = _run(trials, [], folder, workers, trusted)
@@ -74,25 +75,21 @@ def _one_of_each(trials: Iterable[Trial]) -> list[Trial]:
 def _run(
     trials: dict[str, Trial], others: list[Trial], home: Path, workers: int, trusted: bool
 ) -> list[Outcome]:
+    wanted = [*trials.values(), *others]
     if trusted:
-        trials = {
-            key: trial.model_copy(update={"sandboxed": False}) for key, trial in trials.items()
-        }
+        wanted = execution.trusted(wanted)
     store = Store(home / DATABASE)  # what ran here: results that others claim are no substitute
+    failed: dict[str, Outcome] = {}
+
+    def execute(*given: Any, **options: Any) -> Iterator[Outcome]:
+        for outcome in run_local(*given, **options, workers=workers, device="cpu"):
+            if outcome.status == "failed":
+                failed[outcome.key] = outcome
+            yield outcome
+
     with sole_runner(home):
-        plan = runner.plan([*trials.values(), *others], store)
-        harvested = runner.harvest(plan.to_run, home, store)
-        if harvested:
-            plan = runner.plan([*trials.values(), *others], store)
-        failed: dict[str, Outcome] = {}
-
-        def execute(*given: Any, **options: Any) -> Iterator[Outcome]:
-            for outcome in run_local(*given, **options, workers=workers, device="cpu"):
-                if outcome.status == "failed":
-                    failed[outcome.key] = outcome
-                yield outcome
-
-        progress.follow(plan, harvested, home, store, execute, as_json=False)
+        plan = execution.prepared(wanted, home, store)
+        progress.follow(plan, home, store, execute, as_json=False)
     found = [failed.get(key) or TrialFolder(home, key).outcome() for key in trials]
     ran = [outcome for outcome in found if outcome is not None]
     if len(ran) < len(found):
@@ -128,7 +125,7 @@ def _controls(registry: Registry, track: Track) -> list[Entry]:
 
 def with_hashes(outcomes: Iterable[Outcome], folder: Path) -> list[Outcome]:
     """The outcomes with the hashes of the submission's files as provenance."""
-    found = claims.hashes(folder)
+    found = hashes(folder)
     return [
         outcome.model_copy(update={"provenance": outcome.provenance | {"files": found}})
         for outcome in outcomes

@@ -1,5 +1,5 @@
-"""Does submitted code replace functions of torch or of the benchmark? Loads nothing but torch and
-the plugin protocol.
+"""Does submitted code import, or replace, what is not a method's? Loads nothing but torch and the
+plugin protocol.
 
 This finds what is done openly. What hides from it is without effect on scores, which are taken in
 another process.
@@ -7,8 +7,10 @@ another process.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,12 +19,14 @@ from torch.nn import functional as F
 
 from .. import regularizer
 
-# What a method may import of the benchmark. All else is the benchmark's own work.
+OURS = ("benchmark", "registry", "leaderboard_app")
+# What a method may import of these. All else is the benchmark's own work.
 ALLOWED = (
     "benchmark.regularizer",
     "benchmark.attacks",
     "benchmark.projection",
     "benchmark.modes",  # which the attacks need
+    "registry.spec",
 )
 OWNERS: tuple[Any, ...] = (
     torch,
@@ -42,14 +46,33 @@ OWNERS: tuple[Any, ...] = (
 Functions = dict[tuple[str, str], Any]
 
 
+def _is_forbidden(name: str) -> bool:
+    """Whether a module is the benchmark's, and none that a method may import."""
+    allowed = any(name == module or name.startswith(f"{module}.") for module in ALLOWED)
+    return name.partition(".")[0] in OURS and not allowed
+
+
+def forbidden_imports(code: str) -> list[str]:
+    """What a method's code imports of the benchmark and may not, as it stands in its text, in
+    order. Raises SyntaxError where the code is none.
+    """
+    named = (name for node in ast.walk(ast.parse(code)) for name in _imported(node))
+    return list(dict.fromkeys(filter(_is_forbidden, named)))
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    """The modules that a statement names. `from a import b` may name a module a.b, or a name."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module in OURS:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+
+
 def loaded() -> set[str]:
     """The benchmark's modules that have been loaded by now, less those that a method may import."""
-    ours = (name for name in sys.modules if name.partition(".")[0] == "benchmark")
-    return {
-        name
-        for name in ours
-        if not any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED)
-    }
+    return set(filter(_is_forbidden, sys.modules))
 
 
 def functions() -> Functions:

@@ -10,8 +10,9 @@ import torch
 from torch.testing import assert_close
 
 from benchmark.regularizer import Step
-from benchmark.review.demands import DEMANDS, DEMANDS_OF_THE_CARD
-from benchmark.review.specimen import Subject, batch, parts, plain, variants
+from benchmark.review.demands import DEMANDS
+from benchmark.review.demands_of_the_card import DEMANDS_OF_THE_CARD
+from benchmark.review.specimen import Subject, batch, losses_and_penalty, plain, variants
 from registry.load import Registry
 
 REGISTRY = Registry()
@@ -99,7 +100,7 @@ def test_it_gives_the_same_on_cuda(subject):
         model, (x, y) = plain(subject).to(device), batch()
         step = DrawnOnTheCPU(model, x.to(device), y.to(device), strength=subject.strength)
         step._draws = torch.Generator().manual_seed(11)
-        losses, penalty = parts(subject.load(), step)
+        losses, penalty = losses_and_penalty(subject.load(), step)
         weights = list(model.parameters())
         gradients = torch.autograd.grad(losses.mean() + penalty.mean(), weights)
         results.append([losses, penalty, *gradients])

@@ -20,28 +20,29 @@ RUN = """
 import sys
 from functools import partial
 from pathlib import Path
-from benchmark.execution import runner
+from benchmark import execution
 from benchmark.execution.local import run_local
 from benchmark.records import open_store
 from benchmark.records.home import sole_runner
 from registry.load import Registry
-from registry.spec import Part
+
+SHORT = {"reference_epochs": 0, "reference_iterations": 40,
+         "fine_tune_epochs": 0, "fine_tune_iterations": 40}
+PARTS = ("clean", "fgsm-inf-0.1", "pgd-inf-0.1")
 
 def trials():
     for _, trial in Registry().select(["digits/lenet_300_100/*"], 1):
-        recipe = trial.recipe.model_copy(update={"reference_epochs": 0, "reference_iterations": 40, "fine_tune_epochs": 0,
-                                                 "fine_tune_iterations": 40})
-        parts = [part for part in trial.evaluation if part.name in ("clean", "fgsm-inf-0.1", "pgd-inf-0.1")]
-        yield trial.model_copy(update={"recipe": recipe, "evaluation": tuple(parts)})
+        recipe = trial.recipe.model_copy(update=SHORT)
+        parts = tuple(part for part in trial.evaluation if part.name in PARTS)
+        yield trial.model_copy(update={"recipe": recipe, "evaluation": parts})
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
     store = open_store(home)
     with sole_runner(home):
-        chosen = runner.plan(trials(), store)
-        if runner.harvest(chosen.to_run, home, store):
-            chosen = runner.plan(chosen.trials, store)
-        failed = [o.error for o in runner.run(chosen, home, store, partial(run_local, workers=2)) if o.status == "failed"]
+        chosen = execution.prepared(trials(), home, store)
+        outcomes = execution.run(chosen, home, store, partial(run_local, workers=2))
+        failed = [outcome.error for outcome in outcomes if outcome.status == "failed"]
     print(len(chosen.trials), "trials;", *failed)
     sys.exit(bool(failed))
 """

@@ -13,8 +13,10 @@ import pytest
 
 from benchmark import sandbox
 from benchmark.records.outcome import Outcome
-from benchmark.review import claims
+from benchmark.review import results
 from benchmark.review.check import card_gaps
+from benchmark.review.plausibility import sound
+from benchmark.review.repetition import differences
 from registry.load import HERE, Registry
 from registry.spec import InputError
 
@@ -131,9 +133,9 @@ def test_submit_says_where_the_method_stands_and_writes_claimed_rows(clone):
         r"rank (\d|1–2) of \d",
         clone.submitted.stdout,
     )
-    outcomes = claims.read(clone.method / "results.jsonl")
+    outcomes = results.read(clone.method / "results.jsonl")
     assert len(outcomes) == 6
-    assert claims.standing(outcomes) == "claimed"
+    assert results.standing(outcomes) == "claimed"
     ranked = {
         "pgd-inf-0.1": 360,
         "fgsm-inf-0.1": 360,
@@ -167,7 +169,7 @@ def test_verify_repeats_the_rows_and_marks_them(clone, tmp_path):
     result = other.type("regbench verify submissions/my_method --trust --workers 1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "verified: 6 trials repeated" in result.stdout
-    assert claims.standing(claims.read(other.method / "results.jsonl")) == "verified"
+    assert results.standing(results.read(other.method / "results.jsonl")) == "verified"
 
 
 def spoilt(clone, tmp_path, change, file="results.jsonl"):
@@ -223,7 +225,7 @@ def without(threat):
     )
 
 
-CLAIMS = {
+SPOILT = {
     "another key": (changed(key="0" * 16), "is not that of its own spec"),
     "another seed in words": (changed(seed=9), "but its key is that of"),
     "no share of the examples": (rescored("robust_accuracy", 0.99999), "is no share of 360"),
@@ -246,12 +248,12 @@ CLAIMS = {
 }
 
 
-@pytest.mark.parametrize("case", CLAIMS)
+@pytest.mark.parametrize("case", SPOILT)
 def test_results_that_cannot_be_are_refused_in_one_line(clone, tmp_path, case):
-    change, expected = CLAIMS[case]
+    change, expected = SPOILT[case]
     registry = spoilt(clone, tmp_path, change)
     with pytest.raises(InputError, match=expected) as caught:
-        claims.sound(registry, "my_method")
+        sound(registry, "my_method")
     assert "\n" not in str(caught.value)
 
 
@@ -260,17 +262,17 @@ def test_results_of_other_code_or_entries_are_refused(clone, tmp_path):
         clone, tmp_path / "code", lambda text: text + "\n# changed\n", "regularizer.py"
     )
     with pytest.raises(InputError, match=r"other code than regularizer\.py now is"):
-        claims.sound(registry, "my_method")
+        sound(registry, "my_method")
     registry = spoilt(
         clone, tmp_path / "entries", lambda text: text.replace("0.05, ", "0.06, "), "entries.toml"
     )
     with pytest.raises(InputError, match=r"no entry of entries\.toml"):
-        claims.sound(registry, "my_method")
+        sound(registry, "my_method")
 
 
 def test_a_repetition_that_differs_is_listed(clone):
-    claimed = claims.read(clone.method / "results.jsonl")
-    assert claims.differences(claimed, claimed) == []
+    claimed = results.read(clone.method / "results.jsonl")
+    assert differences(claimed, claimed) == []
 
     def raised(outcome: Outcome) -> Outcome:
         scores = [
@@ -279,7 +281,7 @@ def test_a_repetition_that_differs_is_listed(clone):
         ]
         return outcome.model_copy(update={"scores": tuple(scores)})
 
-    found = claims.differences(claimed, [raised(outcome) for outcome in claimed])
+    found = differences(claimed, [raised(outcome) for outcome in claimed])
     assert len(found) == 3 * 4  # λ; three threats with ε on test images, one on validation images
     assert all("robust_accuracy" in line for line in found)
 

@@ -1,0 +1,143 @@
+"""Whether the rows of a submission's `results.jsonl` are those of its code and its tracks, and
+whether their numbers can be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+from registry.load import Registry
+from registry.read import shown
+from registry.spec import InputError, Trial, canonical
+
+from ..records.flags import CHECKS, check_scores, flags_of
+from ..records.outcome import Examples, Outcome, Score
+from .results import entry_of, path_of, read, standing, trials_of
+
+SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
+PROTOCOL = {  # part of a trial's spec → in words
+    "recipe": "the track's recipe",
+    "data": "the data set",
+    "model": "the network",
+    "trainer": "the trainer's version",
+    "regularizer": "the code",
+    "seed": "the seed",
+}
+
+
+def sound(registry: Registry, name: str) -> str:
+    """In words what a submission's file holds. Raises InputError for the first row that does not
+    belong or cannot be.
+    """
+    path = path_of(registry, name)
+    trials = trials_of(registry, name)  # looks at the folder's files before any is opened
+    outcomes = read(path)
+    seen: set[str] = set()
+    for number, outcome in enumerate(outcomes, start=1):
+        why = next(_faults(outcome, trials), None)
+        if outcome.key in seen:
+            why = f"key {outcome.key} is given twice"
+        if why:
+            raise InputError(f"{shown(path)}: line {number}: {why}")
+        seen.add(outcome.key)
+    return f"{len(outcomes)} of {len(trials)} trials, {standing(outcomes)}"
+
+
+def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
+    digest = hashlib.sha256(canonical(outcome.spec).encode()).hexdigest()[:16]
+    if digest != outcome.key:
+        yield f"key {outcome.key} is not that of its own spec, {digest}"
+    who = f"{entry_of(outcome).id} seed {outcome.seed}"
+    trial = trials.get(outcome.key)
+    if trial is None:
+        yield f"{who}: {_difference(outcome, trials)}; `regbench submit` runs it anew"
+        return
+    if not _is_of(outcome, trial):
+        yield f"it names {who}, but its key is that of {trial.entry.id} seed {trial.seed}"
+    if outcome.provenance.get("standing") not in ("claimed", "verified"):
+        yield 'provenance.standing must be "claimed" or "verified"'
+    if outcome.status == "failed":
+        yield "a failed trial is no result"
+    if outcome.status == "finished":
+        yield from _impossible(outcome, trial)
+
+
+def _is_of(outcome: Outcome, trial: Trial) -> bool:
+    return (entry_of(outcome), outcome.seed) == (trial.entry, trial.seed)
+
+
+def _difference(outcome: Outcome, trials: dict[str, Trial]) -> str:
+    """Why a row's key is none of the submission's."""
+    like = next((trial for trial in trials.values() if _is_of(outcome, trial)), None)
+    if like is None:
+        return "is no entry of entries.toml"
+    said, is_now = outcome.spec, json.loads(like.spec)
+    changed = [part for part in is_now if said.get(part) != is_now[part]]
+    if changed == ["regularizer"] and isinstance(said.get("regularizer"), dict):
+        if said["regularizer"].get("sha256") != is_now["regularizer"]["sha256"]:
+            return "was run with other code than regularizer.py now is"
+        return "was run with other params"
+    words = ", ".join(PROTOCOL[part] for part in changed)
+    return f"was run under another protocol: {words} differs"
+
+
+def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
+    have = outcome.parts
+    for part in trial.evaluation:
+        if part.id not in have:
+            yield f"{part.name} on {part.split} images is missing, which its track asks for"
+    counts: dict[tuple[str, int], int] = {}
+    for score in outcome.scores:
+        yield from _miscounted(score, trial, counts)
+        yield from _misvalued(score)
+    accuracy = {
+        (score.threat, score.split, score.examples): score.value
+        for score in outcome.scores
+        if score.metric in ("accuracy", "robust_accuracy")
+    }
+    if check_scores(trial.evaluation, accuracy).get("robust_above_clean", -1.0) > 0:
+        yield "it is more accurate under an attack than on clean images"
+    for column in outcome.examples:
+        share = accuracy.get((column.threat, column.split, column.examples))
+        if column.metric == "correct" and share is not None:
+            yield from _mishit(column, share, counts[column.split, column.examples])
+    if not (outcome.iterations > 0 and outcome.train_seconds > 0):
+        yield "a training takes iterations and seconds"
+
+
+def _where(score: Score) -> str:
+    return f"{score.metric} under {score.threat} on {score.split} images"
+
+
+def _miscounted(score: Score, trial: Trial, counts: dict[tuple[str, int], int]) -> Iterator[str]:
+    """`counts`, (split, examples) → n, is what the scores before this one were of."""
+    dataset = trial.dataset
+    size = dataset.test_size if score.split == "test" else dataset.train_size
+    if not 0 < score.n <= min(score.examples, size):
+        yield f"{_where(score)}: n = {score.n} of {score.examples} examples cannot be"
+    n = counts.setdefault((score.split, score.examples), score.n)
+    if n != score.n and score.threat != "honesty":
+        yield f"{_where(score)}: n = {score.n}, elsewhere {n}"
+
+
+def _misvalued(score: Score) -> Iterator[str]:
+    if score.metric in SHARES or score.metric.startswith("robust_accuracy:"):
+        hits = score.value * score.n
+        if not 0 <= score.value <= 1 or abs(hits - round(hits)) > 1e-3:
+            yield f"{_where(score)} is {score.value:g}, which is no share of {score.n} examples"
+    elif score.metric == "loss" and not score.value >= 0:
+        yield f"{_where(score)} is {score.value:g}; a cross-entropy is at least 0"
+    if score.metric in CHECKS and score.flags != flags_of(score.metric, score.value):
+        yield f"{_where(score)}: its flags are not those of its value"
+
+
+def _mishit(column: Examples, share: float, n: int) -> Iterator[str]:
+    """Every hit and miss must be there, or a sample of them."""
+    where = f"correct under {column.threat} on {column.split} images"
+    hits, told = sum(column.values), len(column.values)
+    if told > n or set(column.values) - {0.0, 1.0}:
+        yield f"{where}: {told} values that are no hits and misses of {n} examples"
+    elif not hits <= round(share * n) <= hits + n - told:
+        yield f"{where}: {hits:g} hits of {told}, but an accuracy of {share:g} over {n} examples"

@@ -1,0 +1,56 @@
+"""Whether a repetition of a submission's trials gave what was claimed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+
+from ..records.outcome import Outcome
+from .plausibility import SHARES
+from .results import entry_of
+
+# How far a repetition on another machine may lie from a claim: shares and relative distances are
+# means over an entry's seeds.
+TOLERANCE = 0.03
+RELATIVE_TOLERANCE = 0.1
+DIVERGED = "diverged"  # in place of a metric
+
+
+def differences(claimed: Iterable[Outcome], found: Iterable[Outcome]) -> list[str]:
+    """How a repetition differs from what was claimed beyond TOLERANCE, an entry's mean over seeds
+    at a time.
+    """
+    here, there = _means(found), _means(claimed)
+    told = []
+    for (entry, threat, split, metric), value in there.items():
+        other = here.get((entry, threat, split, metric), math.nan)
+        if not _differ(metric, value, other):
+            continue
+        what = f"{metric} under {threat} on {split} images"
+        if metric == DIVERGED:
+            what = "share of diverged trials"
+        told.append(f"{entry}: {what} is {other:.4g}, claimed was {value:.4g}")
+    return told
+
+
+def _differ(metric: str, claimed: float, found: float) -> bool:
+    """By more than is allowed; NaN, of what was not found, does. Other metrics are not compared."""
+    if metric == DIVERGED:
+        return found != claimed
+    if metric in SHARES:
+        return not abs(claimed - found) <= TOLERANCE
+    if metric == "relative_distance":
+        return not abs(claimed - found) <= RELATIVE_TOLERANCE * max(abs(claimed), abs(found))
+    return False
+
+
+def _means(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], float]:
+    values: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        values[entry_of(outcome).id, "", "", DIVERGED].append(float(outcome.status == "diverged"))
+        for score in outcome.scores:
+            values[entry_of(outcome).id, score.threat, score.split, score.metric].append(
+                score.value
+            )
+    return {name: sum(found) / len(found) for name, found in values.items()}
