@@ -172,6 +172,7 @@ def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -
     """
     from .. import data
     from ..sandbox import training as untrusted
+    from ..sandbox.answered import Answered
     from ..training import Phase, networks
 
     trial, reference = _short(registry, submitted)
@@ -194,7 +195,7 @@ def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -
             if not all(finding.ok for finding in findings):
                 return findings
             model, control = _reference(reference, images), _reference(reference, images)
-            method = untrusted.Answered(child, tensors, model, untrusted.noise_of(trial, phase))
+            method = Answered(child, tensors, model, untrusted.noise_of(trial, phase))
             training = untrusted.trained(trial, model, images.train, phase, method)
     except SandboxError as error:
         within = check if findings else "its code runs within the sandbox"

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 import torch
 from regularizers import REGISTRY, registered, training_step
 
-from benchmark.sandbox.training import Answered, answering
+from benchmark.sandbox.answered import Answered
+from benchmark.sandbox.training import answering
 from benchmark.training import networks
 from registry.spec import Entry
 
