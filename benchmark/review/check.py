@@ -171,6 +171,7 @@ def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -
     for all of it.
     """
     from ..sandbox import training as untrusted
+    from ..sandbox.answered import Answered
     from .rehearsal import rehearsal
 
     findings: list[Finding] = []
@@ -190,7 +191,7 @@ def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -
                 if not all(finding.ok for finding in findings):
                     return findings
                 model, noise = short.model(), untrusted.noise_of(short.trial, short.phase)
-                method = untrusted.Answered(child, tensors, model, noise)
+                method = Answered(child, tensors, model, noise)
                 training = untrusted.trained(
                     short.trial, model, short.images.train, short.phase, method
                 )

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from registry.spec import Trial
 
 from ..regularizer import Step
+from ..sandbox import answered
 from ..sandbox import training as sandboxed
 from ..sandbox.process import Child
 from ..trials.run import prepare
@@ -46,7 +47,7 @@ class Asked:
     gradient: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Watched(sandboxed.Answered):
+class Watched(answered.Answered):
     """Keeps what was asked and answered in the steps of these numbers."""
 
     def __init__(
@@ -99,7 +100,7 @@ def differences(trial: Trial, home: Path) -> list[str]:
         sandboxed.trained(trial, model, images.train, phase, method)
     told = []
     with sandboxed.answering(trial, model, batch, dtype=torch.float64) as (child, tensors):
-        sandboxed.said(child, "hooks", sandboxed.Hooks)
+        answered.said(child, "hooks", answered.Hooks)
         for asked in method.kept:
             told += _difference(asked, child, tensors)
     return [f"{trial.entry.id} seed {trial.seed}, {line}" for line in told]
@@ -144,7 +145,7 @@ def _penalty(
     for name, value in asked.given.items():
         tensors[name][: len(value)].copy_(value)
     child.ask(step=asked.request | {"images": True})
-    sandboxed.said(child, "answer", sandboxed.Answer)
+    answered.said(child, "answer", answered.Answer)
     return float(tensors["penalty"])
 
 

@@ -91,7 +91,7 @@ def _step(
             would train on.
     """
     generator = torch.Generator().set_state(tensors["noise"].clone())
-    kept = _unpacked(tensors["state"][:state])
+    kept = _unpacked(tensors["state"][:state], tensors["x"].dtype)
     parameters = dict(model.named_parameters())
     x = tensors["x"].clone()
     step = Step(
@@ -140,5 +140,10 @@ def _packed(state: MutableMapping[str, Tensor], most: int) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
-def _unpacked(content: Tensor) -> dict[str, Tensor]:
-    return load(content.numpy().tobytes()) if len(content) else {}
+def _unpacked(content: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What `_packed` gave, its real numbers in the dtype of the step."""
+    kept = load(content.numpy().tobytes()) if len(content) else {}
+    return {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in kept.items()
+    }

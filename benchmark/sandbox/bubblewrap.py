@@ -66,8 +66,8 @@ def require() -> None:
     reason = refusal()
     if reason:
         raise InputError(
-            f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run it "
-            "without one after reading it"
+            f"submitted code runs only in a sandbox: {reason}; mend that, or give --trust to run "
+            "it without one after reading it"
         )
 
 

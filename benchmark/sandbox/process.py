@@ -79,11 +79,12 @@ class Child:
         content = json.dumps(request).encode() + b"\n"
         try:
             sent = self._channel.send(content, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except OSError:
+        except BlockingIOError:
             sent = 0
+        except OSError:  # it has ended, and `hear` will say why
+            return
         if sent < len(content):
-            self._hear_out()
-            raise self._error(self._death() or "does not read what it is asked")
+            raise self._error("does not read what it is asked")
 
     def hear(self) -> dict[str, Any]:
         """The next thing that it says, of a kind that its task knows; lines that are no JSON object
@@ -107,7 +108,10 @@ class Child:
             seconds = self._limits.wall_seconds
             raise self._error(f"took longer than its limit of {seconds:g} s")
         for key, _ in ready:
-            chunk = self._read(key.fd)
+            try:
+                chunk = os.read(key.fd, 65536)
+            except ConnectionResetError:  # it ended with requests unread
+                chunk = b""
             if key.fd == self._stdout.fileno():
                 self._printed += chunk
                 if len(self._printed) > self._limits.printed:
@@ -119,14 +123,7 @@ class Child:
                 self._take(chunk)
             else:
                 self._hear_out()
-                raise self._error(self._death() or "ended before its task was done")
-
-    @staticmethod
-    def _read(stream: int) -> bytes:
-        try:
-            return os.read(stream, 65536)
-        except ConnectionResetError:  # it ended with requests unread
-            return b""
+                raise self._error(self._death())
 
     def _take(self, chunk: bytes) -> None:
         self._said += len(chunk)
@@ -165,17 +162,12 @@ class Child:
 
     def _death(self) -> str:
         """Why a child that has ended did not do its task."""
-        said = next((item["error"] for item in self._items if "error" in item), None)
-        if isinstance(said, str):
-            return said
         code = self._process.returncode
         if code - 128 in (9, 24):  # bubblewrap tells of a signal as a shell does
             seconds = self._limits.cpu_seconds
             return f"was ended: out of memory, or of its {seconds} s of processor time"
         last = (self._printed.decode(errors="replace").strip().splitlines() or [""])[-1]
-        return f"ended with exit code {code} before its task was done" + (
-            f": {last}" if last else ""
-        )
+        return f"ended with exit code {code} before its task was done: {last}".removesuffix(": ")
 
     def _error(self, why: str) -> SandboxError:
         self.end()

@@ -1,6 +1,9 @@
 """Code that does harm in a step: found by the check, or without effect on what is measured."""
 
 import re
+import resource
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -36,3 +39,27 @@ def test_a_penalty_that_does_harm_ends_in_a_verdict_of_one_line(submission, case
     assert any(re.search(expected, finding.detail) for finding in report.findings if not finding.ok)
     assert len(report.verdict.splitlines()) == 1
     assert torch.softmax is not None
+
+
+def test_a_mistake_that_fails_every_check_is_told_once(submission):
+    report = examine(submission(in_penalty="return step.losses * undefined"))
+    failed = [finding for finding in report.findings if not finding.ok]
+    assert [finding.detail for finding in failed] == ["NameError: name 'undefined' is not defined"]
+    assert len(report.findings) > 5
+
+
+def test_a_mistake_in_a_text_file_is_told_before_anything_heavy_starts(submission):
+    folder = submission("while True: pass")
+    card = folder / "card.toml"
+    card.write_text(card.read_text().replace("formula = '", "formula = '{"))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmark", "check", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert told.returncode == 1
+    assert "hostile: fails: card.toml has all that a reader compares: " in told.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
