@@ -38,7 +38,7 @@ class Clone:
 
     def __init__(self, folder):
         self.folder = folder / "clone"
-        for part in ("benchmark", "registry", "submissions/_template"):
+        for part in ("benchmark", "registry"):
             shutil.copytree(
                 ROOT / part,
                 self.folder / part,
@@ -332,7 +332,7 @@ def test_the_commands_that_check_run_in_the_sandbox(clone):
         ("regbench check submissions/nothing", 2, "is no folder; `regbench new NAME` makes one"),
         ("regbench new Capital", 2, "must be lower-case"),
         ("regbench new jacobian", 2, "is taken"),
-        ("regbench verify submissions/_template", 2, "results.jsonl: is missing"),
+        ("regbench verify registry/template", 2, "results.jsonl: is missing"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(clone, command, code, expected):
