@@ -12,6 +12,8 @@ from registry.places import HERE, TEMPLATE
 
 from ..command import regbench
 
+pytestmark = pytest.mark.slow
+
 SCHEMAS = HERE.parent / "benchmark" / "commands" / "schemas"
 CONTROL = "digits/lenet_300_100/none/0"  # an entry that trains in seconds
 

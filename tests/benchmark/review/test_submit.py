@@ -18,6 +18,8 @@ from benchmark.review.check import card_gaps
 from registry.load import HERE, Registry
 from registry.spec import InputError
 
+pytestmark = pytest.mark.slow
+
 ROOT = HERE.parent
 README = (ROOT / "submissions" / "README.md").read_text()
 needs_sandbox = pytest.mark.skipif(sandbox.refusal() is not None, reason=str(sandbox.refusal()))
