@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_PYTHON := $(CURDIR)/.venv/bin/python
 
-.PHONY: quickstart test test-fast lint setup app clean
+.PHONY: quickstart test test-fast lint docs setup app clean
 
 # Runs what the repository brings rows of as well: without them in sight.
 quickstart: .venv/.installed
@@ -21,6 +21,10 @@ test-fast: .venv/.installed-dev
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+# The site, in site/: static files for any host.
+docs: .venv/.installed-docs
+	$(BIN)/mkdocs build --strict --quiet
 
 setup: .venv/.installed-dev
 
@@ -41,4 +45,8 @@ clean:
 
 .venv/.installed-dev: .venv/bin/uv pyproject.toml constraints.txt
 	$(BIN)/uv pip install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ .venv/.installed
+
+.venv/.installed-docs: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --constraint constraints.txt --editable '.[docs]'
 	@touch $@ .venv/.installed

@@ -40,7 +40,8 @@ def convolution_singular_values(
     Args:
         kernel: [out, in / groups, h, w].
         size: height and width of the layer's input; a kernel may be larger, it then wraps around.
-        dilation, groups: of the convolution.
+        dilation: rows and columns between two taps.
+        groups: of the convolution.
     Returns:
         [H·W·min(out, in)], in no order (out and in counted within each of the groups, then summed).
     """

@@ -54,6 +54,7 @@ def test_what_cannot_be_scored_is_refused(home, model, track, expected):
         benchmark.evaluate(model, track)
 
 
+@pytest.mark.slow
 def test_a_function_a_class_and_an_instance_are_tried_alike(home):
     def gradient(step):
         return step.input_gradient.flatten(1).square().sum(1)

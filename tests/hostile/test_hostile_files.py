@@ -17,6 +17,8 @@ from registry.load import Registry
 from registry.places import HERE
 from registry.spec import InputError
 
+pytestmark = pytest.mark.slow
+
 FRAUD = """
 from benchmark.regularizer import Regularizer
 class Fraud(Regularizer):

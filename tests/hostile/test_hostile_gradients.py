@@ -6,6 +6,8 @@ from benchmark.review.gradients import differences
 
 from .test_hostile_training import copied, trial_of
 
+pytestmark = pytest.mark.slow
+
 OTHER = """
 import torch
 class Other(torch.autograd.Function):

@@ -8,6 +8,8 @@ from benchmark.sandbox.process import MIB, Limits
 
 from .verdict import verdict_of
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(wall_seconds=60, cpu_seconds=30, memory=1024 * MIB)
 
 THREADS = """

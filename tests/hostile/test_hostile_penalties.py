@@ -11,6 +11,8 @@ import torch
 from benchmark.review.check import examine
 from benchmark.sandbox.process import MIB, Limits
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "replaces the model's forward": (
         "vars(step.model)['forward'] = lambda x: x.flatten(1)[:, :4]",

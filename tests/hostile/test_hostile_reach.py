@@ -10,6 +10,8 @@ from registry.places import HERE, submissions
 
 from .verdict import verdict_of
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "reads /etc/passwd": ("open('/etc/passwd').read()", "FileNotFoundError.*/etc/passwd"),
     "fills the scratch folder": (

@@ -21,6 +21,8 @@ from registry.load import Registry
 from registry.places import HERE
 from registry.spec import Entry, InputError, Recipe
 
+pytestmark = pytest.mark.slow
+
 # Writes a line into every socket and pipe that the child has, as if it were the answer.
 FORGE = """
 import os

@@ -17,6 +17,8 @@ import pytest
 from benchmark import sandbox
 from registry.places import HERE
 
+pytestmark = pytest.mark.slow
+
 ROOT = HERE.parent
 PACKAGES = ("benchmark", "registry", "leaderboard_app")
 BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE")

@@ -16,6 +16,8 @@ from benchmark.training.networks import create
 from registry.load import Registry
 from registry.spec import Part, Threat
 
+pytestmark = pytest.mark.slow
+
 
 def flagged(values: dict[str, float]) -> set[str]:
     return {flag for check, value in values.items() for flag in flags_of(check, value)}

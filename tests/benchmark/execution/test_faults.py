@@ -10,8 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
+
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("REGBENCH_KILLS", "6"))  # a run of 30 takes some minutes
 

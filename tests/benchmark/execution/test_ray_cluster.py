@@ -13,6 +13,8 @@ import pytest
 from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
 
+pytestmark = pytest.mark.slow
+
 SELECTION = ["digits/lenet_300_100/jacobian/0.1", "--seeds", "2"]
 
 

@@ -12,6 +12,8 @@ from benchmark.records.reports import RERUN, last_rerun
 
 from ..command import regbench
 
+pytestmark = pytest.mark.slow
+
 SELECTION = "digits/lenet_300_100/jacobian/0.1"
 
 

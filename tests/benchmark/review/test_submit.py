@@ -20,6 +20,8 @@ from benchmark.review.repetition import differences
 from registry.load import HERE, Registry
 from registry.spec import InputError
 
+pytestmark = pytest.mark.slow
+
 ROOT = HERE.parent
 README = (ROOT / "submissions" / "README.md").read_text()
 needs_sandbox = pytest.mark.skipif(sandbox.refusal() is not None, reason=str(sandbox.refusal()))
@@ -40,7 +42,7 @@ class Clone:
 
     def __init__(self, folder):
         self.folder = folder / "clone"
-        for part in ("benchmark", "registry", "submissions/_template"):
+        for part in ("benchmark", "registry"):
             shutil.copytree(
                 ROOT / part,
                 self.folder / part,
@@ -334,7 +336,7 @@ def test_the_commands_that_check_run_in_the_sandbox(clone):
         ("regbench check submissions/nothing", 2, "is no folder; `regbench new NAME` makes one"),
         ("regbench new Capital", 2, "must be lower-case"),
         ("regbench new jacobian", 2, "is taken"),
-        ("regbench verify submissions/_template", 2, "results.jsonl: is missing"),
+        ("regbench verify registry/template", 2, "results.jsonl: is missing"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(clone, command, code, expected):

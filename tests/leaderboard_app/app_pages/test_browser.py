@@ -26,9 +26,12 @@ FLAGS = [
 # root.
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium"
+    ),
+]
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from registry.load import Registry
 
 from ..pages import APP, PAGES
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     """<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """
     "<img src=x onerror=alert(2)>"

@@ -12,6 +12,8 @@ from registry.load import Registry
 from ...speed.app import fill as fill_by_sql
 from ..pages import every_page, opened, tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def many(home):

@@ -17,6 +17,8 @@ from registry.load import Registry
 
 from ..pages import ALIKE, APP, PAGES, every_page, opened, tables, texts
 
+pytestmark = pytest.mark.slow
+
 
 def test_without_a_database_every_page_says_what_to_run(home):
     for page, app in every_page():

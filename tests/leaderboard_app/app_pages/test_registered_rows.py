@@ -2,11 +2,15 @@
 came out again.
 """
 
+import pytest
+
 from benchmark.records.reports import CheckReport, Compared, Finding, RerunReport
 from registry.load import Registry
 
 from ..conftest import outcome_of
 from ..pages import every_page, opened, tables, texts
+
+pytestmark = pytest.mark.slow
 
 
 def test_without_a_database_the_registered_results_are_shown(home, tmp_path, monkeypatch):
