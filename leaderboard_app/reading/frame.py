@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import streamlit as st
 
@@ -20,6 +21,17 @@ from .downloads import FORMAT, FORMATS
 REFRESH = 3.0  # seconds
 
 
+class _End(Exception):
+    """A page has no more to show."""
+
+
+def end() -> NoReturn:
+    """Ends the page where it stands. After Streamlit's own `st.stop` its foot could not be drawn,
+    nor could it follow a run.
+    """
+    raise _End
+
+
 @contextmanager
 def reading() -> Iterator[None]:
     """Around whatever reads: what cannot be read becomes one line that says what to do, and the
@@ -29,7 +41,7 @@ def reading() -> Iterator[None]:
         yield
     except InputError as error:
         st.warning(plain(str(error)), icon=":material/database_off:")
-        st.stop()
+        end()
 
 
 @contextmanager
@@ -38,9 +50,10 @@ def around() -> Iterator[None]:
     seen = queries.version()
     try:
         yield
-    finally:
-        _foot(seen)
-        _follow(seen)
+    except _End:
+        pass
+    _foot(seen)
+    _follow(seen)
 
 
 def method_styles() -> dict[str, Style]:
