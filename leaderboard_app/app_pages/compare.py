@@ -231,7 +231,7 @@ with left:
                 points,
                 "first",
                 "second",
-                f"{MEASURES[metric]}, mean over seeds",
+                MEASURES[metric].partition(" (")[0],
                 names[0],
                 names[1],
                 styles[names[1]].colour,

@@ -5,7 +5,7 @@ following a run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import streamlit as st
@@ -48,10 +48,8 @@ def reading() -> Iterator[None]:
 def around() -> Iterator[None]:
     """Around a page: it has a foot and is drawn anew when rows arrive, also where it ends early."""
     seen = queries.version()
-    try:
+    with suppress(_End):
         yield
-    except _End:
-        pass
     _foot(seen)
     _follow(seen)
 
