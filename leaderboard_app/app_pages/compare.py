@@ -90,7 +90,10 @@ if first_keys == second_keys:
 styles = style_of
 if first == second:
     style = styles[first]
-    names = tuple(f"{first}, {style.strength(value)}" for value in (first_lambda, second_lambda))
+    names = (
+        f"{first}, {style.strength(first_lambda)}",
+        f"{first}, {style.strength(second_lambda)}",
+    )
     styles = {names[0]: style, names[1]: style.hollow}
 else:
     names = (first, second)
