@@ -148,10 +148,8 @@ def test_both_pages_work_in_a_browser(fill, server, page):
         f"{server}/equivalence?track=guo-fashion-binary&architecture=lenet_5&method=curvature&method=none"
     )  # a deep link
     settled(page, "Equivalence")
-    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
-        "none",
-        "curvature",
-    ]
+    scores = page.locator(".js-plotly-plot").filter(has=page.locator(".legendtext")).first
+    assert scores.locator(".legendtext").all_text_contents() == ["none", "curvature"]
     assert page.get_by_role("combobox", name="Architecture").input_value() == "LeNet-5"
     assert page.errors == []
 
