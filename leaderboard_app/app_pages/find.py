@@ -19,7 +19,7 @@ rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking r
 table = find.strengths(track, rows, standings)
 if table.empty:
     frame.nothing_yet(track)
-    st.stop()
+    frame.end()
 dearest = float(np.ceil(table["cost"].max(skipna=True))) if table["cost"].notna().any() else 1.0
 left, middle, right = st.columns(3)
 with left:

@@ -176,12 +176,13 @@ for architecture in track.architectures:
                 rows,
                 track.headline,
                 styles,
-                "Robust against clean accuracy; size: training cost",
+                "Robust against clean accuracy",
                 axis_title(track, track.headline),
             ),
             f"pareto-{track.name}-{architecture}",
             rows,
         )
+        st.caption("The area grows with the training cost.")
 if len(table):
     written = leaderboard.written(table, track, styles)
     downloads.take_away(table, written, f"leaderboard-{track.name}")

@@ -25,11 +25,11 @@ with frame.reading():
 models = samples.models(rows, architecture)
 if models.empty:
     frame.nothing_yet(track)
-    st.stop()
+    frame.end()
 methods = [name for name in queries.methods_of(track) if name != "none"]
 if not methods:
     st.info("This track has no method beside the control.")
-    st.stop()
+    frame.end()
 method = choices.choose_method(methods)
 style = frame.method_styles()[method]
 mine = models[models["method"].isin(["none", method])]
@@ -59,7 +59,7 @@ losses = {
 }
 if not of_split and not losses:
     st.info("These trials hold no per-example measures.")
-    st.stop()
+    frame.end()
 first = next(iter(of_split.values()), None)
 images = "" if first is None else f" {first['image'].nunique()} images of each model are stored."
 st.markdown(

@@ -21,7 +21,7 @@ for error in errors:
     st.warning(plain(error), icon=":material/error:")
 if not tracks:
     st.info("No track is registered: `registry/tracks/` is empty.")
-    st.stop()
+    frame.end()
 with frame.reading():
     trials = {name: queries.trials(track) for name, track in tracks.items()}
     known = queries.first_runs({trial.key for mine in trials.values() for trial in mine})
@@ -77,7 +77,7 @@ if not filled:
         "and this page fills by itself while the run goes on.",
         icon=":material/hourglass_empty:",
     )
-    st.stop()
+    frame.end()
 
 st.subheader("Methods")
 methods = overview.of_methods(boards)
@@ -105,7 +105,7 @@ st.caption(
     "Tracks "
     "differ in data, network and attack: a mean over them says where to look, not who wins."
 )
-downloads.take_away(methods, methods.round(1).fillna(""), "methods")
+downloads.take_away(methods, methods.round(1).astype(object).fillna(""), "methods")
 claims = queries.claims()
 if claims:
     st.subheader("What the papers claim, and what these rows say")

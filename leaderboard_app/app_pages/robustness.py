@@ -18,7 +18,7 @@ standings = standings[standings["architecture"] == architecture]
 rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking rests on
 if standings["lambda"].notna().sum() == 0:
     frame.nothing_yet(track, "ranked methods")
-    st.stop()
+    frame.end()
 styles = frame.method_styles()
 st.markdown(
     "Each method at the λ that the leaderboard selects, under every attack of the track that has "
@@ -44,7 +44,7 @@ chosen = samples.models(rows, architecture).merge(
 )
 if not minimal:
     st.info("This track has no attack that searches the smallest perturbation.")
-    st.stop()
+    frame.end()
 threat = minimal[0]
 with frame.reading():
     distance = queries.examples(chosen["key"], "distance", threat=threat.id)
@@ -72,7 +72,7 @@ with left:
 with right:
     if both.empty:
         st.info("These trials hold no linearised distances.")
-        st.stop()
+        frame.end()
     methods = list(dict.fromkeys(both["method"]))
     method = choices.choose_method(methods)
     mine = both[both["method"] == method]

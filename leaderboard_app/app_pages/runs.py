@@ -37,7 +37,7 @@ if len(plan.to_run):
     )
 if attempts.empty:
     frame.nothing_yet(track, "attempts")
-    st.stop()
+    frame.end()
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:

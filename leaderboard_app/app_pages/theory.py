@@ -58,7 +58,7 @@ if not meetings.empty:
 if not two_classes(track):
     if meetings.empty:
         frame.nothing_yet(track)
-    st.stop()
+    frame.end()
 points = pd.DataFrame(
     columns=[
         "probability",
@@ -118,15 +118,15 @@ else:
 
 st.subheader("Perturbation size against confidence")
 P = theory.confidences(points["log_odds"].to_numpy(float))
-curves = {}
+sizes = {}
 for value, dash in zip(dict.fromkeys(nus), DASHES):
-    curves[f"quadratic model, ν = {value:g}"] = (
+    sizes[f"quadratic model, ν = {value:g}"] = (
         P,
         theory.quadratic_distance(P, value),
         style.COLOURS[1],
         dash,
     )
-    curves[f"exact in the cell, ν = {value:g}"] = (
+    sizes[f"exact in the cell, ν = {value:g}"] = (
         P,
         theory.exact_distance(P, value),
         style.COLOURS[0],
@@ -141,7 +141,7 @@ names = (
 if "distance" in points and len(points):
     names["distance"] = ("measured: DeepFool", style.COLOURS[4], "diamond")
 figure = curves.measured_over_curves(
-    curves,
+    sizes,
     confident,
     names if len(points) else {},
     "Guo et al., Figure 1",
@@ -149,9 +149,8 @@ figure = curves.measured_over_curves(
     log_odds=True,
 )
 # The quadratic model runs away exponentially; the true distances would be a flat line beside it.
-figure.update_yaxes(
-    autorangeoptions={"clipmax": 4 * float(theory.exact_distance(P, min(nus)).max())}
-)
+top = 1.5 * float(theory.exact_distance(P, min(nus)).max())
+figure.update_yaxes(range=[-0.05 * top, top])
 downloads.chart(figure, f"figure-1-{track.name}-{architecture}", downloads.plotted(figure))
 st.caption(
     "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a "

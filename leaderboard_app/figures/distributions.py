@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,8 @@ def of_methods(methods: Iterable[str], styles: Mapping[str, Style]) -> dict[str,
 
 
 def _grouped(
-    table: pd.DataFrame, column: str, by: str, lines: Mapping[Hashable, Line]
-) -> dict[Hashable, np.ndarray]:
+    table: pd.DataFrame, column: str, by: str, lines: Mapping[Any, Line]
+) -> dict[Any, np.ndarray]:
     """The finite values of each group that is drawn and has two that differ."""
     values = {key: table.loc[table[by] == key, column].to_numpy(float) for key in lines}
     finite = {key: found[np.isfinite(found)] for key, found in values.items()}
@@ -66,7 +67,7 @@ def densities(
     table: pd.DataFrame,
     column: str,
     by: str,
-    lines: Mapping[Hashable, Line],
+    lines: Mapping[Any, Line],
     title: str,
     x: str,
 ) -> go.Figure:
@@ -124,7 +125,7 @@ def ridges(
         groups = _grouped(table, column, "lambda", lines)
         every += groups.values()
         for i, (key, values) in enumerate(groups.items()):
-            line = lines[float(key)]
+            line = lines[key]
             found.add_violin(
                 x=values,
                 y0=line.name,

@@ -16,7 +16,7 @@ from registry.spec import Track
 from ..words.labels import plain
 from ..words.style import base
 from . import queries
-from .frame import reading
+from .frame import end, reading
 
 DEFAULT_TRACK = "quickstart"
 
@@ -169,7 +169,7 @@ def choose_track(need: Need | None = None) -> Track:
         st.warning(plain(error), icon=":material/error:")
     if not tracks:
         st.info("No track is registered: `registry/tracks/` is empty.")
-        st.stop()
+        end()
     fitting = [name for name, track in tracks.items() if need is None or need.met(track)]
     default = DEFAULT_TRACK
     if need is not None and default not in fitting:
@@ -188,7 +188,7 @@ def choose_track(need: Need | None = None) -> Track:
         for name in fitting:
             label = plain(f"{tracks[name].title} ({name})")
             st.page_link(st.session_state["page"], label=label, query_params={"track": name})
-        st.stop()
+        end()
     return tracks[chosen]
 
 

@@ -5,7 +5,8 @@ following a run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import streamlit as st
 
@@ -20,6 +21,17 @@ from .downloads import FORMAT, FORMATS
 REFRESH = 3.0  # seconds
 
 
+class _End(Exception):
+    """A page has no more to show."""
+
+
+def end() -> NoReturn:
+    """Ends the page where it stands. After Streamlit's own `st.stop` its foot could not be drawn,
+    nor could it follow a run.
+    """
+    raise _End
+
+
 @contextmanager
 def reading() -> Iterator[None]:
     """Around whatever reads: what cannot be read becomes one line that says what to do, and the
@@ -29,18 +41,17 @@ def reading() -> Iterator[None]:
         yield
     except InputError as error:
         st.warning(plain(str(error)), icon=":material/database_off:")
-        st.stop()
+        end()
 
 
 @contextmanager
 def around() -> Iterator[None]:
     """Around a page: it has a foot and is drawn anew when rows arrive, also where it ends early."""
     seen = queries.version()
-    try:
+    with suppress(_End):
         yield
-    finally:
-        _foot(seen)
-        _follow(seen)
+    _foot(seen)
+    _follow(seen)
 
 
 def method_styles() -> dict[str, Style]:

@@ -98,8 +98,9 @@ def method_names() -> list[str]:
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _method_names(registered: Version) -> list[str]:
-    names = {name for track in tracks()[0].values() for name in methods_of(track)}
-    return sorted(names | set(registry().regularizer_folders))
+    known, (readable, _) = _registry(registered), tracks()
+    names = {entry.regularizer for track in readable for entry in known.entries(track)}
+    return sorted(names | set(known.regularizer_folders))
 
 
 def radii() -> set[str]:

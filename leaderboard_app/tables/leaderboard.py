@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
@@ -37,7 +38,7 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
 
 
-def cells(row: Mapping[str, object], names: Mapping[str, str], style: Style) -> dict[str, str]:
+def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dict[str, str]:
     """What a row's numbers read as: `75.2 ± 1.3 %`, `1–3`, `8/255`."""
     found = {
         heading: percent(row[column], row[f"{column}_half_width"])

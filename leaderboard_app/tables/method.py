@@ -20,7 +20,7 @@ def command(trial: Trial, source: str) -> str:
 
 
 def trials(
-    asked: Mapping[str, Trial], known: Sequence[Mapping[str, Any]], sources: Mapping[str, str]
+    asked: Mapping[str, Trial], known: Sequence[Mapping[Any, Any]], sources: Mapping[str, str]
 ) -> pd.DataFrame:
     """One row a trial: its strength, seed and status, where it ran, and how to repeat it.
 
@@ -33,7 +33,7 @@ def trials(
     return pd.DataFrame([_row(trial, rows.get(key, {}), sources) for key, trial in asked.items()])
 
 
-def _row(trial: Trial, row: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+def _row(trial: Trial, row: Mapping[Any, Any], sources: Mapping[str, str]) -> dict[str, Any]:
     provenance = json.loads(row.get("provenance") or "{}")
     return {
         "Key": trial.key,

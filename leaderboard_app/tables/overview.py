@@ -35,12 +35,12 @@ def of_tracks(
         rows.append(
             {
                 "Track": name,
+                "Seeds": track.seeds,
+                "Done": len(dates) / max(1, len(keys)),
                 "Data": titles.get(track.dataset, track.dataset),
                 "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
                 "Ranked by": quantity(track, track.headline),
-                "Seeds": track.seeds,
                 "Trials": len(keys),
-                "Done": len(dates) / max(1, len(keys)),
                 "Newest row": max(dates)[:10] if dates else "",
             }
         )

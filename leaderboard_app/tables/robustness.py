@@ -20,7 +20,7 @@ def family(threat: Threat) -> Family:
 
 def measured(trials: Sequence[Trial]) -> dict[str, Threat]:
     """Every threat with an ε that the trials are evaluated under on test images, by its id."""
-    parts = {part for trial in trials for part in trial.evaluation if part.split == "test"}
+    parts = [part for trial in trials for part in trial.evaluation if part.split == "test"]
     threats = [part.threat for part in parts if part.threat is not None]
     return {threat.id: threat for threat in threats if threat.epsilon is not None}
 

@@ -1,4 +1,4 @@
-"""The app as `regbench app` starts it, in a real Chromium. Screenshots are kept in tests/output/."""
+"""The app as `regbench app` starts it, in a real Chromium. Screenshots: tests/output/."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OUTPUT = ROOT / "tests" / "output"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -111,7 +111,7 @@ def test_both_pages_work_in_a_browser(fill, server, page):
         ),
     )
     fill("guo-fashion-binary", seeds=3)
-    page.goto(server)
+    page.goto(f"{server}/leaderboard")
     settled(page, "Leaderboard")
     page.locator("[data-testid=stDataFrame]").first.wait_for()
     page.locator(".js-plotly-plot").wait_for()
@@ -130,7 +130,7 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
         "curvature"
     ]
-    page.goto(f"{server}/?track=guo-fashion-binary")
+    page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
     settled(page, "Leaderboard")
 
     with page.expect_download() as download:
@@ -151,10 +151,8 @@ def test_both_pages_work_in_a_browser(fill, server, page):
         f"{server}/equivalence?track=guo-fashion-binary&architecture=lenet_5&method=curvature&method=none"
     )  # a deep link
     settled(page, "Equivalence")
-    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
-        "none",
-        "curvature",
-    ]
+    scores = page.locator(".js-plotly-plot").filter(has=page.locator(".legendtext")).first
+    assert scores.locator(".legendtext").all_text_contents() == ["none", "curvature"]
     assert page.get_by_role("combobox", name="Architecture").input_value() == "LeNet-5"
     assert page.errors == []
 
@@ -165,23 +163,26 @@ def test_every_other_page_works_in_a_browser(fill, server, page):
         seeds=2,
         status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished",
     )
-    page.goto(f"{server}/?track=guo-fashion-binary")
+    page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
     settled(page, "Leaderboard")
-    headings = {
-        "Margins": 7,
-        "Robustness curves": 5,
-        "Theory": 2,
-        "Compare": 4,
-        "Method": 2,
-        "Runs": 0,
-        "Submit": 0,
+    pages = {  # link → heading, and how many charts at least
+        "Find a method": ("Find a method", 2),
+        "Margins": ("Margins", 7),
+        "Robustness": ("Robustness curves", 4),
+        "Theory": ("Theory", 2),
+        "Compare": ("Compare", 4),
+        "Method": ("Method", 2),
+        "Paper figures": ("Paper figures", 0),
+        "Runs": ("Runs", 0),
+        "Submit": ("Submit a regularizer", 0),
+        "About": ("About", 0),
+        "Overview": ("RegBench", 0),
     }
-    for name, charts in headings.items():
-        page.get_by_role("link", name=name, exact=True).click()
-        settled(page, "Submit a regularizer" if name == "Submit" else name)
+    for name, (heading, charts) in pages.items():
+        page.get_by_role("link", name=name, exact=True).first.click()
+        settled(page, heading)
         if charts:
             page.locator(".js-plotly-plot").nth(charts - 1).wait_for()
-        assert page.locator(".js-plotly-plot").count() == charts, name
         keep(page, name.lower().replace(" ", "-"))
     assert page.errors == []
 
@@ -191,7 +192,9 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 400, "height": 900})
     for path, heading in (
-        ("", "Leaderboard"),
+        ("", "RegBench"),
+        ("leaderboard", "Leaderboard"),
+        ("find", "Find a method"),
         ("equivalence", "Equivalence"),
         ("margins", "Margins"),
         ("compare", "Compare"),
@@ -199,7 +202,7 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
         ("method", "Method"),
         ("runs", "Runs"),
     ):
-        page.goto(f"{server}/{path}?track=quickstart")
+        page.goto(f"{server}/{path}" + ("?track=quickstart" if path else ""))
         settled(page, heading)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
         red, green, blue = page.evaluate(
@@ -211,11 +214,31 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
     assert page.errors == []
 
 
-def test_the_open_page_follows_a_run(fill, server, page):
-    page.goto(server)
-    settled(page, "Leaderboard")
-    page.get_by_text("No results of this track yet").wait_for()
+@pytest.mark.parametrize("path", ["leaderboard", "equivalence", "margins", "robustness", "compare"])
+def test_the_open_page_follows_a_run(fill, server, page, path):
+    page.goto(f"{server}/{path}?track=quickstart")
+    page.get_by_text("fills by itself").wait_for()
     fill("quickstart", seeds=1)
-    page.get_by_text("over 1 of 3 seeds").wait_for()  # without a reload
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()  # without a reload
+    assert page.get_by_text("fills by itself").count() == 0
     assert page.errors == []
+
+
+def test_no_text_of_a_chart_is_clipped_or_covered_on_a_phone(fill, server, page):
+    fill("guo-fashion-binary", seeds=2)
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
+    settled(page, "Leaderboard")
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.wait_for_timeout(1500)
+    boxes = page.locator(".js-plotly-plot").first.evaluate(
+        """plot => Object.fromEntries(['.gtitle', '.xtitle', '.legend', '.main-svg'].map(name => {
+            const box = plot.querySelector(name).getBoundingClientRect()
+            return [name, [box.top, box.bottom, box.left, box.right]]}))"""
+    )
+    frame = boxes[".main-svg"]
+    for name in (".gtitle", ".xtitle", ".legend"):
+        top, bottom, left, right = boxes[name]
+        assert frame[0] <= top and bottom <= frame[1], name
+        assert frame[2] <= left and right <= frame[3], name
+    assert boxes[".xtitle"][1] <= boxes[".legend"][0]

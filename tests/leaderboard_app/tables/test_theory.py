@@ -1,4 +1,4 @@
-"""The chain of inequalities from measured columns, and what perturbations and balls give per seed."""
+"""The chain of inequalities from measured columns; what perturbations and balls give per seed."""
 
 import math
 
