@@ -17,7 +17,7 @@ from registry.spec import Architecture, Dataset, InputError, Part, Track
 
 from . import data
 from .evaluation import evaluate as evaluation
-from .modes import evaluation_mode
+from .step import evaluation_mode
 from .records.home import home
 from .regularizer import Regularizer, Step, regularizer
 from .training import networks

@@ -1,10 +1,14 @@
-"""One training step as a regularizer sees it, and where its random numbers come from."""
+"""One training step as a regularizer sees it, where its random numbers come from, and the mode in
+which an example's derivatives are its own.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -218,3 +222,21 @@ class Step:
     def rand(self, shape: tuple[int, ...]) -> Tensor:
         """Uniform numbers in [0, 1)."""
         return self.noise.rand(shape, self.x)
+
+
+@contextmanager
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """Puts a model in evaluation mode, so that an example's logits and derivatives are its own.
+
+    On leaving, also by an exception, every submodule has its mode again. Whoever made a callable
+    that is no nn.Module answers for its mode.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode

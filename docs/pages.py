@@ -15,7 +15,7 @@ import typer.main
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from benchmark.cli import app
+from benchmark.commands.main import app
 from registry.load import Registry
 from registry.places import clone
 from registry.spec import Method, Track

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 
 Model = Callable[[Tensor], Tensor]  # images [N,C,H,W] in [0,1] → logits [N,K]
 

@@ -17,7 +17,7 @@ from ..measures.curvature import margin_curvature
 from ..measures.jacobian import gram, linearise, spectral_norm
 from ..measures.linearity import deviation_from_linearity, penultimate, shared_activations
 from ..measures.loss_variation import maximal_loss_variation
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 from .examples import joined
 
 CHUNK = 128  # examples measured at once

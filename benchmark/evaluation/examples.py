@@ -8,7 +8,7 @@ from torch import Tensor
 from ..measures import bounds, margins
 from ..measures import jacobian as jacobians
 from ..measures.distances import label_distances_1, linearised_distance, linearised_distance_inf
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 
 # The columns of `example_measures`, with their units. An input unit is the full range of a pixel;
 # a distance to the linearised boundary is negative where the example is misclassified; the size at

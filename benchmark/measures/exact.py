@@ -172,5 +172,10 @@ def _programme(
     if rows:
         wide = [hstack([row, coo_array((row.shape[0], len(low) - row.shape[1]))]) for row in rows]
         matrix = vstack(wide, format="csr")
-        constraints = [LinearConstraint(matrix, np.concatenate(least), np.concatenate(most))]
-    return _Programme(Bounds(low, high), whole, constraints, numbers, bias)
+        ends: Any = (
+            np.concatenate(least),
+            np.concatenate(most),
+        )  # scipy's stubs know numbers alone
+        constraints = [LinearConstraint(matrix, *ends)]
+    box: Any = (low, high)
+    return _Programme(Bounds(*box), whole, constraints, numbers, bias)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 from .margins import probability_of_others
 
 Model = Callable[[Tensor], Tensor]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 from .jacobian import Model
 
 RELUS = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 from .jacobian import Model
 from .margins import loss
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..modes import evaluation_mode
+from ..step import evaluation_mode
 from .jacobian import Model
 
 

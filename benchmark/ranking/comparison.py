@@ -55,7 +55,8 @@ class Differences:
         of_images = _variances_of_differences(by_image) if images > 1 else np.zeros_like(mean)
         if selected is None:
             selected = np.zeros(methods, bool)
-        weights = weight(np.full(mean.shape, float(seeds)), selected[:, None] | selected)
+        either = np.logical_or.outer(selected, selected)
+        weights = weight(np.full(mean.shape, float(seeds)), either)
         parts = of_seeds * weights, of_images / images
         variance = parts[0] + parts[1]
         if seeds * images == 1:

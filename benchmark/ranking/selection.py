@@ -87,7 +87,7 @@ def _best(
     """Of equals the smallest λ."""
     mine = list(seeds)
     allowed = robust.loc[clean[mine].mean(axis=1) >= track.clean_floor, mine].mean(axis=1)
-    return None if allowed.empty else float(allowed.idxmax())
+    return None if allowed.empty else float(allowed.index[int(allowed.to_numpy().argmax())])
 
 
 def selected_trials(trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:

@@ -75,7 +75,8 @@ def last_checks(home: Path) -> list[CheckReport]:
             )
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{shown(path)}: is no report of a check; delete it, `regbench check` writes another"
+                f"{shown(path)}: is no report of a check; delete it, `regbench check` writes "
+                "another"
             ) from None
     return found
 

@@ -50,8 +50,7 @@ class Rehearsal:
         reference = self.trial.reference
         assert reference is not None, f"track {TRIED_ON} fine-tunes a reference"
         _run(reference.model_copy(update={"evaluation": ()}), self.folder)
-        _, model, _, _ = prepare(self.trial, self.folder, "cpu")
-        return model
+        return prepare(self.trial, self.folder, "cpu").model
 
     def finding(self, training: Training, model: nn.Module) -> Finding:
         """What a training gave: accuracy on test images, clean and under the headline threat,

@@ -25,7 +25,6 @@ ALLOWED = (
     "benchmark.regularizer",
     "benchmark.attacks",
     "benchmark.projection",
-    "benchmark.modes",  # which the attacks need
     "registry.spec",
 )
 OWNERS: tuple[Any, ...] = (

@@ -10,7 +10,7 @@ import sys
 def regbench(*arguments, home, results):
     environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
     return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments],
+        [sys.executable, "-m", "benchmark.commands", *arguments],
         env=environment,
         capture_output=True,
         text=True,

@@ -56,7 +56,7 @@ def test_a_mistake_in_a_text_file_is_told_before_anything_heavy_starts(submissio
     card.write_text(card.read_text().replace("formula = '", "formula = '{"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = subprocess.run(
-        [sys.executable, "-m", "benchmark", "check", str(folder)],
+        [sys.executable, "-m", "benchmark.commands", "check", str(folder)],
         capture_output=True,
         text=True,
         check=False,

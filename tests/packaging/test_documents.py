@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.cli import app
+from benchmark.commands.main import app
 from benchmark.regularizer import Step
 from registry.places import HERE
 

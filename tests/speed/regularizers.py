@@ -60,10 +60,10 @@ class PairLoop(Regularizer):
     def penalty(self, step: Step) -> Tensor:
         x, logits = with_input_graph(step)
         K, total = logits.shape[1], torch.zeros(())
-        for l in range(K):
-            for m in range(l):
+        for k in range(K):
+            for m in range(k):
                 (difference,) = torch.autograd.grad(
-                    (logits[:, l] - logits[:, m]).sum(), x, create_graph=True
+                    (logits[:, k] - logits[:, m]).sum(), x, create_graph=True
                 )
                 total = total + 2 * difference.square().sum() / K**2
         return total / len(x)

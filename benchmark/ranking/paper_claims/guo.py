@@ -3,60 +3,64 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from registry.load import Registry
 
-from .rows import EQUIVALENT, Claim, Interval, Rows, equivalent
+from ..verdict import Question, verdict
+from .rows import EQUIVALENT, Asked, Claim, Interval, Rows
 
 
-def _agree(rows: Rows, architecture: str, of_jacobian: float) -> tuple[bool, str]:
+def _agree(rows: Rows, architecture: str, of_jacobian: float) -> Asked:
     """`jacobian` at `of_jacobian`·λ against `cross_lipschitz` at λ, over its whole grid: robust and
     clean accuracy.
     """
     strengths = rows.strengths("cross_lipschitz")
-    found, largest = 0, 0.0
+    questions: list[Question] = []
     for strength in strengths:
         wanted = of_jacobian * strength
         other = next(s for s in rows.strengths("jacobian") if math.isclose(s, wanted, rel_tol=1e-9))
-        robust, clean = (
-            value("jacobian", other, architecture=architecture)
-            - value("cross_lipschitz", strength, architecture=architecture)
-            for value in (rows.robust, rows.clean)
-        )
-        found += equivalent(robust) and equivalent(clean)
-        means = [abs(d.mean()) for d in (robust, clean) if d.notna().any()]
-        largest = max([largest, *means])
-    return found == len(strengths), (
+        for value in (rows.robust, rows.clean):
+            first = value("jacobian", other, architecture=architecture)
+            second = value("cross_lipschitz", strength, architecture=architecture)
+            questions.append(Question(first - second, EQUIVALENT))
+    shown = verdict(questions).shown
+    both = sum(map(min, shown[::2], shown[1::2]))
+    largest = max(abs(question.differences.mean()) for question in questions)
+    return questions, (
         f"{architecture}: equivalent within {100 * EQUIVALENT:.0f} points (two one-sided tests) at "
-        f"{found} of {len(strengths)} λ; largest mean difference {100 * largest:.2f} points"
+        f"{both} of {len(strengths)} λ; largest mean difference {100 * largest:.2f} points"
     )
 
 
-def _agree_everywhere(rows: Rows, of_jacobian: float) -> tuple[bool, str]:
-    found = [_agree(rows, architecture, of_jacobian) for architecture in rows.track.architectures]
-    return all(held for held, _ in found), "; ".join(text for _, text in found)
+def _everywhere(found: Iterable[Asked]) -> Asked:
+    """What is asked of each architecture, as one claim."""
+    asked = list(found)
+    questions = [question for questions, _ in asked for question in questions]
+    decidable = all(questions for questions, _ in asked)
+    return questions if decidable else [], "; ".join(text for _, text in asked)
 
 
-def two_classes_agree(rows: Rows) -> tuple[bool, str]:
+def two_classes_agree(rows: Rows) -> Asked:
     """µ² and Ω at equal λ."""
-    return _agree_everywhere(rows, 1.0)
+    return _everywhere(_agree(rows, name, 1.0) for name in rows.track.architectures)
 
 
-def many_classes_agree(rows: Rows) -> tuple[bool, str]:
+def many_classes_agree(rows: Rows) -> Asked:
     """µ² at 2λ/K and Ω at λ."""
-    return _agree_everywhere(rows, 2 / Registry().dataset(rows.track.dataset).num_classes)
+    share = 2 / Registry().dataset(rows.track.dataset).num_classes
+    return _everywhere(_agree(rows, name, share) for name in rows.track.architectures)
 
 
-def curvature_at_large_lambda(rows: Rows) -> tuple[bool, str]:
+def curvature_at_large_lambda(rows: Rows) -> Asked:
     """At the largest λ at which it learns, against the best of the first-order methods."""
-    found = [_curvature_leads(rows, architecture) for architecture in rows.track.architectures]
-    return all(held for held, _ in found), "; ".join(text for _, text in found)
+    return _everywhere(_curvature_leads(rows, name) for name in rows.track.architectures)
 
 
-def _curvature_leads(rows: Rows, architecture: str) -> tuple[bool, str]:
+def _curvature_leads(rows: Rows, architecture: str) -> Asked:
     learnt = rows.learnt("curvature", architecture)
     if not learnt:
-        return False, f"{architecture}: no λ of curvature reaches the clean floor"
+        return [], f"{architecture}: no λ of curvature reaches the clean floor"
     strength, left_out = learnt[-1], rows.left_out("curvature", architecture)
     others = {
         name: values
@@ -64,9 +68,10 @@ def _curvature_leads(rows: Rows, architecture: str) -> tuple[bool, str]:
         if len(values := rows.robust(name, strength, architecture))
     }
     best = max(others, key=lambda name: others[name].mean())
-    lead = Interval.of(100 * (rows.robust("curvature", strength, architecture) - others[best]))
-    return lead.low > 0, (
-        f"{architecture}: at λ = {strength:g}{left_out} curvature leads {best} by {lead:.1f} points"
+    differences = rows.robust("curvature", strength, architecture) - others[best]
+    return [Question(differences)], (
+        f"{architecture}: at λ = {strength:g}{left_out} curvature leads {best} by "
+        f"{Interval.of(100 * differences):.1f} points"
     )
 
 

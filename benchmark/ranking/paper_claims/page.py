@@ -13,27 +13,31 @@ from registry.write import write_whole
 from ...records import registered
 from ...records.home import home
 from ...records.store import Store
+from ..verdict import Verdict, verdict
 from . import guo, hoelder, roth, wen
 from .rows import Claim, Rows
 
 CLAIMS: tuple[Claim, ...] = (*guo.CLAIMS, *wen.CLAIMS, *hoelder.CLAIMS, *roth.CLAIMS)
 HEADER = """# What the registered results say
 
-`python -m benchmark.ranking.paper_claims` computes this page from the rows beside it; a test compares the two.
-Intervals are Student's 95 % over seeds, of differences paired by seed. "Held" is about these tracks,
-small nets on small data, and nothing else.
+`python -m benchmark.ranking.paper_claims` computes this page from the rows beside it; a
+test compares the two.
+A claim is shown, refuted, not decided (with the seeds that a power of 80 % would take) or not run:
+shown where all that it asks holds, each at its own level; refuted where one part does not, at 5 %
+for all its λ and scores together (Holm). Intervals are Student's 95 % over seeds, of differences
+paired by seed. A verdict is about these tracks, small nets on small data, and nothing else.
 
-| Claim | Held | Numbers |
+| Claim | Verdict | Numbers |
 |---|---|---|
 """
 
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """`held` is None where rows are missing."""
+    """A claim in words, its verdict, and the numbers that it rests on."""
 
     claim: str
-    held: bool | None
+    verdict: Verdict
     numbers: str
 
 
@@ -44,19 +48,19 @@ def verdicts(store: Store) -> list[ClaimVerdict]:
 
 def _verdict(claim: Claim, rows: Rows) -> ClaimVerdict:
     if not rows.complete:
-        held, numbers = None, "fewer than two seeds have run"
+        found, numbers = Verdict("not run"), "fewer than two seeds have run"
     elif claim.learns and not rows.learnt(claim.learns):
         method = claim.learns.replace("_", " ")
-        held, numbers = None, f"no strength of {method} reaches the clean floor"
+        found, numbers = Verdict("not decided"), f"no strength of {method} reaches the clean floor"
     else:
-        held, numbers = claim.judge(rows)
-    return ClaimVerdict(claim.words, held, f"{claim.track}: {numbers}")
+        questions, numbers = claim.judge(rows)
+        found = verdict(questions)
+    return ClaimVerdict(claim.words, found, f"{claim.track}: {numbers}")
 
 
 def render(found: list[ClaimVerdict]) -> str:
     """The page, Markdown."""
-    words = {True: "yes", False: "no", None: "–"}
-    return HEADER + "".join(f"| {f.claim} | {words[f.held]} | {f.numbers} |\n" for f in found)
+    return HEADER + "".join(f"| {f.claim} | {f.verdict} | {f.numbers} |\n" for f in found)
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .rows import Claim, Interval, Rows
+from ..verdict import Question
+from .rows import Asked, Claim, Interval, Rows
 
 TRAINED = "adversarial_training:norm=2", 1.0
 NEAR, FAR = "data_dependent_operator_norm", "global_spectral_norm"
@@ -17,7 +18,7 @@ def _nearest(rows: Rows, method: str) -> float:
     )
 
 
-def operator_norm_like_adversarial_training(rows: Rows) -> tuple[bool, str]:
+def operator_norm_like_adversarial_training(rows: Rows) -> Asked:
     """By three measures the operator norm lies nearer to it than the global spectral norm does."""
     chosen = {name: _nearest(rows, name) for name in (NEAR, FAR)}
     measures = {
@@ -25,20 +26,21 @@ def operator_norm_like_adversarial_training(rows: Rows) -> tuple[bool, str]:
         "alignment with v₁": ("perturbed", "alignment_1"),
         "relative deviation from linearity": ("perturbed", "relative_deviation_1"),
     }
-    held, texts = True, []
+    questions, texts = [], []
     for words, (threat, metric) in measures.items():
         base = rows.seeds(*TRAINED, threat, metric)
         near, far = (
-            Interval.of(rows.seeds(name, strength, threat, metric) - base)
-            for name, strength in chosen.items()
+            rows.seeds(name, strength, threat, metric) - base for name, strength in chosen.items()
         )
-        held &= abs(near.mean) + near.half < abs(far.mean) - far.half
+        questions.append(Question(far.abs() - near.abs()))
         texts.append(
             f"{words} less that of adversarial training ({base.mean():.3f}): operator norm "
-            f"{near:.3f}, global spectral norm {far:.3f}"
+            f"{Interval.of(near):.3f}, global spectral norm {Interval.of(far):.3f}"
         )
     where = ", ".join(f"{name} λ = {strength:g}" for name, strength in chosen.items())
-    return held, f"at the λ whose validation accuracy is nearest ({where}): " + "; ".join(texts)
+    return questions, f"at the λ whose validation accuracy is nearest ({where}): " + "; ".join(
+        texts
+    )
 
 
 CLAIMS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,24 +11,25 @@ from registry.load import Registry
 from registry.spec import Track
 
 from ...records.store import Store
-from ..equivalence import two_one_sided_tests
 from ..selection import seeds_ranked
 from ..sweep import half_width, labelled
+from ..verdict import Question
 
 EQUIVALENT = 0.02  # accuracies this near to each other count as equal
+Asked = tuple[Sequence[Question], str]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says, and the function that judges it by the rows of a track: whether it held,
-    and by which numbers.
+    """What a paper says, and the function that puts it to the rows of a track: the questions that
+    must all be answered by yes, and the numbers. No question: the rows cannot decide it.
 
     learns: a method of which one strength must reach the clean floor for the claim to be judged.
     """
 
     words: str
     track: str
-    judge: Callable[[Rows], tuple[bool, str]]
+    judge: Callable[[Rows], Asked]
     learns: str | None = None
 
 
@@ -54,17 +55,6 @@ class Interval:
 
     def __format__(self, spec: str) -> str:
         return f"{self.mean:{spec}} ± {self.half:{spec}}"
-
-
-def equivalent(differences: pd.Series) -> bool:
-    """Whether accuracies differ by less than EQUIVALENT, by two one-sided tests.
-
-    Args:
-        differences: paired by seed.
-    """
-    values = differences.dropna()
-    tests = two_one_sided_tests(values.mean(), values.std(), len(values), EQUIVALENT)
-    return tests.verdict == "equivalent"
 
 
 class Rows:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from .rows import Claim, Interval, Rows
+from ..verdict import Question
+from .rows import Asked, Claim, Interval, Rows
 
 TRAINED = "adversarial_training"
 Value = Callable[[str, float], pd.Series]  # of (regularizer, strength): seed → value
@@ -24,11 +25,11 @@ def _trend(rows: Rows, value: Value) -> str:
     return means + rows.left_out(TRAINED, sign="ε")
 
 
-def _strongest_less_none(rows: Rows, value: Value) -> Interval:
-    return Interval.of(value(TRAINED, _strongest(rows)) - value("none", 0.0))
+def _strongest_less_none(rows: Rows, value: Value) -> pd.Series:
+    return value(TRAINED, _strongest(rows)) - value("none", 0.0)
 
 
-def margins_concentrate(rows: Rows) -> tuple[bool, str]:
+def margins_concentrate(rows: Rows) -> Asked:
     """Their standard deviation over test images falls."""
 
     def deviation(name: str, strength: float) -> pd.Series:
@@ -38,17 +39,17 @@ def margins_concentrate(rows: Rows) -> tuple[bool, str]:
         return rows.seeds(name, strength, "margins", "margin")
 
     none, strongest = ("none", 0.0), (TRAINED, _strongest(rows))
-    change = Interval.of(deviation(*strongest) / deviation(*none))
+    change = deviation(*strongest) / deviation(*none)
     relative = Interval.of(
         (deviation(*strongest) / mean(*strongest)) / (deviation(*none) / mean(*none))
     )
-    return change.high < 1, (
+    return [Question(1 - change)], (
         f"standard deviation of test margins over strengths: {_trend(rows, deviation)}; strongest "
-        f"against none: {change:.3f} times, of deviation over mean {relative:.3f} times"
+        f"against none: {Interval.of(change):.3f} times, of deviation over mean {relative:.3f} times"
     )
 
 
-def gap_shrinks(rows: Rows) -> tuple[bool, str]:
+def gap_shrinks(rows: Rows) -> Asked:
     """Between the loss on test and on training images."""
 
     def gap(name: str, strength: float) -> pd.Series:
@@ -58,13 +59,13 @@ def gap_shrinks(rows: Rows) -> tuple[bool, str]:
         return test - train
 
     change = _strongest_less_none(rows, gap)
-    return change.high < 0, (
+    return [Question(-change)], (
         f"test less training loss over strengths: {_trend(rows, gap)}; strongest less none: "
-        f"{change:.3f}"
+        f"{Interval.of(change):.3f}"
     )
 
 
-def spectra_narrow(rows: Rows) -> tuple[bool, str]:
+def spectra_narrow(rows: Rows) -> Asked:
     """The deviation of a layer's singular values, summed over layers, falls."""
     layers = rows.store.layers(rows.keys)
     linear = layers[(layers["metric"] == "sigma_std") & layers["kind"].isin(["linear", "conv_fft"])]
@@ -79,9 +80,9 @@ def spectra_narrow(rows: Rows) -> tuple[bool, str]:
         return pd.Series(mine, dtype=float)
 
     change = _strongest_less_none(rows, spread)
-    return change.high < 0, (
+    return [Question(-change)], (
         f"standard deviation of a layer's singular values, summed over layers, over strengths: "
-        f"{_trend(rows, spread)}; strongest less none: {change:.3f}"
+        f"{_trend(rows, spread)}; strongest less none: {Interval.of(change):.3f}"
     )
 
 

@@ -29,7 +29,10 @@ COMMANDS = (
 
 def regbench(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmark.commands", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -43,7 +46,8 @@ def test_every_command_has_help_with_an_example(command):
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "entries", "--json"]])
 def test_help_and_lists_load_no_torch(arguments):
     code = (
-        "import sys; sys.argv = ['regbench', *sys.argv[1:]]\nfrom benchmark.cli import main\n"
+        "import sys; sys.argv = ['regbench', *sys.argv[1:]]\n"
+        "from benchmark.commands.main import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
         "assert not {'torch', 'timm', 'streamlit'} & set(sys.modules)"
     )

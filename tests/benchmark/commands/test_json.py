@@ -7,7 +7,7 @@ import shutil
 import jsonschema
 import pytest
 
-from benchmark.cli import app
+from benchmark.commands.main import app
 from registry.places import HERE, TEMPLATE
 
 from ..command import regbench

@@ -110,9 +110,10 @@ def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_
     script, home = tmp_path / "run.py", tmp_path / "home"
     script.write_text(RUN)
     home.mkdir()
+    run = f"{sys.executable} {script} {home}"
     steps = (
-        f"head -c 11500000 /dev/zero > {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/full 2>&1; echo $?; "
-        f"rm {home}/ballast; {sys.executable} {script} {home} > {tmp_path}/free 2>&1; echo $?"
+        f"head -c 11500000 /dev/zero > {home}/ballast; {run} > {tmp_path}/full 2>&1; echo $?; "
+        f"rm {home}/ballast; {run} > {tmp_path}/free 2>&1; echo $?"
     )
     disk = [
         "bwrap",

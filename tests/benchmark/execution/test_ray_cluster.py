@@ -47,7 +47,7 @@ def rows(home):
 def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_path):
     cluster, nodes = cluster
     here, there = tmp_path / "here", tmp_path / "there"
-    command = [sys.executable, "-m", "benchmark", "run", *SELECTION]
+    command = [sys.executable, "-m", "benchmark.commands", "run", *SELECTION]
     subprocess.run(command, env=environment(here), check=True, capture_output=True)
     process = subprocess.Popen(
         [*command, "--executor", "ray", "--address", cluster.address, "--json"],

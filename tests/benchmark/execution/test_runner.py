@@ -24,7 +24,7 @@ SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 
 def regbench(*arguments, home, **more):
     return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments],
+        [sys.executable, "-m", "benchmark.commands", *arguments],
         env=os.environ | {"REGBENCH_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -95,8 +95,9 @@ def test_a_trial_repeats_bit_by_bit_in_another_process(finished, tmp_path):
 
 @pytest.mark.parametrize("moment", [4.0, 6.0, 8.0])
 def test_a_killed_run_goes_on_and_ends_with_every_trial_once(finished, tmp_path, moment):
+    options = ["--seeds", "1", "--workers", "2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmark", "run", *SELECTION, "--seeds", "1", "--workers", "2"],
+        [sys.executable, "-m", "benchmark.commands", "run", *SELECTION, *options],
         env=os.environ | {"REGBENCH_HOME": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -56,7 +56,7 @@ class Clone:
             "PYTHONPATH": str(self.folder),
         }
         return subprocess.run(
-            [sys.executable, "-m", "benchmark", *command.split()[1:]],
+            [sys.executable, "-m", "benchmark.commands", *command.split()[1:]],
             cwd=self.folder,
             env=environment,
             capture_output=True,

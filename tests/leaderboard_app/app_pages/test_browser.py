@@ -40,7 +40,7 @@ def server(home):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmark", "app", "--port", str(port)],
+        [sys.executable, "-m", "benchmark.commands", "app", "--port", str(port)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

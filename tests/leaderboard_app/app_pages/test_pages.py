@@ -104,7 +104,7 @@ def test_the_table_equals_what_rank_prints(fill, name):
             None if "curv" in trial.entry.regularizer and trial.seed else "finished"
         ),
     )
-    command = [sys.executable, "-m", "benchmark", "rank", name, "--json"]
+    command = [sys.executable, "-m", "benchmark.commands", "rank", name, "--json"]
     printed = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
     ).stdout
@@ -289,7 +289,7 @@ def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, ho
         seeds=2,
         status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
     )
-    command = [sys.executable, "-m", "benchmark", "plan", "quickstart", "--json"]
+    command = [sys.executable, "-m", "benchmark.commands", "plan", "quickstart", "--json"]
     plan = json.loads(
         subprocess.run(
             command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
