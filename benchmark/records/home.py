@@ -21,7 +21,6 @@ from .outcome import Outcome, Row, TrainingRecord
 R = TypeVar("R", bound=Row)
 
 DATABASE = "regbench.duckdb"
-WEIGHTS = "weights.safetensors"
 OUTCOME = "outcome.json"
 
 
@@ -66,7 +65,7 @@ class TrialFolder:
 
     def __init__(self, home: Path, key: str):
         self.path = home / key
-        self.weights = self.path / WEIGHTS
+        self.weights = self.path / "weights.safetensors"
         self.state = self.path / "state.safetensors"
         self._training = self.path / "training.json"
         self._parts = self.path / "parts"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -65,12 +66,9 @@ def train(
     state: dict[str, Tensor] = {}
     meter, decomposable = EpochMeter(phase, device), True
     separate = regularizer is not None and couples_examples(model)
-
-    def in_training_mode(x: Tensor) -> Tensor:
-        model.train()
-        return model(x)
-
-    forward = in_training_mode if separate else model if regularizer is None else None
+    forward = model if regularizer is None else None
+    if separate:
+        forward = partial(_in_training_mode, model)
     # A CPU trial is timed by its own processor time, so that whatever else runs does not count as
     # its cost.
     clock = time.process_time if device.type == "cpu" else time.perf_counter
@@ -111,6 +109,11 @@ def train(
     model.eval()
     seconds = clock() - start
     return Training("finished" if finite else "diverged", done, seconds, meter.epochs[0], state)
+
+
+def _in_training_mode(model: nn.Module, x: Tensor) -> Tensor:
+    model.train()
+    return model(x)
 
 
 def sgd(parameters: Iterable[Tensor], phase: Phase) -> torch.optim.SGD:
