@@ -20,6 +20,7 @@ test-fast: .venv/.installed-dev
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/pyright
 
 # The site, in site/: static files for any host.

@@ -112,10 +112,10 @@ def _difference(asked: Asked, child: Child, tensors: dict[str, Tensor]) -> Itera
     expected = _norm(asked.gradient) / size  # root mean square over directions
     stride = STRIDE * _norm(weights)
     errors, rises = [], []
+    values: dict[int, float] = {}
     for _ in range(DIRECTIONS):
         direction = {name: torch.randn_like(w) for name, w in weights.items()}
         length = _norm(direction)
-        values: dict[int, float] = {}
         for sign in secrets.SystemRandom().sample((1, -1), 2):
             moved = {
                 name: w + sign * stride / length * direction[name] for name, w in weights.items()

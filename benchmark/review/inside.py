@@ -29,18 +29,20 @@ def check(channel: Channel) -> None:
     channel.say(doing=IMPORTED)
     ok, detail = _imported(folder, before)
     channel.say(finding={"check": IMPORTED, "ok": ok, "detail": detail})
-    if ok:
-        from dataclasses import asdict
+    if not ok:
+        channel.say(findings="done")
+        return
+    from dataclasses import asdict
 
-        from registry.spec import Card
+    from registry.spec import Card
 
-        from ..sandbox.answering import answer, prepared
-        from .examination import findings
+    from ..sandbox.answering import answer, prepared
+    from .examination import findings
 
-        card = Card.model_validate_json(json.dumps(task["card"]))
-        for finding in findings(card, folder, lambda check: channel.say(doing=check)):
-            channel.say(finding=asdict(finding))
-            ok &= finding.ok
+    card = Card.model_validate_json(json.dumps(task["card"]))
+    for finding in findings(card, folder, lambda check: channel.say(doing=check)):
+        channel.say(finding=asdict(finding))
+        ok &= finding.ok
     channel.say(findings="done")
     if ok:
         channel.say(doing="a short training")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
@@ -65,7 +66,7 @@ class Spec(BaseModel):
             }
         return data
 
-    def model_copy(self, *, update: dict[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         # Pydantic's own would bring cached properties along, a trial's key say, which are another
         # object's; and it takes half as long again (tests/speed/README.md, Plan). What is frozen
         # may be shared: `deep` or not is the same.
@@ -73,7 +74,7 @@ class Spec(BaseModel):
         values = vars(self)
         if len(values) > len(self.__pydantic_fields__):
             values = {name: values[name] for name in self.__pydantic_fields__}
-        object.__setattr__(copied, "__dict__", values | (update or {}))
+        object.__setattr__(copied, "__dict__", {**values, **(update or {})})
         object.__setattr__(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__)
         object.__setattr__(copied, "__pydantic_extra__", None)
         object.__setattr__(copied, "__pydantic_private__", None)
