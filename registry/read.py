@@ -157,8 +157,8 @@ def source(folder: Path) -> str:
         unseen = next((c for c in line if unicodedata.category(c) in UNSEEN and c != "\t"), None)
         if unseen is not None:
             raise InputError(
-                f"{shown(path)}: line {number}: holds the character U+{ord(unseen):04X}, which cannot "
-                "be seen; take it out"
+                f"{shown(path)}: line {number}: holds the character U+{ord(unseen):04X}, which "
+                "cannot be seen; take it out"
             )
     return text
 
