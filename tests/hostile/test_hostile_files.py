@@ -6,6 +6,7 @@ import py_compile
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -35,7 +36,7 @@ def compiled_beside(folder):
     honest, status = code.read_text(), code.stat()
     code.write_text(FRAUD.ljust(len(honest)))
     os.utime(code, ns=(status.st_atime_ns, status.st_mtime_ns))
-    cache = Path(py_compile.compile(str(code)))
+    cache = Path(str(py_compile.compile(str(code))))
     code.write_text(honest)
     os.utime(code, ns=(status.st_atime_ns, status.st_mtime_ns))
     return cache
@@ -132,7 +133,7 @@ def test_a_coding_cookie_does_not_change_what_is_read(tmp_path):
 def test_a_traceback_and_getsource_show_the_source(tmp_path):
     path = tmp_path / "regularizer.py"
     path.write_text(FRAUD.replace("step.losses * 0", "step.nothing  # here"))
-    regularizer = load_regularizer(tmp_path, {})
+    regularizer: Any = load_regularizer(tmp_path, {})
     assert "def penalty" in inspect.getsource(type(regularizer))
     try:
         regularizer.penalty(None)

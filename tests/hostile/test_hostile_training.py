@@ -51,14 +51,11 @@ FORGED = {
     "no answer": (b'[1]\n"x"\n{"answer": 1}\n', "what it answered is no answer"),
     "control characters and markup": (
         b'{"error": "\\ud800\\u001b[2J\\nsecond line\\u202e"}\n',
-        r"^  \[2J second line$",
+        r"^\[2J second line$",
     ),
     "a megabyte": (b"x" * 2**20 + b"\n", "answered more than its limit of 1 MiB"),
 }
-THE_END = (
-    b'{"done": true}\n{"weights": true}\nrubbish',
-    "ended with exit code 0 before its task was done",
-)
+THE_END = (b"rubbish\n", "ended with exit code 0 before its task was done")
 
 
 def trial_of(folder, strength=0.2):
@@ -93,7 +90,7 @@ def test_a_forged_answer_ends_the_trial_in_one_line(submission, home, case):
     with pytest.raises(SandboxError) as refused:
         trained(trial_of(submission(in_penalty=FORGE.format(line=line, then=then))), home)
     told = str(refused.value)
-    assert re.search(expected.strip("^").lstrip(), told) and told.isprintable()
+    assert re.search(expected, told) and told.isprintable()
 
 
 def copied(folder, method):

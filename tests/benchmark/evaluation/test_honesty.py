@@ -111,6 +111,8 @@ def test_an_ordinarily_trained_model_is_not_flagged(trained, digits, entry):
     assert set(values) == {check for check in CHECKS if not check.startswith("autoattack")} - {
         "rises_with_epsilon",
         "robust_above_clean",
+        "untrained",
+        "trained_by_submission",
     }
     assert flagged(values) == set()
 
