@@ -17,9 +17,9 @@ from registry.spec import Architecture, Dataset, InputError, Part, Track
 
 from . import data
 from .evaluation import evaluate as evaluation
-from .step import evaluation_mode
 from .records.home import home
 from .regularizer import Regularizer, Step, regularizer
+from .step import evaluation_mode
 from .training import networks
 from .training.loop import Phase, train
 

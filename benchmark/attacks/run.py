@@ -16,6 +16,7 @@ from registry.spec import AttackName, InputError, Threat
 from .autoattack import WHITE_BOX, autoattack
 from .carlini_wagner import carlini_wagner
 from .deepfool import deepfool
+from .fmn import fmn
 from .frozen import Model, frozen, in_blocks
 from .objective import LOSSES, misclassified
 from .perturbation import drawn_unit_ball, size
@@ -176,6 +177,11 @@ def _nearest(kernel: Callable[..., Tensor], search: _Search, net: Model, rows: T
     return adversarial
 
 
+def _nearest_in_norm(search: _Search, net: Model, rows: Tensor) -> Tensor:
+    """FMN's images, the one minimal attack for both norms."""
+    return _nearest(partial(fmn, norm=search.threat.norm), search, net, rows)
+
+
 def _one_step(search: _Search, net: Model, rows: Tensor) -> Tensor:
     """FGSM's images; x itself beside `rows`."""
     x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
@@ -219,6 +225,7 @@ OURS: dict[AttackName, Callable[[_Search, Model, Tensor], Tensor]] = {
     "pgd": _restarts,
     "deepfool": partial(_nearest, deepfool),
     "carlini_wagner": partial(_nearest, carlini_wagner),
+    "fmn": _nearest_in_norm,
 }
 
 

@@ -78,7 +78,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
                 print(f"– not ranked: {', '.join(names)}: {why}")
     print(
         f"\nranked by {ranked_by}, in percent (distances: 100·‖r‖/‖x‖), with the 95 % interval "
-        "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that rank; "
+        "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "
+        "rank; "
         "rank: from the best to the worst that the methods it cannot\nbe told apart from allow; "
         "λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond"
     )

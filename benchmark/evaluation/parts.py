@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from registry.spec import Threat
 
 from ..attacks import attack, attack_curve
+from ..attacks.perturbation import size
 from ..records.flags import check_warnings
 from .columns import MEASURES, further_measures
 from .examples import example_measures
@@ -85,7 +86,7 @@ def threats(
     found = attack(first, model, x, y, seed=purpose, batch_size=BATCH, checkpoint=checkpoint)
     if not first.is_minimal:
         return [robustness(found.success, found.info)]
-    relative = found.distance / x.flatten(1).norm(dim=1)
+    relative = found.distance / size(x, first.norm)
     columns = {"distance": found.distance, "relative_distance": relative}
     return [Found(columns, {"success": found.success.double().mean()} | _summaries(columns))]
 

@@ -163,19 +163,18 @@ def _programme(
         ]
         least += [bias, np.full(2 * n, -np.inf)]
         most += [np.full(n, np.inf), bias - down, np.zeros(n)]
-        low = np.concatenate([low, np.zeros(n), lower > 0])
-        high = np.concatenate([high, up, upper > 0])
-        whole = np.concatenate([whole, np.zeros(n), np.ones(n)])
+        low = _joined([low, np.zeros(n), lower > 0])
+        high = _joined([high, up, upper > 0])
+        whole = _joined([whole, np.zeros(n), np.ones(n)])
         numbers, bias = hstack([absent, output, nothing], format="csr"), np.zeros(n)
         lower, upper = np.maximum(lower, 0), up
     constraints = []
     if rows:
         wide = [hstack([row, coo_array((row.shape[0], len(low) - row.shape[1]))]) for row in rows]
         matrix = vstack(wide, format="csr")
-        ends: Any = (
-            np.concatenate(least),
-            np.concatenate(most),
-        )  # scipy's stubs know numbers alone
-        constraints = [LinearConstraint(matrix, *ends)]
-    box: Any = (low, high)
-    return _Programme(Bounds(*box), whole, constraints, numbers, bias)
+        constraints = [LinearConstraint(matrix, _joined(least), _joined(most))]
+    return _Programme(Bounds(low, high), whole, constraints, numbers, bias)
+
+
+def _joined(parts: list[Matrix]) -> Matrix:
+    return np.concatenate(parts)

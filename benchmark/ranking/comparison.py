@@ -53,9 +53,8 @@ class Differences:
                 table[pairs] = column
                 table.T[pairs] = column
         of_images = _variances_of_differences(by_image) if images > 1 else np.zeros_like(mean)
-        if selected is None:
-            selected = np.zeros(methods, bool)
-        either = np.logical_or.outer(selected, selected)
+        chosen = np.zeros(methods, bool) if selected is None else selected
+        either = chosen[:, None] | chosen[None]
         weights = weight(np.full(mean.shape, float(seeds)), either)
         parts = of_seeds * weights, of_images / images
         variance = parts[0] + parts[1]

@@ -14,6 +14,7 @@ ATTACK_NAMES = {
     "pgd": "PGD",
     "deepfool": "DeepFool",
     "carlini_wagner": "C&W",
+    "fmn": "FMN",
     "apgd": "APGD",
     "autoattack": "AutoAttack",
 }

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from .base import Count, Norm, Positive, Spec
 
 # "apgd" is AutoAttack's first members: APGD-CE and, from four classes on, APGD-T.
-AttackName = Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "apgd", "autoattack"]
+AttackName = Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "fmn", "apgd", "autoattack"]
 # Those of which all points of a curve of accuracy against ε are found in one pass.
 CurveAttack = Literal["fgsm", "pgd"]
 
@@ -21,6 +21,7 @@ ATTACKS: dict[AttackName, dict[str, Any]] = {
     "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},
     "deepfool": {"norm": "2", "steps": 50},
     "carlini_wagner": {"norm": "2", "steps": 200},
+    "fmn": {"norm": "inf", "steps": 100},
     "apgd": {"norm": "inf", "epsilon": 0.1},
     "autoattack": {"norm": "inf", "epsilon": 0.1},
 }
@@ -73,7 +74,7 @@ class Threat(Settings):
         for field in ("epsilon", "steps", "step_size", "restarts", "loss"):
             if getattr(self, field) is not None and field not in customary:
                 raise ValueError(f"{self.attack} has no {field}")
-        if self.is_minimal and self.norm != "2":
+        if customary["norm"] == "2" != self.norm:
             raise ValueError(f'{self.attack} measures ℓ2 perturbations; set norm = "2"')
         return self
 

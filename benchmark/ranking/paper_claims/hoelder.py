@@ -22,8 +22,8 @@ def hoelder_over_lipschitz(rows: Rows) -> Asked:
     first, second = (rows.robust(row["regularizer"], row["lambda"]) for row in (hoelder, lipschitz))
     text = (
         f"{rows.track.headline}, each at its selected λ ({hoelder['lambda']:g}, "
-        f"{lipschitz['lambda']:g}): Cross-Hölder leads by {Interval.of(100 * (first - second)):.1f} "
-        "points"
+        f"{lipschitz['lambda']:g}): Cross-Hölder leads by "
+        f"{Interval.of(100 * (first - second)):.1f} points"
     )
     ends = [row["regularizer"] for row in (hoelder, lipschitz) if row["at_end"]]
     if ends:

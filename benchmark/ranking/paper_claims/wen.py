@@ -45,7 +45,8 @@ def margins_concentrate(rows: Rows) -> Asked:
     )
     return [Question(1 - change)], (
         f"standard deviation of test margins over strengths: {_trend(rows, deviation)}; strongest "
-        f"against none: {Interval.of(change):.3f} times, of deviation over mean {relative:.3f} times"
+        f"against none: {Interval.of(change):.3f} times, of deviation over mean "
+        f"{relative:.3f} times"
     )
 
 

@@ -112,6 +112,8 @@ ALL = [
     Threat(attack="pgd", norm="2", epsilon=1.0, steps=3, loss="margin"),
     Threat(attack="deepfool", steps=3),
     Threat(attack="carlini_wagner", steps=5),
+    Threat(attack="fmn", steps=5),
+    Threat(attack="fmn", norm="2", steps=5),
 ]
 
 

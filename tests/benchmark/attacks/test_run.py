@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.attacks import attack, carlini_wagner, deepfool, fgsm, misclassified, pgd, unit_ball
+from benchmark.attacks.fmn import fmn
 from benchmark.attacks.perturbation import per_example, project, steepest
 from registry.spec import InputError, Threat
 
@@ -19,6 +20,8 @@ THREATS = [
     Threat(attack="pgd", norm="2", epsilon=0.3, steps=5, loss="margin"),
     Threat(attack="deepfool", steps=10),
     Threat(attack="carlini_wagner", steps=15),
+    Threat(attack="fmn", steps=10),
+    Threat(attack="fmn", norm="2", steps=10),
 ]
 
 
@@ -80,6 +83,8 @@ def test_permuting_or_splitting_a_batch_changes_no_bit_of_any_example(classes, s
         ),
         "deepfool": lambda i: deepfool(model, x[i], y[i], steps=8),
         "carlini_wagner": lambda i: carlini_wagner(model, x[i], y[i], steps=12, search_steps=3),
+        "fmn_inf": lambda i: fmn(model, x[i], y[i], "inf", steps=12),
+        "fmn_2": lambda i: fmn(model, x[i], y[i], "2", steps=12),
     }
     order = torch.randperm(13, generator=torch.Generator().manual_seed(1))
     for name, kernel in kernels.items():
@@ -315,6 +320,7 @@ def test_bounds_other_than_the_unit_interval_are_kept():
         pgd(model, x, y, 0.5, steps=3, bounds=bounds),
         deepfool(model, x, y, bounds=bounds),
         carlini_wagner(model, x, y, steps=10, bounds=bounds),
+        fmn(model, x, y, steps=10, bounds=bounds),
     ):
         assert found.min() >= -1
         assert found.max() <= 1

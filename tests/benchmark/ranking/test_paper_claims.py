@@ -131,7 +131,7 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
         if metric == "along_share":
             return 0.4 if true else 1.0
         method, strength = trial.entry.regularizer.split(":")[0], trial.entry.strength
-        inner = 0.001 * (strength == {"cross_hoelder": 0.1, "cross_lipschitz": 0.2}.get(method))
+        inner = 0.001 * (strength == {"cross_hoelder": 0.05, "cross_lipschitz": 0.1}.get(method))
         return 0.5 + (ahead if true else behind).get(method, 0.0) + inner
 
     store = Store(tmp_path / "rows.duckdb")
