@@ -23,10 +23,10 @@ fixed. Every method fine-tunes the same reference network of each seed with the 
 
 #### What a rank means
 λ is chosen on validation images: the most robust of those that keep the track's floor of clean
-accuracy. Methods are ranked on test images by the attack that the track names. A rank such as 1–3
-is an interval: a paired bootstrap over test images, with Student's t over seeds, cannot tell (at
-95 %) whether the method is first or third. Methods that cannot be told apart share a rank. A method
-whose attacks cannot be believed is flagged, and not ranked.
+accuracy. Each seed is scored at the λ that the other seeds choose, which owes it nothing. Methods
+are ranked on test images by the score that the track names. A rank such as 1–3 is an interval: the
+paired differences over seeds and test images cannot tell (at 95 %, all pairs together) whether the
+method is first or third. A method whose attacks cannot be believed is flagged, and not ranked.
 
 #### Tiers
 *quick*: the track's own attacks on a fixed subset of test images. *standard*: APGD on the whole
@@ -38,8 +38,7 @@ own. *verified*: a submission's, repeated in the sandbox.
 
 #### What is not claimed
 No attack proves robustness: a stronger one may find what these did not. The tracks with rows are
-small networks on small images, and what holds there need not hold elsewhere. Ranks are not
-corrected for the number of pairs that are compared.
+small networks on small images, and what holds there need not hold elsewhere.
 """
 )
 st.subheader("Cite")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from benchmark.ranking.selection import selected_trials
 from leaderboard_app.figures import intervals, scatter
 from leaderboard_app.reading import choices, downloads, frame, queries
 from leaderboard_app.tables import compare
@@ -40,21 +41,23 @@ track = choices.choose_track()
 architecture = choices.choose_architecture(track)
 with frame.reading():
     rows, standings = queries.rows(track), queries.standings(track)
-    scores = queries.scores(track)
 rows = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
 rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking rests on
-part = ["key", "threat", "split", "metric", "examples"]
-rows = rows.merge(scores[[*part, "n"]], on=part) if len(scores) else rows
 standing = {
     row["regularizer"]: row
     for row in standings[standings["architecture"] == architecture].to_dict("records")
 }
+groups = selected_trials(queries.trials(track), pd.DataFrame(list(standing.values())))
 methods = [method for method in standing if (rows["regularizer"] == method).any()]
 if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
     frame.end()
 
 style_of = frame.method_styles()
+scored_as = {
+    row["regularizer"]: {trial.seed: trial.key for trial in group}
+    for row, group in zip(standing.values(), groups)
+}
 chosen: list[tuple[str, float, dict[int, str]]] = []
 for where, param, label, default in zip(
     st.columns(2), ("first", "second"), ("First method", "Second method"), methods[:2]
@@ -76,12 +79,10 @@ for where, param, label, default in zip(
                 of=method,
             )
         ]
-        keys = (
-            mine[mine["lambda"] == strength]
-            .drop_duplicates("seed")
-            .set_index("seed")["key"]
-            .to_dict()
-        )
+        at = mine[mine["lambda"] == strength].drop_duplicates("seed")
+        keys = dict(zip(at["seed"], at["key"]))
+        if f"{strength:g}" == selected:  # each seed at the λ that the leaderboard scores it at
+            keys = scored_as[method]
         chosen.append((method, strength, keys))
 (first, first_lambda, first_keys), (second, second_lambda, second_keys) = chosen
 if first_keys == second_keys:

@@ -42,11 +42,12 @@ if selected.empty:
     st.info("No method fits at the λ that was selected for it on validation images.")
 else:
     best = selected.iloc[0]
+    robust = percent(best["robust"], best["robust_low"], best["robust_high"])
     st.markdown(
         f"Best within these limits: **{plain(best['method'])}** at "
         f"{plain(styles[best['method']].strength(best['lambda']))}, "
         f"{plain(quantity(track, track.headline))} "
-        f"{percent(best['robust'], best['robust_half_width'])}, clean {percent(best['clean'])}, "
+        f"{robust}, clean {percent(best['clean'])}, "
         f"{best['cost']:.1f} times the training cost of none."
     )
 st.caption(
@@ -71,7 +72,7 @@ for where, axis in zip(st.columns(2), ("clean", "cost")):
         )
 shown = fitting.assign(
     strength=[styles[m].strength(v) for m, v in zip(fitting["method"], fitting["lambda"])],
-    robust=[percent(*ends) for ends in fitting[["robust", "robust_half_width"]].to_numpy()],
+    robust=[percent(*ends) for ends in fitting[["robust", "robust_low", "robust_high"]].to_numpy()],
     clean=[percent(value) for value in fitting["clean"]],
     cost=fitting["cost"].round(1),
 )

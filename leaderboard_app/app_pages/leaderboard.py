@@ -22,16 +22,16 @@ def shown_columns(track: Track) -> dict:
     config = {
         "Rank": st.column_config.NumberColumn(
             width=52,
-            help="From the best to the worst rank that a paired bootstrap over seeds and test "
-            "images allows: methods that it cannot tell apart (95 %) share their first rank.",
+            help="From the best to the worst rank that paired differences over seeds and test "
+            "images allow (95 %, all pairs together).",
         ),
-        "Method": st.column_config.TextColumn(width=156, pinned=True),
+        "Method": st.column_config.TextColumn(width=136, pinned=True),
         "λ": st.column_config.NumberColumn(
             width=72,
             help="Chosen on validation images, never on test. ε: the strength is a radius.",
         ),
         "Clean": st.column_config.NumberColumn(
-            width=112, help="Accuracy on unperturbed test images."
+            width=146, help="Accuracy on unperturbed test images."
         ),
         leaderboard.WORST: st.column_config.NumberColumn(
             help="Accuracy under the union of all attacks within the norm and ε that rank."
@@ -61,7 +61,7 @@ def shown_columns(track: Track) -> dict:
         heading = columns_of(track)[threat.id]
         what = "Accuracy under" if threat.epsilon is not None else "Mean ‖r‖/‖x‖ found by"
         config[heading] = st.column_config.NumberColumn(
-            width=124 if threat.id == track.headline else None,
+            width=146 if threat.id == track.headline else None,
             help=f"{what} {threat.id}" + ("; this ranks." if threat.id == track.headline else "."),
         )
     return config
@@ -131,8 +131,8 @@ with st.skeleton(height=480), frame.reading():
 seeds = int(table["seeds"].max()) if len(table) else 0
 st.markdown(
     plain(
-        f"Ranked by {quantity(track, track.headline)} on test images, mean ± 95 % interval over "
-        f"{seeds} of {track.seeds} seeds; λ chosen on validation images among those with at least "
+        f"Ranked by {quantity(track, track.headline)} on test images, mean with its 95 % interval "
+        f"over {seeds} of {track.seeds} seeds; λ chosen on validation images among those with at least "
         f"{100 * track.clean_floor:g} % clean accuracy there."
     )
 )

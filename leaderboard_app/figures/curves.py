@@ -34,7 +34,13 @@ def accuracy_against_epsilon(
             name=hover(method),
             line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "color": style.colour, "size": 9},
-            error_y={"array": (100 * rows["half_width"]).fillna(0), "thickness": 1, "width": 3},
+            error_y={
+                "array": (100 * (rows["high"] - rows["mean"])).fillna(0),
+                "arrayminus": (100 * (rows["mean"] - rows["low"])).fillna(0),
+                "symmetric": False,
+                "thickness": 1,
+                "width": 3,
+            },
             customdata=rows[["seeds", "images"]].to_numpy(),
             hovertemplate=f"{hover(method)}, {style.strength(rows['lambda'].iloc[0])}<br>"
             "ε = %{x:g}: %{y:.1f} %<br>%{customdata[0]} seeds, %{customdata[1]} "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ..words.labels import hover
+from ..words.labels import hover, percent
 from ..words.style import CONTROL, Style, ordered
 from .canvas import SHARE, figure, log_ticks
 
@@ -39,11 +40,8 @@ def pareto(
         style, row = styles[method], rows[rows["regularizer"] == method].iloc[0]
         cost = row["cost"] if np.isfinite(row["cost"]) else 1.0
         size = float(np.clip(12 * np.sqrt(cost), 8, 44))
-        spread = {
-            name: f" ± {100 * row[f'{name}_half_width']:.1f}"
-            if np.isfinite(row[f"{name}_half_width"])
-            else ""
-            for name in ("clean", column)
+        ends = {
+            name: (row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("clean", column)
         }
         found.add_scatter(
             x=[100 * row["clean"]],
@@ -56,11 +54,11 @@ def pareto(
                 "size": size,
                 "line": {"width": 2, "color": style.colour},
             },
-            error_x=_error(row["clean"], row["clean_half_width"], style, most=1.0),
-            error_y=_error(row[column], row[f"{column}_half_width"], style),
+            error_x=_error(*ends["clean"], style),
+            error_y=_error(*ends[column], style),
             hovertemplate=f"{hover(method)}, {style.strength(row['lambda'])}"
-            f"<br>clean %{{x:.1f}}{spread['clean']} %"
-            f"<br>robust %{{y:.1f}}{spread[column]} %<br>cost × {cost:.1f}<extra></extra>",
+            f"<br>clean {percent(*ends['clean'])}<br>robust {percent(*ends[column])}"
+            f"<br>cost × {cost:.1f}<extra></extra>",
         )
     found.update_layout(
         legend={"itemsizing": "constant"},
@@ -70,12 +68,11 @@ def pareto(
     return found
 
 
-def _error(value: float, half_width: float, style: Style, most: float = np.inf) -> dict:
-    """Bars that end at 0 and at `most`, whatever the interval is."""
-    half = half_width if np.isfinite(half_width) else 0
+def _error(value: float, low: float, high: float, style: Style) -> dict[str, Any]:
+    """Bars to the ends of an interval; none where it has no ends."""
     return {
-        "array": [100 * min(half, most - value)],
-        "arrayminus": [100 * min(half, value)],
+        "array": [100 * (high - value) if np.isfinite(high) else 0],
+        "arrayminus": [100 * (value - low) if np.isfinite(low) else 0],
         "symmetric": False,
         "thickness": 1,
         "width": 3,

@@ -8,7 +8,17 @@ import pandas as pd
 from benchmark.ranking.sweep import sweep
 from registry.spec import Track
 
-COLUMNS = ["method", "lambda", "clean", "robust", "robust_half_width", "cost", "seeds", "selected"]
+COLUMNS = [
+    "method",
+    "lambda",
+    "clean",
+    "robust",
+    "robust_low",
+    "robust_high",
+    "cost",
+    "seeds",
+    "selected",
+]
 
 
 def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.DataFrame:
@@ -23,9 +33,9 @@ def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.D
     keys = ["regularizer", "lambda"]
     clean = means[(means["threat"] == "clean") & (means["metric"] == "accuracy")]
     robust = means[(means["threat"] == track.headline) & (means["metric"] == track.headline_metric)]
-    robust = robust.rename(columns={"mean": "robust", "half_width": "robust_half_width"})
+    robust = robust.rename(columns={"mean": "robust", "low": "robust_low", "high": "robust_high"})
     table = clean.rename(columns={"mean": "clean"})[[*keys, "clean", "seeds"]].merge(
-        robust[[*keys, "robust", "robust_half_width"]], on=keys
+        robust[[*keys, "robust", "robust_low", "robust_high"]], on=keys
     )
     seconds = rows.drop_duplicates(["key", *keys]).groupby(keys)["train_seconds"].median()
     control = seconds.get(("none", 0.0), np.nan)

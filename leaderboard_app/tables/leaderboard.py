@@ -10,18 +10,17 @@ from pandas.io.formats.style import Styler
 
 from registry.spec import Track
 
-from ..words.labels import columns_of, percent, place, plain
+from ..words.labels import columns_of, percent, place, plain, ranking
 from ..words.style import Style
 
 WORST = "Worst case"
-SCORES = ("clean", "worst")  # beside the threats
 
 
 def headings(track: Track) -> dict[str, str]:
     """The columns with an interval, the one that ranks first."""
-    columns = columns_of(track)
-    order = [track.headline, "clean", *(c for c in columns if c not in (track.headline, "clean"))]
-    return {column: columns[column] for column in order} | {"worst": WORST}
+    columns = columns_of(track) | {"worst": WORST}
+    first = (ranking(track), "clean")
+    return {column: columns[column] for column in dict.fromkeys((*first, *columns))}
 
 
 def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
@@ -29,9 +28,9 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
     that ranks are seen, on a wide one its cost, source and tier as well.
     """
     columns = headings(track)
-    if not rows["worst"].notna().any():
+    if not rows["worst"].notna().any() and ranking(track) != "worst":
         columns.pop("worst")
-    first = {track.headline: columns.pop(track.headline), "clean": columns.pop("clean")}
+    first = {column: columns.pop(column) for column in (ranking(track), "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
     told = {"flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
@@ -39,11 +38,11 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
 
 
 def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dict[str, str]:
-    """What a row's numbers read as: `75.2 ± 1.3 %`, `1–3`, `8/255`."""
+    """What a row's numbers read as: `75.2 [74.0, 76.4] %`, `1–3`, `8/255`."""
     found = {
-        heading: percent(row[column], row[f"{column}_half_width"])
+        heading: percent(row[column], row[f"{column}_low"], row[f"{column}_high"])
         for column, heading in names.items()
-        if f"{column}_half_width" in row
+        if f"{column}_low" in row
     }
     if pd.notna(row["rank"]):
         found["Rank"] = place(row["rank"], row["rank_high"])
@@ -94,7 +93,8 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     if first.empty:
         return ""
     best = first.iloc[0]
-    score = percent(best[track.headline], best[f"{track.headline}_half_width"])
+    column = ranking(track)
+    score = percent(*(best[name] for name in (column, f"{column}_low", f"{column}_high")))
     said = f"**{plain(best['regularizer'])}** leads with {score}, clean {percent(best['clean'])}"
     others = [f"**{plain(name)}**" for name in first["regularizer"].iloc[1:]]
     if others:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from registry.spec import Track, Trial
 
-from ..words.labels import percent, place, quantity
+from ..words.labels import percent, place, quantity, ranking
 from ..words.style import base, ordered
 
 CONTROL, RIVAL = "none", "adversarial_training"
@@ -54,7 +54,7 @@ def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
         first = mine[mine["rank"] == 1]
         if len(first):
             best = first.iloc[0]
-            leads.append(f"{best['regularizer']} {percent(best[track.headline])}")
+            leads.append(f"{best['regularizer']} {percent(best[ranking(track)])}")
             ties.append(", ".join(first["regularizer"].iloc[1:]) or "none")
             tiers += first["tier"].tolist()
     return {
@@ -77,7 +77,7 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
     costs: dict[str, list[float]] = {}
     for name, (track, standings) in boards.items():
         for _, mine in standings.groupby("architecture", sort=False):
-            scores = mine.set_index("regularizer")[track.headline]
+            scores = mine.set_index("regularizer")[ranking(track)]
             bars = {bar: _bar(scores, bar) for bar in (CONTROL, RIVAL)}
             for row in mine[mine["rank"].notna()].to_dict("records"):
                 method = row["regularizer"]
@@ -87,7 +87,7 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
                 for bar, score in bars.items():
                     if track.headline_metric == "robust_accuracy" and np.isfinite(score):
                         gaps = above.setdefault(method, {}).setdefault(bar, [])
-                        gaps.append(100 * (row[track.headline] - score))
+                        gaps.append(100 * (row[ranking(track)] - score))
     table = [
         {"Method": method}
         | {

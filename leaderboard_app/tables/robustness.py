@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from benchmark.ranking.sweep import sweep
+from benchmark.ranking.selection import selected_trials
+from benchmark.ranking.sweep import METHOD, sweep
 from registry.spec import Threat, Trial
 
-COLUMNS = ["method", "lambda", "epsilon", "mean", "half_width", "seeds", "images"]
+COLUMNS = ["method", "lambda", "epsilon", "mean", "low", "high", "seeds", "images"]
 Family = tuple[str, str, str]  # attack, norm, loss
 
 
@@ -28,7 +30,8 @@ def measured(trials: Sequence[Trial]) -> dict[str, Threat]:
 def curves(
     trials: Sequence[Trial], rows: pd.DataFrame, standings: pd.DataFrame
 ) -> dict[Family, pd.DataFrame]:
-    """Family → accuracy against ε at each method's selected λ, clean accuracy at ε = 0: COLUMNS.
+    """Family → accuracy against ε, each seed at the λ that the leaderboard scores it at, clean
+    accuracy at ε = 0: COLUMNS.
 
     Where two attacks of a family have the same ε, of which one takes more steps or starts, the
     lower accuracy counts.
@@ -37,12 +40,18 @@ def curves(
         rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
         standings: of the same architecture.
     """
-    chosen = standings[standings["lambda"].notna()][["regularizer", "lambda"]]
     accuracies = rows[
         (rows["split"] == "test") & rows["metric"].isin(["accuracy", "robust_accuracy"])
     ]
     images = accuracies.groupby("threat")["examples"].max()
-    table = sweep(accuracies).merge(chosen, on=["regularizer", "lambda"])
+    chosen = dict(zip(standings["regularizer"], standings["lambda"]))
+    several = set(zip(*(standings.loc[standings["tried"] > 1, name] for name in METHOD)))
+    groups = selected_trials(trials, standings)
+    names = {(trial.key, trial.entry.regularizer) for group in groups for trial in group}
+    mine = [name in names for name in zip(accuracies["key"], accuracies["regularizer"])]
+    # A method's seeds may have different λ: the mean is over seeds all the same.
+    table = sweep(accuracies[np.array(mine, bool)].assign(**{"lambda": 0.0}), several)
+    table = table.assign(**{"lambda": table["regularizer"].map(chosen)})
     table = table.rename(columns={"regularizer": "method"})
     table = table.assign(images=table["threat"].map(images))
     clean = table[table["threat"] == "clean"].assign(epsilon=0.0)

@@ -80,6 +80,11 @@ def quantity(track: Track, column: str) -> str:
     return "clean accuracy" if column == "clean" else f"accuracy under {columns_of(track)[column]}"
 
 
+def ranking(track: Track) -> str:
+    """The column of the standings that ranks."""
+    return "worst" if track.ranks_by == "worst_case" else track.headline
+
+
 def axis_title(track: Track, column: str) -> str:
     """The same with its unit, on an axis."""
     words = quantity(track, column)
@@ -95,13 +100,13 @@ def place(first: int | None, last: int | None) -> str:
     return f"{first}" if first == last else f"{first}–{last}"
 
 
-def percent(value: float | None, half_width: float | None = None) -> str:
-    """0.7524, 0.013 → `75.2 ± 1.3 %`; nothing for a value that is none."""
+def percent(value: float | None, low: float = math.nan, high: float = math.nan) -> str:
+    """0.7524, 0.74, 0.764 → `75.2 [74.0, 76.4] %`; nothing for a value that is none."""
     if value is None or not math.isfinite(value):
         return ""
-    if half_width is None or not math.isfinite(half_width):
+    if not (math.isfinite(low) and math.isfinite(high)):
         return f"{100 * value:.1f} %"
-    return f"{100 * value:.1f} ± {100 * half_width:.1f} %"
+    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}] %"
 
 
 def plain(text: str) -> str:

@@ -120,11 +120,18 @@ def test_accuracy_against_epsilon_holds_its_rows():
             "lambda": 0.1,
             "epsilon": [0.1, 0.0],
             "mean": [0.4, 0.9],
-            "half_width": [0.05, math.nan],
+            "low": [0.38, math.nan],
+            "high": [0.45, math.nan],
+            "seeds": 3,
+            "images": 100,
         }
     )
     drawn = traces(curves.accuracy_against_epsilon(table, STYLES, "t", "x"))["jacobian"]
-    assert (list(drawn.x), list(drawn.y), list(drawn.error_y.array)) == ([0, 0.1], [90, 40], [0, 5])
+    assert (list(drawn.x), list(drawn.y), list(drawn.error_y.array)) == (
+        [0, 0.1],
+        [90, 40],
+        [0, pytest.approx(5)],
+    )
 
 
 def test_the_generalization_gap_is_test_less_train_loss_averaged_over_seeds(fill):

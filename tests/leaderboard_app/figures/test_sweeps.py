@@ -76,11 +76,10 @@ def test_the_pareto_plot_holds_the_standings(fill):
     for row in table.to_dict("records"):
         trace = drawn[row["regularizer"]]
         assert (trace.x[0], trace.y[0]) == (100 * row["clean"], 100 * row[track.headline])
-        assert trace.error_y.array[0] == pytest.approx(100 * row[f"{track.headline}_half_width"])
-        assert trace.error_x.arrayminus[0] == pytest.approx(100 * row["clean_half_width"])
-        assert trace.error_x.array[0] == pytest.approx(
-            100 * min(row["clean_half_width"], 1 - row["clean"])
-        )  # not above 100 %
+        above = row[f"{track.headline}_high"] - row[track.headline]
+        assert trace.error_y.array[0] == pytest.approx(100 * above)
+        below = row["clean"] - row["clean_low"]
+        assert trace.error_x.arrayminus[0] == pytest.approx(100 * below)
     assert (
         len({trace.marker.size for name, trace in drawn.items() if name != "not dominated"}) > 1
     )  # cost is seen
@@ -92,8 +91,10 @@ def test_the_front_leaves_out_what_another_beats_in_both():
             "regularizer": ["a", "b", "c", "d"],
             "clean": [0.9, 0.8, 0.85, 0.8],
             "pgd": [0.1, 0.5, 0.05, 0.4],
-            "clean_half_width": math.nan,
-            "pgd_half_width": math.nan,
+            "clean_low": math.nan,
+            "clean_high": math.nan,
+            "pgd_low": math.nan,
+            "pgd_high": math.nan,
             "cost": 1.0,
             "lambda": 0.1,
         }
