@@ -132,8 +132,8 @@ seeds = int(table["seeds"].max()) if len(table) else 0
 st.markdown(
     plain(
         f"Ranked by {quantity(track, track.headline)} on test images, mean with its 95 % interval "
-        f"over {seeds} of {track.seeds} seeds; λ chosen on validation images among those with at least "
-        f"{100 * track.clean_floor:g} % clean accuracy there."
+        f"over {seeds} of {track.seeds} seeds; λ chosen on validation images among those with at "
+        f"least {100 * track.clean_floor:g} % clean accuracy there."
     )
 )
 if seeds == 0:
@@ -199,7 +199,7 @@ if track.reported:
                         "Method": r.regularizer,
                         "λ": None if r.strength is None else radius(r.strength),
                         "Score": columns_of(track).get(r.metric, r.metric),
-                        "Value": percent(r.value, r.spread),
+                        "Value": percent(r.value, *r.ends),
                     }
                     for r in track.reported
                 ]

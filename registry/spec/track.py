@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,12 @@ class Result(Spec):
     value: Number
     strength: NonNegative | None = named_lambda(None)
     spread: NonNegative | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The value less and plus its spread; NaN where the paper gives none."""
+        spread = math.nan if self.spread is None else self.spread
+        return self.value - spread, self.value + spread
 
 
 class EntryLine(Spec):
