@@ -53,7 +53,7 @@ def of_submission(registry: Registry, name: str, path: Path) -> dict[str, tuple[
 def _expanded(
     registry: Registry, track: Track, regularizer: str, line: EntryLine
 ) -> Iterator[Entry]:
-    method, _ = registry.params(regularizer)
+    method, _ = registry.method_and_params(regularizer)
     for architecture in line.architecture or track.architectures:
         if architecture not in track.architectures:
             raise InputError(

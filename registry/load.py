@@ -106,7 +106,7 @@ class Registry:
             )
         return Method(card=card, folder=folder, sha256=source_hash(folder), submitted=submitted)
 
-    def params(self, id: str) -> tuple[Method, dict[str, Any]]:
+    def method_and_params(self, id: str) -> tuple[Method, dict[str, Any]]:
         """`jacobian:projections=1` → the method and those of its parameters that differ from the
         card's defaults.
         """
@@ -180,7 +180,7 @@ class Registry:
 
     def trial(self, entry: Entry, track: Track, seed: int) -> Trial:
         """Of an entry of the track."""
-        method, params = self.params(entry.regularizer)
+        method, params = self.method_and_params(entry.regularizer)
         control = entry.strength == 0  # λ = 0 switches a method off: all share one control
         return Trial(
             entry=entry,

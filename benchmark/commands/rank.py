@@ -57,18 +57,15 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     for architecture in track.architectures:
         mine = [row for row in rows if row["architecture"] == architecture]
         print(f"\n{architecture}")
-        cells = [
-            [
-                place(row["rank"], row["rank_high"]),
-                row["regularizer"],
-                _strength(row),
-                *(_score(row, column, with_ends=column == ranked_by) for column in columns),
-                row["tier"],
-                "" if row["cost"] is None else f"{row['cost']:.1f}",
-                *(row[source] for source in sources),
-            ]
-            for row in mine
-        ]
+        cells = []
+        for row in mine:
+            scores = [_score(row, column, with_ends=column == ranked_by) for column in columns]
+            rank = place(row["rank"], row["rank_high"])
+            cost = "" if row["cost"] is None else f"{row['cost']:.1f}"
+            told = [row[source] for source in sources]
+            cells.append(
+                [rank, row["regularizer"], _strength(row), *scores, row["tier"], cost, *told]
+            )
         print_table(header, cells, frozenset({"rank", "λ", "cost ×", *columns}))
         reasons: dict[str, list[str]] = {}
         for row in mine:

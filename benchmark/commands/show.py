@@ -80,7 +80,7 @@ def list_(
     elif rows:
         print_table(
             list(rows[0]),
-            [[str(value) for value in row.values()] for row in rows],
+            [list(map(str, row.values())) for row in rows],
             frozenset({"entries", "seeds", "classes", "train", "test", "year"}),
         )
 
@@ -100,7 +100,7 @@ def show(
     if name in registry.track_names:
         data = registry.track(name).model_dump(mode="json", by_alias=True, exclude_defaults=True)
     elif plain in registry.regularizer_folders:
-        method, params = registry.params(name)
+        method, params = registry.method_and_params(name)
         data = method.card.model_dump(mode="json", exclude_none=True) | {
             "given": params,
             "code": str(method.folder / "regularizer.py"),

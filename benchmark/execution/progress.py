@@ -89,13 +89,8 @@ class _View:
             lines.append(f"  … and {len(self.running) - RUNNING} more")
         if not self.running and not self.last:
             lines.append("  starting workers")
-        return Group(
-            self.bar,
-            *(
-                Text(line)
-                for line in [*lines, *(f"  {told}" for told in self.last), self.counted()]
-            ),
-        )
+        lines += [f"  {told}" for told in self.last]
+        return Group(self.bar, *map(Text, [*lines, self.counted()]))
 
 
 def follow(plan: Plan, home: Path, store: Store, execute: Execute, *, as_json: bool) -> int:

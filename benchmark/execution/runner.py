@@ -68,11 +68,9 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     lists = {number: alike[evaluation] for number, evaluation in shared.items()}
     for key, trial in everything.items():
         lists[id(trial.evaluation)].append(key)
-    done = {
-        key
-        for evaluation, keys in alike.items()
-        for key in store.done(keys, [part.id for part in evaluation])
-    }
+    done: set[str] = set()
+    for evaluation, keys in alike.items():
+        done |= store.done(keys, [part.id for part in evaluation])
     # Registered rows bring no weights: a reference that is known but not here runs where a
     # fine-tune starts from it.
     home = store.path.parent

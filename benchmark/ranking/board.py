@@ -119,14 +119,15 @@ def _values(
     """[M, S, N], seeds in order; [M, S, 1] of the scores where a model has no values per image.
     Images at which a distance is infinite for one model count for none.
     """
-    keys = [[trial.key for trial in group] for group in groups]
-    shared = min(len(images.get(key, ())) for group in keys for key in group)
+    keys = [trial.key for group in groups for trial in group]
+    shape = len(groups), len(groups[0]), -1
+    shared = min(len(images.get(key, ())) for key in keys)
     if shared:
-        values = np.array([[images[key][:shared] for key in group] for group in keys])
+        values = np.array([images[key][:shared] for key in keys]).reshape(shape)
         values = values[:, :, np.isfinite(values).all(axis=(0, 1))]
         if values.shape[2]:
             return values
-    return np.array([[[means[key]] for key in group] for group in keys])
+    return np.array([means[key] for key in keys]).reshape(shape)
 
 
 def worst_case(correct: Mapping[str, Sequence[float]]) -> np.ndarray:
@@ -212,6 +213,9 @@ def with_source(
         groups: as `selected_trials` gives them.
         known: as `Store.sources` gives it.
     """
-    said = [{known[trial.key] for trial in group if trial.key in known} for group in groups]
-    sources = [next((name for name in SOURCES if name in names), "") for names in said]
-    return table.assign(source=sources)
+    return table.assign(source=[_source(group, known) for group in groups])
+
+
+def _source(group: Sequence[Trial], known: Mapping[str, str]) -> str:
+    said = {known.get(trial.key) for trial in group}
+    return next((name for name in SOURCES if name in said), "")

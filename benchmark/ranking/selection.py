@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import pandas as pd
 
@@ -25,12 +26,13 @@ def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> int:
     for trial in trials:
         seeds = methods.setdefault((trial.entry.architecture, trial.entry.regularizer), {})
         seeds[trial.seed] = seeds.get(trial.seed, True) and trial.key in have
-    complete = [
-        next((n for n, seed in enumerate(sorted(seeds)) if not seeds[seed]), len(seeds))
-        for seeds in methods.values()
-    ]
-    begun = sorted((n for n in complete if n), reverse=True)
+    begun = sorted(filter(None, map(_complete, methods.values())), reverse=True)
     return begun[len(begun) // 2] if begun else 0
+
+
+def _complete(seeds: Mapping[int, bool]) -> int:
+    """How many of the first seeds have run, one after the other."""
+    return sum(1 for _ in takewhile(seeds.__getitem__, sorted(seeds)))
 
 
 @dataclass(frozen=True)

@@ -114,10 +114,11 @@ def check_warnings(warnings: Mapping[str, list[str]], n: int) -> dict[str, float
         warnings: kind → messages, as `attacks.autoattack` gives them.
         n: examples in a batch.
     """
-    return {
-        f"autoattack_{kind}": max(_number(kind, message, n) for message in messages)
-        for kind, messages in warnings.items()
-    }
+    return {f"autoattack_{kind}": _largest(kind, told, n) for kind, told in warnings.items()}
+
+
+def _largest(kind: str, messages: Iterable[str], n: int) -> float:
+    return max(_number(kind, message, n) for message in messages)
 
 
 def _number(kind: str, message: str, n: int) -> float:

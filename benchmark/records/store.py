@@ -249,7 +249,7 @@ def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
         "layer": data["layers"],
         "epoch": data["epochs"],
     }
-    children = {
-        name: [{"trial_key": outcome.key} | row for row in rows] for name, rows in tables.items()
-    }
-    return {"trial": [trial], "attempt": [attempt]} | children
+    found = {"trial": [trial], "attempt": [attempt]}
+    for name, rows in tables.items():
+        found[name] = [{"trial_key": outcome.key} | row for row in rows]
+    return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from registry.load import Registry
 from registry.places import HERE
 from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
-from registry.spec import Card, InputError, Method
+from registry.spec import Card, Entry, InputError, Method
 
 from .. import sandbox
 from ..records.reports import CheckReport, Finding
@@ -153,7 +153,7 @@ def _entries(registry: Registry, name: str) -> str:
         others = Counter(
             (entry.architecture, entry.regularizer)
             for entry in registry.entries(track_name)
-            if entry not in entries and not registry.params(entry.regularizer)[0].card.is_control
+            if entry not in entries and not _is_control(registry, entry)
         )
         usual = max(others.values(), default=None)
         for (_, regularizer), count in counts.items():
@@ -164,6 +164,11 @@ def _entries(registry: Registry, name: str) -> str:
                 )
         told.append(f"{len(entries)} on {track_name}")
     return ", ".join(told)
+
+
+def _is_control(registry: Registry, entry: Entry) -> bool:
+    method, _ = registry.method_and_params(entry.regularizer)
+    return method.card.is_control
 
 
 def _run(registry: Registry, submitted: Method, trusted: bool, limits: Limits) -> list[Finding]:

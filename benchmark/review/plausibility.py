@@ -14,7 +14,7 @@ from registry.spec import InputError, Trial, canonical
 
 from ..records.flags import CHECKS, check_scores, flags_of
 from ..records.outcome import Examples, Outcome, Score
-from .results import entry_of, path_of, read, standing, trials_of
+from .results import path_of, read, standing, trials_of
 
 SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
 PROTOCOL = {  # part of a trial's spec → in words
@@ -49,7 +49,7 @@ def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
     digest = hashlib.sha256(canonical(outcome.spec).encode()).hexdigest()[:16]
     if digest != outcome.key:
         yield f"key {outcome.key} is not that of its own spec, {digest}"
-    who = f"{entry_of(outcome).id} seed {outcome.seed}"
+    who = f"{outcome.entry_id} seed {outcome.seed}"
     trial = trials.get(outcome.key)
     if trial is None:
         yield f"{who}: {_difference(outcome, trials)}; `regbench submit` runs it anew"
@@ -65,7 +65,7 @@ def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
 
 
 def _is_of(outcome: Outcome, trial: Trial) -> bool:
-    return (entry_of(outcome), outcome.seed) == (trial.entry, trial.seed)
+    return (outcome.entry_id, outcome.seed) == (trial.entry.id, trial.seed)
 
 
 def _difference(outcome: Outcome, trials: dict[str, Trial]) -> str:

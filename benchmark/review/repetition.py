@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from ..records.outcome import Outcome
 from .plausibility import SHARES
-from .results import entry_of
 
 # How far a repetition on another machine may lie from a claim: shares and relative distances are
 # means over an entry's seeds.
@@ -48,9 +47,7 @@ def _differ(metric: str, claimed: float, found: float) -> bool:
 def _means(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], float]:
     values: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for outcome in outcomes:
-        values[entry_of(outcome).id, "", "", DIVERGED].append(float(outcome.status == "diverged"))
+        values[outcome.entry_id, "", "", DIVERGED].append(float(outcome.status == "diverged"))
         for score in outcome.scores:
-            values[entry_of(outcome).id, score.threat, score.split, score.metric].append(
-                score.value
-            )
+            values[outcome.entry_id, score.threat, score.split, score.metric].append(score.value)
     return {name: sum(found) / len(found) for name, found in values.items()}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from registry.load import Registry
 from registry.read import shown
-from registry.spec import Entry, InputError, Track, Trial
+from registry.spec import InputError, Track, Trial
 from registry.write import write_whole
 
 from ..records.export import as_line, reduced
@@ -97,13 +97,3 @@ def hashes(folder: Path) -> dict[str, Any]:
         name: hashlib.sha256((folder / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
         for name in ("card.toml", "regularizer.py", "entries.toml")
     }
-
-
-def entry_of(outcome: Outcome) -> Entry:
-    """The entry that a row names, which may be none that could be registered."""
-    return Entry.model_construct(
-        dataset=outcome.dataset,
-        architecture=outcome.architecture,
-        regularizer=outcome.regularizer,
-        strength=outcome.strength,
-    )

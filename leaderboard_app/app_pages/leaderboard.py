@@ -147,7 +147,7 @@ styles = frame.method_styles()
 
 
 def title_of(method: str) -> str:
-    return queries.registry().params(method)[0].card.title
+    return queries.registry().method_and_params(method)[0].card.title
 
 
 for architecture in track.architectures:

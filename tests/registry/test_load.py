@@ -202,7 +202,7 @@ def test_every_registered_track_reads_and_each_of_its_methods_has_as_many_lambda
     ],
 )
 def test_options_have_the_type_that_the_card_declares(id, params):
-    found = Registry().params(id)[1]
+    found = Registry().method_and_params(id)[1]
     assert found == params
     assert list(map(type, found.values())) == list(map(type, params.values()))
 
@@ -221,7 +221,7 @@ def test_options_have_the_type_that_the_card_declares(id, params):
 )
 def test_an_option_that_is_not_allowed_is_refused_in_one_line(id, message):
     with pytest.raises(InputError, match=re.escape(message)) as error:
-        Registry().params(id)
+        Registry().method_and_params(id)
     assert "\n" not in str(error.value)
 
 

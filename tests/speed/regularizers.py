@@ -84,7 +84,7 @@ class PlainDoubleBackward(Regularizer):
 
 
 def registered(id: str) -> Regularizer:
-    method, params = REGISTRY.params(id)
+    method, params = REGISTRY.method_and_params(id)
     return load_regularizer(method.folder, params)
 
 

@@ -123,7 +123,7 @@ def trial_of(name, architecture, regularizer, strength):
             "train_size": None,
         }
     )
-    known = REGISTRY.params(regularizer)[0].card.params
+    known = REGISTRY.method_and_params(regularizer)[0].card.params
     params = trial.params | {name: 1 for name in ("steps", "iterations") if name in known}
     return trial.model_copy(
         update={"recipe": recipe, "dataset": dataset_of(track, architecture), "params": params}
