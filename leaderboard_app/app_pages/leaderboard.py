@@ -25,7 +25,7 @@ def shown_columns(track: Track) -> dict:
             help="From the best to the worst rank that paired differences over seeds and test "
             "images allow (95 %, all pairs together).",
         ),
-        "Method": st.column_config.TextColumn(width=136, pinned=True),
+        "Method": st.column_config.TextColumn(width=132, pinned=True),
         "λ": st.column_config.NumberColumn(
             width=72,
             help="Chosen on validation images, never on test. ε: the strength is a radius.",

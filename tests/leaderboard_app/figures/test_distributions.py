@@ -186,11 +186,9 @@ def test_joined_measures_are_of_the_same_image():
 
 
 def test_the_relative_spread_does_not_change_when_all_margins_shrink():
-    margins = pd.DataFrame({"lambda": 0.1, "margin": [1.0, 2.0, 6.0]})
+    table = pd.DataFrame({"lambda": 0.1, "margin": [1.0, 2.0, 6.0]})
     [large], [small] = (
-        margins.spread(margins.assign(margin=margins["margin"] * scale), "margin").to_dict(
-            "records"
-        )
+        margins.spread(table.assign(margin=table["margin"] * scale), "margin").to_dict("records")
         for scale in (1, 0.01)
     )
     assert small["deviation"] == pytest.approx(large["deviation"] / 100)
