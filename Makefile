@@ -41,13 +41,13 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
 .venv/.installed: .venv/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --constraint constraints.txt --editable .
+	$(BIN)/uv pip install --compile-bytecode --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/.installed-dev: .venv/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --compile-bytecode --constraint constraints.txt --editable '.[dev]'
 	@touch $@ .venv/.installed
 
 .venv/.installed-docs: .venv/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/uv pip install --compile-bytecode --constraint constraints.txt --editable '.[docs]'
 	@touch $@ .venv/.installed

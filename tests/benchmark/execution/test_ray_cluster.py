@@ -84,7 +84,7 @@ def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
         [
             sys.executable,
             "-m",
-            "benchmark",
+            "benchmark.commands",
             "run",
             *SELECTION,
             "--executor",

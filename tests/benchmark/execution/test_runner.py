@@ -233,7 +233,7 @@ def test_ctrl_c_ends_after_the_running_trials_and_the_next_run_goes_on(finished,
     command = [
         sys.executable,
         "-m",
-        "benchmark",
+        "benchmark.commands",
         "run",
         *SELECTION,
         "--seeds",
