@@ -6,50 +6,51 @@ import shutil
 import pytest
 
 from benchmark.commands.rank import rank
+from benchmark.ranking.board import board
+from benchmark.ranking.placement import placements
+from benchmark.records import open_store
 from benchmark.review.submit import where_it_stands
 from registry.load import HERE, Registry
 
-SUBMITTED = "linearised_distance"
-TRACKS = ("guo-fashion-binary", "guo-fashion")
+LIKE, MINE = "cross_lipschitz", "mine"
+TRACK = "quickstart"
+ENTRIES = '[[entry]]\ntrack = "quickstart"\nlambda = [0.01, 0.1, 0.4]\n'
 TOLD = re.compile(
-    r"(?P<method>\S+) on (?P<track>\S+), (?P<network>\S+): (?P<score>[0-9.]+)% under \S+ at "
+    r"(?P<method>\S+) on quickstart, lenet_300_100: (?P<score>[0-9.]+)% under \S+ at "
     r"λ = (?P<strength>\S+), rank (?P<rank>\S+) of (?P<ranked>\d+)(, tied with (?P<tied>.+))?"
 )
-UNRANKED = re.compile(r"(?P<method>\S+) on (?P<track>\S+), (?P<network>\S+): not ranked: (.+)")
 
 
 @pytest.fixture(scope="module")
-def registered_rows(tmp_path_factory):
-    """The registered rows of the tracks that a submission joined, with the submission's own."""
+def submission(tmp_path_factory):
+    """A submission with the code of a registered method, whose registered rows are then its own:
+    they have the same keys.
+    """
     folder = tmp_path_factory.mktemp("registered")
-    results = folder / "results"
-    results.mkdir()
-    for track in TRACKS:
-        shutil.copy(HERE / "results" / f"{track}.jsonl", results)
-    shutil.copy(
-        HERE.parent / "submissions" / SUBMITTED / "results.jsonl", results / "submitted.jsonl"
-    )
+    (folder / "results").mkdir()
+    shutil.copy(HERE / "results" / f"{TRACK}.jsonl", folder / "results")
+    mine = folder / "submissions" / MINE
+    shutil.copytree(HERE / "regularizers" / LIKE, mine)
+    card = mine / "card.toml"
+    card.write_text(card.read_text().replace(f'name = "{LIKE}"', f'name = "{MINE}"'))
+    (mine / "entries.toml").write_text(ENTRIES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REGBENCH_RESULTS", str(results))
+        patch.setenv("REGBENCH_RESULTS", str(folder / "results"))
+        patch.setenv("REGBENCH_SUBMISSIONS", str(mine.parent))
         patch.setenv("REGBENCH_HOME", str(folder / "home"))
-        # So many seeds are registered; that a rank takes more is another test's.
-        patch.setattr("benchmark.ranking.standings.SEEDS_OF_A_RANK", 2)
-        yield
+        yield Registry()
 
 
-def printed(track, capsys):
-    """Network → method → the cells of its line, of everything that `regbench rank` prints."""
-    rank([track])
-    found, cells, header = {}, {}, []
+def printed(capsys):
+    """Method → the cells of its line of `regbench rank`, by the words of the header."""
+    rank([TRACK])
+    found, header = {}, []
     for line in capsys.readouterr().out.splitlines():
         words = re.split(r"\s{2,}", line.strip())
-        if line in Registry().track(track).architectures:
-            found[line] = cells = {}
-        elif words[0] == "rank":
+        if words[0] == "rank":
             header = words
-        elif match := re.match(r" *(–|\d+(?:–\d+)?) +(\S+) {2,}(.+)", line):
-            row = dict(zip(header, [match[1], match[2], *re.split(r"\s{2,}", match[3])]))
-            cells[row["method"]] = row
+        elif header and re.fullmatch(r"–|\d+(–\d+)?", words[0]):
+            found[words[1]] = dict(zip(header, words))
     return found
 
 
@@ -58,24 +59,23 @@ def ends(place):
     return set(range(int(first), int(last or first) + 1))
 
 
-def test_submit_says_what_rank_says_of_the_registered_rows(registered_rows, capsys):
-    boards = {track: printed(track, capsys) for track in TRACKS}
-    everywhere = where_it_stands(Registry(), SUBMITTED)
-    lines = [line for line in everywhere if any(f" on {track}, " in line for track in TRACKS)]
-    assert len(lines) == sum(len(board) for board in boards.values())
-    for line in lines:
-        told = TOLD.fullmatch(line) or UNRANKED.fullmatch(line)
+def test_submit_says_what_rank_says_of_the_registered_rows(submission, capsys):
+    track = submission.track(TRACK)
+    trials = [trial for _, trial in submission.select([TRACK])]
+    table = board(track, trials, open_store())
+    rows = printed(capsys)
+    ranks = {name: ends(row["rank"]) for name, row in rows.items()}
+    assert len(rows) == 7
+    for name, row in rows.items():
+        (line,) = placements(track, table, name)
+        told = TOLD.fullmatch(line)
         assert told, line
-        rows = boards[told["track"]][told["network"]]
-        mine = rows[SUBMITTED]
-        if told.re is UNRANKED:
-            assert mine["rank"] == "–"
-            continue
-        headline = Registry().track(told["track"]).headline
-        assert (told["rank"], told["strength"]) == (mine["rank"], mine["λ"].split()[0])
-        assert told["score"] == mine[headline].split()[0]
-        ranks = {name: ends(row["rank"]) for name, row in rows.items() if row["rank"] != "–"}
-        assert int(told["ranked"]) == len(ranks)
-        tied = [name for name in ranks if name != SUBMITTED and ranks[name] & ranks[SUBMITTED]]
-        assert tied  # rows without a tie would say little
-        assert told["tied"] == ", ".join(tied)
+        assert told["rank"] == row["rank"]
+        assert told["strength"] == row["λ"].split()[0]
+        assert told["score"] == row[track.headline].split()[0]
+        assert int(told["ranked"]) == len(rows)
+        tied = [other for other in rows if other != name and ranks[other] & ranks[name]]
+        assert (told["tied"] or "") == ", ".join(tied)
+        if name == MINE:
+            assert LIKE in tied
+            assert where_it_stands(submission, MINE) == [line]
