@@ -8,7 +8,15 @@ import streamlit as st
 from leaderboard_app.figures import pareto
 from leaderboard_app.reading import choices, downloads, frame, queries
 from leaderboard_app.tables import leaderboard
-from leaderboard_app.words.labels import axis_title, columns_of, percent, plain, quantity, radius
+from leaderboard_app.words.labels import (
+    axis_title,
+    columns_of,
+    percent,
+    plain,
+    quantity,
+    radius,
+    ranking,
+)
 from registry.spec import Track
 
 RERUN = {
@@ -131,7 +139,7 @@ with st.skeleton(height=480), frame.reading():
 seeds = int(table["seeds"].max()) if len(table) else 0
 st.markdown(
     plain(
-        f"Ranked by {quantity(track, track.headline)} on test images, mean with its 95 % interval "
+        f"Ranked by {quantity(track, ranking(track))} on test images, mean with its 95 % interval "
         f"over {seeds} of {track.seeds} seeds; λ chosen on validation images among those with at "
         f"least {100 * track.clean_floor:g} % clean accuracy there."
     )

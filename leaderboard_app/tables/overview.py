@@ -39,7 +39,7 @@ def of_tracks(
                 "Done": len(dates) / max(1, len(keys)),
                 "Data": titles.get(track.dataset, track.dataset),
                 "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
-                "Ranked by": quantity(track, track.headline),
+                "Ranked by": quantity(track, ranking(track)),
                 "Trials": len(keys),
                 "Newest row": max(dates)[:10] if dates else "",
             }

@@ -77,6 +77,8 @@ def quantity(track: Track, column: str) -> str:
     """What a value of the column is, within a sentence."""
     if column in distances_of(track):
         return f"mean ‖r‖/‖x‖ of {columns_of(track)[column]}"
+    if column == "worst":
+        return "accuracy in the worst case over all attacks"
     return "clean accuracy" if column == "clean" else f"accuracy under {columns_of(track)[column]}"
 
 
