@@ -198,9 +198,8 @@ def _of_module(module: nn.Module, name: str, x: Tensor) -> Layer | None:
             if module.padding_mode == "zeros" and not isinstance(module.padding, str):
                 weight = _exact(module.weight)
                 bias = _exact(module.bias, len(weight))[:, None, None]
-                terms = weight[0].numel() + 1
                 stride, padding = _pair(module.stride), _pair(module.padding)
-                return Convolution(weight, bias, bias.abs(), terms, stride, padding)
+                return Convolution(weight, bias, bias.abs(), weight[0].numel() + 1, stride, padding)
         case nn.BatchNorm1d() | nn.BatchNorm2d() if module.running_var is not None:
             return _batch_norm(module, x)
         case nn.AvgPool2d(padding=0, ceil_mode=False, divisor_override=None):
@@ -208,10 +207,8 @@ def _of_module(module: nn.Module, name: str, x: Tensor) -> Layer | None:
         case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False):
             if _pair(module.kernel_size) == _pair(module.stride):
                 return MaxPool(_pair(module.kernel_size))
-        case nn.ReLU():
-            return Activation("relu")
-        case nn.SiLU():
-            return Activation("silu")
+        case nn.ReLU() | nn.SiLU():
+            return Activation("relu" if isinstance(module, nn.ReLU) else "silu")
         case nn.Flatten(start_dim=1, end_dim=-1):
             return Flatten()
         case nn.Identity() | nn.Dropout():
