@@ -21,7 +21,7 @@ from registry.spec import Track
 
 RERUN = {
     "exact": "came out the same to the last bit",
-    "tolerated": "within tolerance",
+    "within rounding": "within rounding",
     "drifted": "drifted",
 }
 
@@ -102,7 +102,7 @@ def last_rerun(track: Track) -> None:
                     {
                         "Entry": row.entry,
                         "Seed": row.seed,
-                        "Drift (seed spreads)": row.drift,
+                        "Drift (spreads of rounding)": row.drift,
                         "What": row.why,
                     }
                     for row in drifted
