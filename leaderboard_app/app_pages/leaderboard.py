@@ -53,6 +53,10 @@ def shown_columns(track: Track) -> dict:
             "the whole test set. verified: AutoAttack as well.",
         ),
         "Seeds": st.column_config.NumberColumn(width=56, help=f"The track asks for {track.seeds}."),
+        "Diverged": st.column_config.NumberColumn(
+            help="Of its trials at every λ, those whose training stopped being finite. A λ at "
+            "which one did cannot be selected."
+        ),
         "Source": st.column_config.TextColumn(
             width=84,
             help="Whose word it is. here: run into this database. registered: rows that the "

@@ -32,6 +32,8 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
         columns.pop("worst")
     first = {column: columns.pop(column) for column in (ranking(track), "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
+    if rows["diverged"].any():
+        facts["diverged"] = "Diverged"
     told = {"flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
@@ -46,6 +48,8 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     }
     if pd.notna(row["rank"]):
         found["Rank"] = place(row["rank"], row["rank_high"])
+    if "diverged" in names:
+        found["Diverged"] = f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
     if pd.notna(row["lambda"]):
         found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ")
     return found
