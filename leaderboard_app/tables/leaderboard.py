@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from benchmark.records.reports import Compared
 from registry.spec import Track
 
-from ..words.labels import columns_of, percent, place, plain, ranking
+from ..words.labels import columns_of, percent, place, plain, radius, ranking
 from ..words.style import Style
 
 WORST = "Worst case"
+RERUN = {
+    "exact": "came out the same to the last bit",
+    "within rounding": "within rounding",
+    "drifted": "drifted",
+}
 
 
 def headings(track: Track) -> dict[str, str]:
@@ -106,3 +113,42 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     if (rows["rank"] > 1).any():
         return f"{said}; every other ranked method is told apart from it."
     return f"{said}."
+
+
+def reported(track: Track) -> pd.DataFrame:
+    """What papers report of the track."""
+    headings = columns_of(track)
+    rows = [
+        {
+            "Paper": result.paper,
+            "Architecture": result.architecture,
+            "Method": result.regularizer,
+            "λ": None if result.strength is None else radius(result.strength),
+            "Score": headings.get(result.metric, result.metric),
+            "Value": percent(result.value, *result.ends),
+        }
+        for result in track.reported
+    ]
+    return pd.DataFrame(rows)
+
+
+def rerun_in_words(rows: Sequence[Compared]) -> str:
+    """`3 came out the same to the last bit, 1 drifted`."""
+    counts = Counter(row.verdict for row in rows)
+    told = [f"{counts[verdict]} {words}" for verdict, words in RERUN.items() if counts[verdict]]
+    return ", ".join(told)
+
+
+def drifted(rows: Sequence[Compared]) -> pd.DataFrame:
+    """The rows that a rerun did not repeat, by how much and in what."""
+    found = [
+        {
+            "Entry": row.entry,
+            "Seed": row.seed,
+            "Drift (spreads of rounding)": row.drift,
+            "What": row.why,
+        }
+        for row in rows
+        if row.verdict == "drifted"
+    ]
+    return pd.DataFrame(found)
