@@ -30,6 +30,7 @@ from .threat import (
     Curve,
     Measure,
     Part,
+    Radius,
     Threat,
     Tier,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Param",
     "Part",
     "Positive",
+    "Radius",
     "Recipe",
     "Result",
     "Share",
