@@ -13,6 +13,8 @@ from .recipe import Recipe
 from .threat import HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
 from .trial import Trial
 
+MOST_SEEDS = 1000
+
 
 class Result(Spec):
     """A value that a paper reports: shown beside ours, never tuned toward."""
@@ -81,7 +83,7 @@ class Track(Spec):
     title: str
     dataset: str
     architectures: tuple[str, ...] = Field(min_length=1)
-    seeds: Count
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     threats: tuple[Threat, ...] = Field(min_length=1)
     curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
     measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
