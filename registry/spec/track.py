@@ -24,6 +24,8 @@ from .threat import (
 )
 from .trial import Trial
 
+MOST_SEEDS = 1000
+
 
 class Result(Spec):
     """A value that a paper reports: shown beside ours, never tuned toward."""
@@ -92,7 +94,7 @@ class Track(Spec):
     title: str
     dataset: str
     architectures: tuple[str, ...] = Field(min_length=1)
-    seeds: Count
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     threats: tuple[Threat, ...] = Field(min_length=1)
     curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
     measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
