@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -40,16 +41,31 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What is said of one question of a claim.
+
+    half_width: of the interval of its mean that lies above 0, or within ± margin, where the answer
+        is yes: 95 %, or 90 % with a margin.
+    p: how likely so much would be said for yes were it false; NaN both where the scatter over seeds
+        is not known.
+    """
+
+    word: Word
+    half_width: float = math.nan
+    p: float = math.nan
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the questions of a claim say together.
 
-    shown: of each question whether it is answered by yes.
+    answers: of each question.
     seeds: where nothing is decided, how many seeds would decide with a power of 80 % if means and
         scatter are what they now seem; None where more than MOST_SEEDS would.
     """
 
     word: Word
-    shown: tuple[bool, ...] = ()
+    answers: tuple[Answer, ...] = ()
     seeds: int | None = None
 
     def __str__(self) -> str:
@@ -64,35 +80,40 @@ def verdict(questions: Sequence[Question]) -> Verdict:
     """A claim is shown where every question is answered by yes, each at its own level
     (intersection-union, which needs no correction), and refuted where one is answered by no, at 5 %
     for all of them (Holm). The scatter over seeds is moderated over the questions (`scatter`).
+
+    statsmodels has the two one-sided tests (`ttost_paired`), scipy the power of a t-test by its
+    noncentral distribution: neither takes a variance that is moderated.
     """
     if not questions:
         return Verdict("not decided")
     values = [question.differences.dropna().to_numpy(float) for question in questions]
     if not all(len(found) for found in values):
-        return Verdict("not run")
+        words: list[Word] = ["not decided" if len(found) else "not run" for found in values]
+        return Verdict("not run", tuple(map(Answer, words)))
     seeds = np.array([len(found) for found in values], float)
     mean = np.array([found.mean() for found in values])
     raw = np.array([found.var(ddof=1) if len(found) > 1 else np.nan for found in values])
     variance, freedom = moderated(raw, seeds - 1, most=(seeds - 1).sum())
     if not (freedom > 0).all():
-        return Verdict("not decided")
+        return Verdict("not decided", (Answer("not decided"),) * len(questions))
     error = np.sqrt(variance / seeds)
     yes, no = np.empty(len(mean)), np.empty(len(mean))
     for i, question in enumerate(questions):
         yes[i], no[i] = _p_values(mean[i], error[i], freedom[i], question.margin)
     level = np.array([question.level for question in questions])
-    shown = yes < level
-    if shown.all():
-        return Verdict("shown", tuple(shown.tolist()))
-    if holm(2 * no).min() < 0.05:
-        return Verdict("refuted", tuple(shown.tolist()))
+    width = stdtrit(freedom, 1 - level) * error
+    shown, refuted = yes < level, holm(np.minimum(2 * no, 1)) < 0.05
+    words = np.select([refuted, shown], ["refuted", "shown"], "not decided").tolist()
+    answers = tuple(map(Answer, words, width.tolist(), yes.tolist()))
+    if refuted.any() or shown.all():
+        return Verdict("refuted" if refuted.any() else "shown", answers)
     needed = [
         _seeds(mean[i], variance[i], question)
         for i, question in enumerate(questions)
         if not shown[i]
     ]
     most = None if None in needed else max(n for n in needed if n is not None)
-    return Verdict("not decided", tuple(shown.tolist()), most)
+    return Verdict("not decided", answers, most)
 
 
 def _p_values(

@@ -72,11 +72,11 @@ def intervals(
 def paired(
     table: pd.DataFrame, margin: float, title: str, x: str, y: str, colour: str
 ) -> go.Figure:
-    """The paired difference over λ with its simultaneous interval, and the band of ±margin within
+    """The paired difference over λ with its interval, and the band of ±margin within
     which a difference does not matter; in percent.
 
     Args:
-        table: as `tables.equivalence.simultaneous` gives it, of one score.
+        table: as `tables.equivalence.tests` gives it, of one score.
     """
     found = figure(title, x, y, height=300)
     known = table.sort_values("matched")
@@ -85,7 +85,7 @@ def paired(
         y0=-margin, y1=margin, fillcolor="rgba(128,128,128,0.18)", line_width=0, layer="below"
     )
     found.add_hline(y=0, line={"color": CONTROL, "width": 1, "dash": "dot"})
-    symbols = {"equivalent": "circle", "different": "x", "undecided": "circle-open"}
+    symbols = {"shown": "circle", "refuted": "x"}
     found.add_scatter(
         x=known["matched"],
         y=100 * known["difference"],

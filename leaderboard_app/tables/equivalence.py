@@ -3,25 +3,20 @@ two penalties beside each other. Pure functions of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from benchmark.ranking.equivalence import LEVEL, two_one_sided_tests
+from benchmark.ranking.verdict import Question, Verdict, verdict
 
 from . import samples
 
 
-def differences(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """Paired differences, first − second, over the seeds that both have: one row a (column, matched
-    λ).
-
-    Columns: column, matched, seeds, first and second (means over those seeds), difference,
-    deviation (standard deviation of the differences; NaN for one seed).
+def paired(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Of each (column, matched λ) the seeds that both methods have: columns column, matched, seed,
+    first, second and difference, first − second.
     """
     index = ["column", "matched", "seed"]
     values = [
@@ -29,73 +24,63 @@ def differences(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
         for method in (first, second)
     ]
     pairs = pd.concat(values, axis=1, join="inner", keys=["first", "second"]).reset_index()
-    pairs["difference"] = pairs["first"] - pairs["second"]
+    return pairs.assign(difference=pairs["first"] - pairs["second"])
+
+
+def differences(pairs: pd.DataFrame) -> pd.DataFrame:
+    """`paired` → one row a (column, matched λ): column, matched, seeds, and the means over these of
+    first, second and difference.
+    """
     grouped = pairs.groupby(["column", "matched"], sort=True)
     return grouped.agg(
         seeds=("difference", "count"),
         first=("first", "mean"),
         second=("second", "mean"),
-        deviation=("difference", lambda d: d.std(ddof=1)),
         difference=("difference", "mean"),
     ).reset_index()
 
 
-def equivalence(pairs: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """The two one-sided tests for each row of `differences`: adds its half_width, p and verdict."""
-    found = [
-        asdict(
-            two_one_sided_tests(
-                float(row["difference"]), float(row["deviation"]), int(row["seeds"]), margin
-            )
-        )
-        for row in pairs.to_dict("records")
-    ]
-    return pairs.join(
-        pd.DataFrame(found, columns=["half_width", "p", "verdict"], index=pairs.index)
-    )
-
-
-def simultaneous(pairs: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """The same for all λ of a score at once: each half_width is Bonferroni's, so that the intervals
-    of a score hold together, and so do its verdicts.
-    """
-    tests = pairs.groupby("column")["matched"].transform("count")
-    error = pairs["deviation"] / np.sqrt(pairs["seeds"])
-    width = stdtrit(pairs["seeds"] - 1, 1 - LEVEL / tests) * error
-    far = pairs["difference"].abs()
-    conditions = [pairs["seeds"] < 2, far + width < margin, far - width > margin]
-    verdicts = np.select(conditions, ["one seed", "equivalent", "different"], "undecided")
-    return pairs.assign(half_width=width, verdict=verdicts)
-
-
-def in_a_sentence(tests: pd.DataFrame) -> str:
-    """The verdict over every score and λ: "equivalent", "different", "undecided" or "one seed".
+def tests(
+    pairs: pd.DataFrame, columns: Collection[str], margin: float
+) -> tuple[pd.DataFrame, Verdict]:
+    """Of each row of `differences` whether the two are equivalent there, and of all of them
+    together.
 
     Args:
-        tests: as `simultaneous` gives it.
+        pairs: as `paired` gives them.
+        columns: the scores that are asked about.
+        margin: differences smaller than this do not matter.
+    Returns:
+        `differences` of these scores with half_width (of the 90 % interval), p and verdict, and the
+        claim's verdict.
     """
-    verdicts = set(tests["verdict"])
-    if verdicts <= {"equivalent"}:
-        return "equivalent"
-    return next(name for name in ("different", "undecided", "one seed") if name in verdicts)
+    mine = pairs[pairs["column"].isin(columns)]
+    grouped = mine.groupby(["column", "matched"], sort=True)["difference"]
+    found = verdict([Question(values, margin) for _, values in grouped])
+    table = differences(mine)
+    return table.assign(
+        half_width=[answer.half_width for answer in found.answers],
+        p=[answer.p for answer in found.answers],
+        verdict=[answer.word for answer in found.answers],
+    ), found
 
 
 def in_percent(
-    tests: pd.DataFrame, headings: Mapping[str, str], methods: tuple[str, str]
+    table: pd.DataFrame, headings: Mapping[str, str], methods: tuple[str, str]
 ) -> pd.DataFrame:
-    """What `equivalence` gives, with scores by their headings and numbers in percent."""
-    percents = (100 * tests[["first", "second", "difference", "half_width"]]).round(3)
+    """What `tests` gives, with scores by their headings and numbers in percent."""
+    percents = (100 * table[["first", "second", "difference", "half_width"]]).round(3)
     return pd.DataFrame(
         {
-            "Score": tests["column"].map(headings),
-            "λ": tests["matched"],
-            "Paired seeds": tests["seeds"],
+            "Score": table["column"].map(headings),
+            "λ": table["matched"],
+            "Paired seeds": table["seeds"],
             methods[0]: percents["first"],
             methods[1]: percents["second"],
             "Difference": percents["difference"],
             "± (90 %)": percents["half_width"],
-            "p": tests["p"],
-            "Verdict": tests["verdict"],
+            "p": table["p"],
+            "Verdict": table["verdict"],
         }
     )
 

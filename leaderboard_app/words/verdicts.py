@@ -6,28 +6,27 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.ranking.verdict import Verdict
 from registry.spec import Track
 
 from .labels import columns_of, plain, quantity
 
-TOGETHER = {
-    "equivalent": "are **equivalent**: of every score and λ the interval lies within ±{margin:g}.",
-    "different": "are **different**: {count} of {total} intervals lie outside ±{margin:g}.",
-    "undecided": "are **not shown to be equivalent**: {count} of {total} intervals reach beyond "
-    "±{margin:g}, and none lies outside it.",
-    "one seed": "**cannot be tested**: one paired seed says nothing of scatter.",
-}
+SAID = ("shown", "refuted", "not decided")
 
 
-def together(tests: pd.DataFrame, verdict: str, margin: float) -> str:
-    """What all tests say, to follow the two methods' names.
+def together(tests: pd.DataFrame, verdict: Verdict, margin: float) -> str:
+    """The claim that two methods are equivalent and its verdict, to follow their names.
 
     Args:
-        tests: as `tables.equivalence.simultaneous` gives it; `verdict` is over all of them.
+        tests, verdict: as `tables.equivalence.tests` gives them.
         margin: in points.
     """
-    count = int((tests["verdict"] == verdict).sum())
-    return TOGETHER[verdict].format(margin=margin, count=count, total=len(tests))
+    words = tests["verdict"].value_counts()
+    counts = ", ".join(f"{words[word]} {word}" for word in SAID if word in words)
+    return (
+        f"are equivalent within ±{margin:g} points: **{verdict}**. "
+        f"Of {len(tests)} scores and λ: {counts}."
+    )
 
 
 def largest_gap(track: Track, gap: pd.Series, methods: Sequence[str], unit: str) -> str:
@@ -42,28 +41,18 @@ def largest_gap(track: Track, gap: pd.Series, methods: Sequence[str], unit: str)
     )
 
 
-def by_lambda(track: Track, tests: pd.DataFrame, margin: float) -> list[str]:
-    """One sentence a λ: in which scores the two are equivalent there, in which not, and where it
-    cannot be told.
+def by_lambda(track: Track, tests: pd.DataFrame) -> list[str]:
+    """One sentence a λ: of which scores equivalence is shown there, of which it is refuted, and
+    where that is not decided.
     """
-    said = {
-        "equivalent": "equivalent",
-        "different": f"different by more than {margin:g} points",
-        "undecided": "undecided (the seeds scatter too much)",
-        "one seed": "untestable with one seed",
-    }
     lines, headings = [], columns_of(track)
-    for strength, mine in tests[tests["column"].isin(headings)].groupby("matched"):
+    for strength, mine in tests.groupby("matched"):
         parts = []
-        for verdict, words in said.items():
-            names = [
-                plain(headings[column])
-                for column in headings
-                if column in set(mine.loc[mine["verdict"] == verdict, "column"])
-            ]
+        for word in SAID:
+            found = set(mine.loc[mine["verdict"] == word, "column"])
+            names = [plain(headings[column]) for column in headings if column in found]
             if names:
-                parts.append(
-                    f"{words} in {'every score' if len(names) == len(mine) else ', '.join(names)}"
-                )
+                where = "every score" if len(names) == len(mine) else ", ".join(names)
+                parts.append(f"{word} in {where}")
         lines.append(f"- λ = {strength:g}: {'; '.join(parts)}.")
     return lines

@@ -24,7 +24,7 @@ def _agree(rows: Rows, architecture: str, of_jacobian: float) -> Asked:
             first = value("jacobian", other, architecture=architecture)
             second = value("cross_lipschitz", strength, architecture=architecture)
             questions.append(Question(first - second, EQUIVALENT))
-    shown = verdict(questions).shown
+    shown = [answer.word == "shown" for answer in verdict(questions).answers]
     both = sum(map(min, shown[::2], shown[1::2]))
     largest = max(abs(question.differences.mean()) for question in questions)
     return questions, (

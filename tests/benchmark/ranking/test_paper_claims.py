@@ -148,6 +148,36 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
         assert (found[CLAIM[judge]].verdict.word == "shown") is true, found[CLAIM[judge]]
 
 
+def test_operator_norms_are_compared_at_equal_clean_accuracy_or_not_at_all(tmp_path):
+    """The global spectral norm is as robust as adversarial training where it costs as much; at
+    each λ of its own grid it costs more or less.
+    """
+
+    def value(trial, part, metric, cost=0.4):
+        method, strength = trial.entry.regularizer.split(":")[0], trial.entry.strength
+        costs = {"adversarial_training": 0.02, "global_spectral_norm": cost * strength}
+        paid = costs.get(method, 0.0)
+        if method == "data_dependent_operator_norm":
+            paid = 0.4 * strength
+        if part.name == "clean":
+            return 0.95 - paid
+        far = method == "data_dependent_operator_norm"
+        return 0.3 + 10 * paid - 0.1 * far
+
+    words = CLAIM["operator_norm_like_adversarial_training"]
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("roth-fashion", value))
+    found = judged(store)[words]
+    assert found.verdict.word == "refuted"
+    assert "global_spectral_norm λ = 0.03 to 0.1" in found.numbers
+    assert "operator norm -0.100 ± 0.000, global spectral norm" in found.numbers
+    out_of_reach = Store(tmp_path / "others.duckdb")
+    out_of_reach.record(outcomes("roth-fashion", lambda *asked: value(*asked, cost=0.1)))
+    found = judged(out_of_reach)[words]
+    assert found.verdict.word == "not decided"
+    assert "global_spectral_norm from 0.950 down to 0.940" in found.numbers
+
+
 def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
     def value(trial, part, metric):
         curvature, strength = trial.entry.regularizer == "curvature", trial.entry.strength

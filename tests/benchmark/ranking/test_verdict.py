@@ -31,6 +31,17 @@ def test_equality_needs_the_interval_within_the_margin():
     assert open_still.seeds > 4
 
 
+def test_each_question_is_answered_for_itself_and_by_the_interval_of_its_mean():
+    near, far = [0.001, -0.001, 0.0, 0.002, 0.0], [0.05, 0.052, 0.047, 0.051, 0.05]
+    found = verdict([question(near, 0.02), question(far, 0.02)])
+    assert [answer.word for answer in found.answers] == ["shown", "refuted"]
+    assert found.word == "refuted"
+    [alone] = verdict([question(far, 0.02)]).answers
+    low, high = stats.ttest_1samp(far, 0).confidence_interval(0.9)
+    assert alone.half_width == pytest.approx((high - low) / 2)
+    assert verdict([question([0.0]), question([])]).answers[1].word == "not run"
+
+
 def test_without_rows_or_scatter_nothing_is_decided():
     assert verdict([question([])]).word == "not run"
     assert verdict([question([0.0], 0.02)]).word == "not decided"

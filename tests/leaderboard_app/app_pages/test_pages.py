@@ -326,7 +326,7 @@ def test_a_margin_changes_the_verdict(fill):
     fill("guo-fashion-binary", seeds=3)
     app = opened("app_pages/equivalence.py", track="guo-fashion-binary")
     app.number_input[0].set_value(50.0).run()
-    every = "λ = 0.1: equivalent in every score."
+    every = "λ = 0.1: shown in every score."
     assert every in texts(app)
     app.number_input[0].set_value(0.1).run()
     assert every not in texts(app)

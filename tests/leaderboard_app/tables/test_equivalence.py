@@ -77,59 +77,67 @@ def test_differences_are_paired_by_seed():
             scored("cross_lipschitz", 0.1, {1: 0.6, 2: 0.6, 3: 0.0}),
         ]
     )
-    [row] = equivalence.differences(table, "jacobian", "cross_lipschitz").to_dict("records")
+    pairs = equivalence.paired(table, "jacobian", "cross_lipschitz")
+    [row] = equivalence.differences(pairs).to_dict("records")
     assert (row["column"], row["matched"], row["seeds"]) == ("clean", 0.1, 2)
     assert row["difference"] == pytest.approx(0.2)  # of 0.1 and 0.3
-    assert row["deviation"] == pytest.approx(math.sqrt(0.02))
+    assert pairs["difference"].tolist() == pytest.approx([0.1, 0.3])
     assert (row["first"], row["second"]) == pytest.approx((0.8, 0.6))
 
 
+def answered(values):
+    """The row of one score at one λ, and the verdict on it."""
+    first = scored("jacobian", 1, values)
+    second = scored("cross_lipschitz", 1, dict.fromkeys(values, 0.5))
+    pairs = equivalence.paired(pd.concat([first, second]), "jacobian", "cross_lipschitz")
+    table, verdict = equivalence.tests(pairs, {"clean"}, 0.02)
+    [row] = table.to_dict("records")
+    assert verdict.word == row["verdict"]
+    return row
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.015, 0.03, -0.03, 0.2, -0.2])
-def test_the_p_value_is_that_of_scipys_two_one_sided_tests(shift):
+def test_the_p_value_of_one_score_is_that_of_scipys_two_one_sided_tests(shift):
     d = np.random.default_rng(0).normal(shift, 0.01, 6)
-    pairs = equivalence.differences(
-        pd.concat(
-            [
-                scored("jacobian", 1, dict(enumerate(0.5 + d))),
-                scored("cross_lipschitz", 1, dict.fromkeys(range(6), 0.5)),
-            ]
-        ),
-        "jacobian",
-        "cross_lipschitz",
-    )
-    [row] = equivalence.equivalence(pairs, 0.02).to_dict("records")
+    row = answered(dict(enumerate(0.5 + d)))
     above = stats.ttest_1samp(d, -0.02, alternative="greater")
     below = stats.ttest_1samp(d, 0.02, alternative="less")
     assert row["p"] == pytest.approx(max(above.pvalue, below.pvalue), rel=1e-9)
     low, high = stats.ttest_1samp(d, 0).confidence_interval(0.9)
     assert row["half_width"] == pytest.approx((high - low) / 2)
-    expected = (
-        "equivalent"
-        if low > -0.02 and high < 0.02
-        else "different"
-        if low > 0.02 or high < -0.02
-        else "undecided"
-    )
-    assert row["verdict"] == expected
+    outside = stats.ttest_1samp(d, np.sign(d.mean()) * 0.02).pvalue < 0.05 and abs(d.mean()) > 0.02
+    inside = low > -0.02 and high < 0.02
+    assert row["verdict"] == ("shown" if inside else "refuted" if outside else "not decided")
 
 
 def test_one_seed_gives_no_verdict_and_equal_seeds_no_division_by_zero():
-    def verdict(values):
-        pairs = equivalence.differences(
-            pd.concat(
-                [
-                    scored("jacobian", 1, values),
-                    scored("cross_lipschitz", 1, dict.fromkeys(values, 0.5)),
-                ]
-            ),
-            "jacobian",
-            "cross_lipschitz",
-        )
-        return equivalence.equivalence(pairs, 0.02)["verdict"].item()
+    assert answered({0: 0.5})["verdict"] == "not decided"
+    assert math.isnan(answered({0: 0.5})["half_width"])
+    assert answered({0: 0.5, 1: 0.5})["verdict"] == "shown"
+    assert answered({0: 0.75, 1: 0.75})["verdict"] == "refuted"
 
-    assert verdict({0: 0.5}) == "one seed"
-    assert verdict({0: 0.5, 1: 0.5}) == "equivalent"
-    assert verdict({0: 0.75, 1: 0.75}) == "different"
+
+def test_the_claim_of_all_scores_is_refuted_by_one_and_shown_by_all():
+    first = {0: 0.501, 1: 0.499, 2: 0.5}
+    far = {0: 0.70, 1: 0.71, 2: 0.69}
+    table = pd.concat(
+        [
+            scored("jacobian", 1, first),
+            scored("jacobian", 1, first, "pgd"),
+            scored("jacobian", 1, far, "distance"),
+            *(
+                scored("cross_lipschitz", 1, dict.fromkeys(first, 0.5), column)
+                for column in ("clean", "pgd", "distance")
+            ),
+        ]
+    )
+    pairs = equivalence.paired(table, "jacobian", "cross_lipschitz")
+    near, shown = equivalence.tests(pairs, {"clean", "pgd"}, 0.02)
+    assert (shown.word, set(near["verdict"])) == ("shown", {"shown"})
+    everything, refuted = equivalence.tests(pairs, {"clean", "pgd", "distance"}, 0.02)
+    assert refuted.word == "refuted"
+    words = dict(zip(everything["column"], everything["verdict"]))
+    assert words["distance"] == "refuted"
 
 
 def test_the_largest_gap_is_the_largest_of_either_sign_among_the_columns_asked_for():
