@@ -32,7 +32,7 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
         columns.pop("worst")
     first = {column: columns.pop(column) for column in (ranking(track), "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
-    told = {"flags": "Flags", "why": "Note"}
+    told = {"challenged": "Challenged by", "flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
 
