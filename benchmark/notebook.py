@@ -86,6 +86,20 @@ def load_model(entry: str, seed: int = 0) -> nn.Module:
     return networks.load(trial.architecture, trial.dataset, folder.weights).eval()
 
 
+def load_images(dataset: str, n_examples: int | None = None) -> tuple[Tensor, Tensor]:
+    """The first test images of a data set in their fixed order, and their classes.
+
+    Args:
+        dataset: its id, `digits`, or `mnist:1,7` for two of its classes.
+        n_examples: all that there are where it is left out.
+    Returns:
+        float32 [N, C, H, W] in [0, 1] and int64 [N], on the CPU.
+    """
+    test = data.load(Registry().dataset(dataset), home()).test
+    count = len(test) if n_examples is None else n_examples
+    return test.pixels(slice(count)), test.labels[:count]
+
+
 def _check_fits(model: nn.Module, dataset: Dataset, x: Tensor) -> None:
     with torch.no_grad():
         logits = model(x)

@@ -122,7 +122,7 @@ def tracks(registry: Registry) -> Iterator[tuple[str, str]]:
     ]
     yield "tracks/index.md", "# Tracks\n\n" + table(("track", "name", "data", "seeds"), rows)
     for track in found:
-        source = (registry.root / "tracks" / f"{track.name}.toml").read_text()
+        source = registry.track_files[track.name].read_text()
         threats = ", ".join(f"`{threat.id}`" for threat in track.threats)
         entries = len(registry.entries(track.name))
         yield (

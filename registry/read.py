@@ -10,7 +10,7 @@ import os
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -204,17 +204,24 @@ def source_hash(folder: Path) -> str:
 
 def require_files_of_a_submission(folder: Path) -> None:
     """Raises InputError naming what a submission's folder must not hold; opens nothing in it."""
+    require_files(folder, SUBMISSION_FILES, "a submission")
+
+
+def require_files(folder: Path, known: Sequence[str], what: str) -> None:
+    """Raises InputError naming what a folder must not hold: other names than `known`, links and
+    what is no plain file. Opens nothing in it.
+    """
     for path in sorted(folder.iterdir()):
         name = path.name if path.name.isprintable() else ascii(path.name)
-        if path.name not in SUBMISSION_FILES:
+        if path.name not in known:
             raise InputError(
-                f"{shown(folder)}: {name} is no file of a submission; delete it: only "
-                f"{', '.join(SUBMISSION_FILES)} may be there"
+                f"{shown(folder)}: {name} is no file of {what}; delete it: only "
+                f"{', '.join(known)} may be there"
             )
         if path.is_symlink():
             raise InputError(f"{shown(folder)}: {name} is a link; put the file itself there")
         if not path.is_file():
-            raise InputError(f"{shown(folder)}: {name} is no file; put a text file there")
+            raise InputError(f"{shown(folder)}: {name} is no file; put a plain file there")
 
 
 def tables(path: Path, key: str) -> list[dict[str, Any]]:

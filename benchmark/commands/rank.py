@@ -74,6 +74,9 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
         for why, names in reasons.items():
             if why:
                 print(f"– not ranked: {', '.join(names)}: {why}")
+        for row in mine:
+            if row["challenged"]:
+                print(f"– broken by challenge: {row['regularizer']}: {row['challenged']}")
     print(
         f"\nranked by {ranked_by}, in percent (distances: 100·‖r‖/‖x‖), with the 95 % interval "
         "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "

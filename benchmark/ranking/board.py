@@ -9,7 +9,9 @@ import pandas as pd
 
 from registry.spec import TIER_ATTACKS, Track, Trial
 
+from ..records.challenges import accepted
 from ..records.store import Store
+from .challenges import fell, with_challengers
 from .comparison import told_better
 from .selection import selected_trials
 from .standings import ordered, standings
@@ -24,8 +26,8 @@ Images = Mapping[str, np.ndarray]  # key of a trial → one value an image
 def board(
     track: Track, trials: Sequence[Trial], store: Store, scores: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The rows of `regbench rank` and of the leaderboard: `standings` with ranks, the worst case
-    and the source.
+    """The rows of `regbench rank` and of the leaderboard: `standings` with ranks, the worst case,
+    who challenged it, and the source.
 
     Args:
         scores: the store's scores of the trials, where they have been read already.
@@ -36,8 +38,8 @@ def board(
     groups = selected_trials(trials, table)
     keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
-    worst = worst_cases(track, groups, correct)
-    table = with_worst_case(groups, table, worst)
+    worst, fallen = fell(track, worst_cases(track, groups, correct), accepted())
+    table = with_challengers(groups, with_worst_case(groups, table, worst), fallen)
     if track.ranks_by == "worst_case":
         no_worst = (table["why"] == "") & table["worst"].isna()
         table.loc[no_worst, "why"] = "incomplete: the attacks of the others' tier have not run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ class TrialFolder:
     def is_evaluated(self) -> bool:
         """Whether anything of the evaluation is there."""
         return self._parts.exists() or self._outcome.exists()
+
+    def digest(self) -> str:
+        """SHA-256 of the weights, which must be there."""
+        with self.weights.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def begin(self) -> None:
         """Makes way for new weights: finished parts tell of other ones."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from registry.load import Registry
-from registry.places import HERE
+from registry.places import CHALLENGES, HERE
 from registry.read import SUBMISSION_FILES, require_files_of_a_submission, shown
 from registry.spec import Card, Entry, InputError, Method
 
@@ -25,12 +25,13 @@ LIMITS = Limits(wall_seconds=300, cpu_seconds=120, memory=4096 * MIB)
 
 
 def folders(root: Path) -> list[Path]:
-    """Every submission in a folder; names that begin with _ or . are none. Raises InputError where
-    there is no such folder.
+    """Every submission in a folder; names that begin with _ or . are none, nor is the folder of
+    challenges. Raises InputError where there is no such folder.
     """
     if not root.is_dir():
         raise InputError(f"{shown(root)}: is no folder; `regbench new NAME` makes one")
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "_.")
+    found = (path for path in root.iterdir() if path.is_dir() and path.name[0] not in "_.")
+    return sorted(path for path in found if path.name != CHALLENGES)
 
 
 def registry_of(folder: Path) -> Registry:

@@ -96,7 +96,12 @@ def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
         scores=(*before.scores, *scores),
         examples=(*before.examples, *examples),
         layers=layer_rows,
-        provenance=provenance(device) | {"data_sha256": images.sha256, "engine": training.engine},
+        provenance=provenance(device)
+        | {
+            "data_sha256": images.sha256,
+            "weights_sha256": folder.digest(),
+            "engine": training.engine,
+        },
     )
 
 

@@ -52,6 +52,10 @@ def shown_columns(track: Track) -> dict:
             "repository brings. claimed: a submission's own. verified: a submission's, repeated in "
             "the sandbox.",
         ),
+        "Challenged by": st.column_config.TextColumn(
+            help="Who found adversarial images that every attack had missed, and how many: they "
+            "count as broken in the worst case."
+        ),
         "Flags": st.column_config.TextColumn(
             help="Signs that the attacks on these models cannot be believed. A flag keeps a "
             "method out of the ranking."

@@ -19,7 +19,7 @@ from benchmark.records.home import home
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
 from registry.load import Registry
-from registry.places import HERE, submissions
+from registry.places import HERE, further, submissions
 from registry.spec import InputError, Track, Trial
 
 PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
@@ -69,9 +69,10 @@ def registry() -> Registry:
 
 
 def registry_version() -> Version:
-    """Changes whenever a registered or submitted file does."""
-    files = (path for folder in (HERE, submissions()) for path in folder.rglob("*.*"))
-    return _state(sorted(path for path in files if path.suffix in (".toml", ".py")))
+    """Changes whenever a registered or submitted file does, or a challenge is accepted."""
+    folders = HERE, *further(), submissions()
+    files = (path for folder in folders for path in folder.rglob("*.*"))
+    return _state(sorted(path for path in files if path.suffix in (".toml", ".py", ".json")))
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)

@@ -41,7 +41,7 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
     if rows["diverged"].any():
         facts["diverged"] = "Diverged"
-    told = {"flags": "Flags", "why": "Note"}
+    told = {"challenged": "Challenged by", "flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "check",
     "submit",
     "verify",
+    "challenge check",
     "weights push",
     "weights pull",
 )

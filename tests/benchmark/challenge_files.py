@@ -1,0 +1,83 @@
+"""Challenges against one trial of quickstart, whose registered rows they lower."""
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import benchmark
+from benchmark.trials.run import run_trial
+from registry.load import Registry
+from registry.places import HERE
+
+with warnings.catch_warnings():
+    # Foolbox imports SciPy's filter by its former name.
+    warnings.filterwarnings("ignore", "Please import `gaussian_filter`", DeprecationWarning)
+    import foolbox
+
+METHOD, EPSILON = "jacobian", 0.1
+TOML = """\
+author = "{author}"
+track = "quickstart"
+entry = "{entry}"
+seed = 0
+key = "{key}"
+threat = {{ norm = "inf", epsilon = {epsilon} }}
+"""
+
+
+def challenged():
+    """The trial of seed 0 at the λ that the registered rows select."""
+    (found,) = Registry().select([f"digits/lenet_300_100/{METHOD}/0.01"], seeds=1)
+    return found[1]
+
+
+def registered_rows(folder: Path) -> Path:
+    """A folder of registered results, of quickstart alone and without AutoAttack, which leaves
+    nothing to be found.
+    """
+    folder.mkdir()
+    lines = []
+    for line in (HERE / "results" / "quickstart.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        for table in ("scores", "examples"):
+            row[table] = [one for one in row.get(table, ()) if "auto" not in one["threat"]]
+        lines.append(json.dumps(row))
+    (folder / "quickstart.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def train(home: Path) -> Path:
+    """Its weights in a home, without an evaluation."""
+    trial = challenged().model_copy(update={"evaluation": ()})
+    for one in (trial.reference, trial):
+        run_trial(one, home)
+    return home
+
+
+def broken(steps=100):
+    """Places and images by which Foolbox's PGD breaks what the model gets right, for
+    `$REGBENCH_HOME`'s weights.
+    """
+    model = benchmark.load_model(f"quickstart/lenet_300_100/{METHOD}/0.01", seed=0)
+    x, y = benchmark.load_images("digits")
+    torch.manual_seed(0)
+    attacked = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+    pgd = foolbox.attacks.LinfPGD(steps=steps, rel_stepsize=0.05)
+    _, images, fell = pgd(attacked, x, y, epsilons=EPSILON)
+    with torch.no_grad():
+        right = model(x).argmax(1) == y
+    places = torch.nonzero(fell & right)[:, 0]
+    return places, images[places]
+
+
+def write(folder: Path, places, images, author="Ada", **fields) -> Path:
+    """A challenge's folder; `fields` differ from those of `challenged`."""
+    trial = challenged()
+    folder.mkdir(parents=True)
+    said = {"entry": trial.entry.id, "key": trial.key, "epsilon": EPSILON} | fields
+    (folder / "challenge.toml").write_text(TOML.format(author=author, **said))
+    save_file({"indices": places, "images": images}, folder / "adversarial.safetensors")
+    return folder
