@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from leaderboard_app.words import citation
+
 st.title("About")
 st.markdown(
     """
@@ -43,11 +45,8 @@ small networks on small images, and what holds there need not hold elsewhere.
 )
 st.subheader("Cite")
 st.markdown("Cite the benchmark, and the paper of every method that you report.")
-st.code(
-    """@software{regbench,
-  title   = {RegBench: a benchmark and leaderboard of regularizers against adversarial examples},
-  author  = {{The RegBench authors}},
-  version = {0.1.0},
-}""",
-    language="bibtex",
+st.code(citation.of_benchmark(), language="bibtex")
+st.markdown(
+    "A method's page has its paper's entry, and the benchmark's with the commits that made the "
+    "method's rows; so has a click on a chart's point."
 )

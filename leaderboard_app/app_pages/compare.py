@@ -4,7 +4,7 @@ import streamlit as st
 
 from benchmark.ranking.selection import selected_trials
 from leaderboard_app.figures import intervals, scatter
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import compare
 from leaderboard_app.words.labels import (
     columns_of,
@@ -101,7 +101,7 @@ differences, values_of = compare.every_score(track, rows, first_keys, second_key
 if differences.empty:
     st.info("The two have no seed in common yet.")
     frame.end()
-downloads.chart(
+charts.chart(
     intervals.intervals(differences, "Score", names, styles, "Paired differences, 95 % intervals"),
     f"differences-{name}",
     differences,
@@ -124,6 +124,7 @@ facts = [
 ]
 shown = compare.side_by_side(names, facts, differences)
 st.dataframe(shown, hide_index=True, height="content")
+downloads.take_away(differences, shown, f"scores-{name}")
 
 asked = {row["threat"]: row["n"] for row in rows.to_dict("records") if row["split"] == "test"}
 
@@ -143,7 +144,7 @@ else:
         if column in values_of:
             classwise = compare.by_class(values_of[column], labels, class_names)
             with where:
-                downloads.chart(
+                charts.chart(
                     intervals.intervals(classwise, "class", names, styles, columns[column]),
                     f"classes-{column}-{name}",
                     classwise,
@@ -176,7 +177,7 @@ with left:
         )
         _, both = compare.stack(first_keys, second_keys, measured[metric])
         points = compare.by_image(both, labels, class_names)
-        downloads.chart(
+        charts.chart(
             scatter.against(
                 points,
                 "first",
@@ -197,4 +198,4 @@ with right:
     st.dataframe(
         images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True
     )
-    downloads.download(images, f"per-image-{name}")
+    downloads.take_away(images, images, f"per-image-{name}")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import distributions, intervals, scatter, sweeps
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import equivalence, matched, samples
 from leaderboard_app.tables.matched import CROSS_LIPSCHITZ, LIPSCHITZ
 from leaderboard_app.words import verdicts
@@ -79,7 +79,7 @@ if len(pairs):
     for i, column in enumerate(shown):
         mine = tests[tests["column"] == column]
         with places[i % 2]:
-            downloads.chart(
+            charts.chart(
                 intervals.paired(
                     mine,
                     margin,
@@ -114,16 +114,17 @@ else:
                 f"Of {what}: {verdicts.largest_gap(track, gap, (LIPSCHITZ, CROSS_LIPSCHITZ), unit)}"
             )
 
+behind = charts.behind(track, architecture)
 st.subheader("The scores themselves")
 st.caption("Bands are 95 % intervals over seeds.")
-by_lambda, by_clean = st.tabs(["Against matched λ", "Against clean accuracy"])
+by_lambda, by_clean = choices.tabs(["Against matched λ", "Against clean accuracy"], "view")
 with by_lambda:
     columns = [column for column in columns_of(track) if (curves["column"] == column).any()]
     places = st.columns(2)
     for i, column in enumerate(columns):
         with places[i % 2]:
             mine = curves[curves["column"] == column]
-            downloads.chart(
+            charts.chart(
                 sweeps.against_lambda(
                     mine,
                     styles,
@@ -133,6 +134,7 @@ with by_lambda:
                 ),
                 f"lambda-{track.name}-{architecture}-{column}",
                 mine,
+                behind,
             )
 with by_clean:
     st.caption(
@@ -141,12 +143,13 @@ with by_clean:
     places = st.columns(2)
     for i, column in enumerate([column for column in columns if column != "clean"]):
         with places[i % 2]:
-            downloads.chart(
+            charts.chart(
                 sweeps.against_clean(
                     curves, column, styles, columns_of(track)[column], axis_title(track, column)
                 ),
                 f"clean-{track.name}-{architecture}-{column}",
                 curves[curves["column"].isin(["clean", column])],
+                behind,
             )
 downloads.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
 
@@ -197,16 +200,17 @@ of_model = chosen[chosen["key"] == key].head(1)
 method = str(of_model["method"].iloc[0])
 left, right = st.columns(2)
 with left:
-    downloads.chart(
+    charts.chart(
         scatter.lipschitz_against_cross(
             points, classes, styles, "Per model: means over test images"
         ),
         f"lipschitz-{track.name}-{architecture}",
         points,
+        behind,
     )
 with right:
     mine = equivalence.per_example(of_model, squared, cross)
-    downloads.chart(
+    charts.chart(
         scatter.lipschitz_against_cross(mine, classes, styles, "Per test image of one model"),
         f"lipschitz-{track.name}-{key}",
         mine,
@@ -243,4 +247,4 @@ figure = distributions.boxes(
     "Per squared input unit",
     styles[method].colour,
 )
-downloads.chart(figure, f"chain-{track.name}-{key}", terms)
+charts.chart(figure, f"chain-{track.name}-{key}", terms)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import pareto
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import find
 from leaderboard_app.words.labels import axis_title, percent, plain, quantity
 
@@ -61,7 +61,7 @@ st.caption(
 )
 for where, axis in zip(st.columns(2), ("clean", "cost")):
     with where:
-        downloads.chart(
+        charts.chart(
             pareto.trade_off(
                 fitting,
                 find.front(fitting, axis),
@@ -72,8 +72,8 @@ for where, axis in zip(st.columns(2), ("clean", "cost")):
             ),
             f"trade-off-{axis}-{track.name}-{architecture}",
             fitting,
+            charts.behind(track, architecture),
         )
 shown = find.shown(fitting, styles)
 st.dataframe(shown, hide_index=True, placeholder="–")
 downloads.take_away(fitting, shown, f"find-{track.name}-{architecture}")
-downloads.link()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import pareto
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import leaderboard
 from leaderboard_app.words.labels import (
     axis_title,
@@ -126,9 +126,12 @@ st.markdown(
 )
 if seeds == 0:
     frame.nothing_yet(track)
-left, right = st.columns([3, 1], vertical_alignment="bottom")
+left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
 with left:
     search = choices.search("Search methods", "search", "part of a name, tier, source or note")
+with middle:
+    orders = leaderboard.orders(track)
+    order = choices.choose("Sorted by", list(orders), "sort", "rank", orders.__getitem__)
 with right:
     ranked_only = choices.switch("Ranked only", "ranked")
 styles = frame.method_styles()
@@ -141,6 +144,7 @@ def title_of(method: str) -> str:
 for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
     rows = leaderboard.matching(everything, search, ranked_only, title_of)
+    rows = leaderboard.in_order(rows, order)
     st.subheader(plain(queries.registry().architecture(architecture).title))
     if rows.empty:
         st.info("No method matches.")
@@ -159,7 +163,7 @@ for architecture in track.architectures:
         st.caption(plain(f"`{row['regularizer']}` is not ranked: {row['why']}."))
     if rows["clean"].notna().any():
         compare(rows, [i for i in marked.selection.rows if i < len(rows)], architecture)
-        downloads.chart(
+        charts.chart(
             pareto.pareto(
                 rows,
                 track.headline,
@@ -169,12 +173,15 @@ for architecture in track.architectures:
             ),
             f"pareto-{track.name}-{architecture}",
             rows,
+            charts.behind(track, architecture),
         )
-        st.caption("The area grows with the training cost.")
+        st.caption(
+            "The area grows with the training cost. A click on a point shows its trials, their "
+            "files and what repeats them."
+        )
 if len(table):
     written = leaderboard.written(table, track, styles)
     downloads.take_away(table, written, f"leaderboard-{track.name}")
-downloads.link()
 if track.reported:
     with st.expander("What papers report", expanded=True):
         st.caption("Paper-reported: shown beside ours, never tuned toward and never ranked.")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from leaderboard_app.figures import distributions, sweeps
 from leaderboard_app.figures.distributions import of_methods, of_strengths
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import margins, samples
 from leaderboard_app.words.labels import plain
 
@@ -69,7 +69,7 @@ if of_split:
     places = st.columns(len(of_split))
     for where, (split, table) in zip(places, of_split.items()):
         with where:
-            downloads.chart(
+            charts.chart(
                 distributions.densities(
                     table, "margin", "lambda", lines, f"Margins, {split} images", "Margin (logits)"
                 ),
@@ -78,7 +78,7 @@ if of_split:
             )
     left, right = st.columns(2)
     with left:
-        downloads.chart(
+        charts.chart(
             distributions.ridges(
                 of_split, "margin", lines, "Margins over strengths", "Margin (logits)"
             ),
@@ -88,7 +88,7 @@ if of_split:
     split, table = next(iter(of_split.items()))
     with right:
         relative = margins.relative(table)
-        downloads.chart(
+        charts.chart(
             distributions.densities(
                 relative,
                 "relative",
@@ -154,7 +154,7 @@ drawn = {metric: found for metric, found in drawn.items() if len(found[0])}
 places = st.columns(2)
 for i, (metric, (table, axis)) in enumerate(drawn.items()):
     with places[i % 2]:
-        downloads.chart(
+        charts.chart(
             distributions.densities(
                 table,
                 metric,
@@ -171,7 +171,7 @@ st.subheader("Confidence and loss")
 for column, (title, axis) in SHARES.items():
     for where, (split, table) in zip(st.columns(2), losses.items()):
         with where:
-            downloads.chart(
+            charts.chart(
                 distributions.shares(
                     table, column, lines, margins.EDGES[column], f"{title}, {split} images", axis
                 ),
@@ -192,7 +192,7 @@ gaps = {
 places = st.columns(3)
 for where, (column, (title, axis, scale)) in zip(places, gaps.items()):
     with where:
-        downloads.chart(
+        charts.chart(
             sweeps.against_lambda(
                 curves[column],
                 frame.method_styles(),
@@ -203,6 +203,7 @@ for where, (column, (title, axis, scale)) in zip(places, gaps.items()):
             ),
             f"{column}-{name}",
             curves[column],
+            charts.behind(track, architecture),
         )
 
 with frame.reading():
@@ -212,12 +213,10 @@ left, right = st.columns(2)
 if not layers.empty:
     with left:
         spreads = margins.layer_spread(mine.merge(layers, on="key"))
-        downloads.chart(distributions.layer_spread(spreads, lines), f"layers-{name}", spreads)
+        charts.chart(distributions.layer_spread(spreads, lines), f"layers-{name}", spreads)
 if not variation.empty:
     with right:
-        downloads.chart(
-            sweeps.loss_variation(variation, lines), f"loss-variation-{name}", variation
-        )
+        charts.chart(sweeps.loss_variation(variation, lines), f"loss-variation-{name}", variation)
         st.caption(
             plain(
                 "The largest change of the loss within an ℓ∞ ball, mean over test images, with 95 "

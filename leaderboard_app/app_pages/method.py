@@ -3,9 +3,10 @@
 import streamlit as st
 
 from leaderboard_app.figures import sweeps
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, provenance, queries
 from leaderboard_app.tables import matched
 from leaderboard_app.tables import method as method_tables
+from leaderboard_app.words import citation
 from leaderboard_app.words.labels import axis_title, columns_of, plain
 from leaderboard_app.words.style import base
 
@@ -26,6 +27,12 @@ st.dataframe(
     height="content",
     column_config={"Value": st.column_config.TextColumn(width="large")},
 )
+with st.expander("Cite"):
+    commits = provenance.commits(name)
+    cited = [citation.of_benchmark(commits)]
+    if not card.is_control:
+        cited.insert(0, citation.of_method(card))
+    st.code("\n\n".join(cited), language="bibtex")
 with st.expander("Code"):
     try:
         st.code((method.folder / "regularizer.py").read_text(), language="python")
@@ -53,7 +60,7 @@ else:
     for i, column in enumerate(("clean", track.headline)):
         with places[i]:
             drawn = curves[curves["column"] == column]
-            downloads.chart(
+            charts.chart(
                 sweeps.against_lambda(
                     drawn,
                     styles,
@@ -63,6 +70,7 @@ else:
                 ),
                 f"sweep-{track.name}-{architecture}-{name}-{column}",
                 drawn,
+                charts.behind(track, architecture),
             )
 with frame.reading():
     asked = {
@@ -71,7 +79,8 @@ with frame.reading():
         if trial.entry.architecture == architecture and trial.entry.regularizer in variants
     }
     found, sources = queries.trial_rows(asked), queries.sources(asked)
-trials = method_tables.trials(asked, found.to_dict("records"), sources)
+    files = provenance.files(asked)
+trials = method_tables.trials(asked, found.to_dict("records"), sources, files)
 st.subheader("Every trial")
 st.dataframe(
     trials,
@@ -83,4 +92,4 @@ st.dataframe(
         "Commit": st.column_config.TextColumn(width="small"),
     },
 )
-downloads.download(trials, f"trials-{track.name}-{architecture}-{name}")
+downloads.take_away(trials, trials, f"trials-{track.name}-{architecture}-{name}")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import curves, distributions, scatter
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, frame, queries
 from leaderboard_app.tables import robustness, samples
 from leaderboard_app.words.labels import ATTACK_NAMES, RADII, family_label, percent
 
@@ -30,10 +30,11 @@ found = robustness.curves(queries.trials(track), rows, standings)
 for i, ((attack, norm, loss), table) in enumerate(found.items()):
     name = family_label(attack, norm, loss)
     with places[i % 2]:
-        downloads.chart(
+        charts.chart(
             curves.accuracy_against_epsilon(table, styles, name, RADII[norm]),
             f"epsilon-{track.name}-{architecture}-{name}",
             table,
+            charts.behind(track, architecture),
         )
 
 st.subheader("Distances")
@@ -58,7 +59,7 @@ with left:
         f"The share of test images whose smallest ℓ2 perturbation, as {attack} finds it, is larger "
         "than the distance. It is 0 where the model errs without any."
     )
-    downloads.chart(
+    charts.chart(
         distributions.survival(
             found,
             "distance",
@@ -76,7 +77,7 @@ with right:
     methods = list(dict.fromkeys(both["method"]))
     method = choices.choose_method(methods)
     mine = both[both["method"] == method]
-    downloads.chart(
+    charts.chart(
         scatter.against(
             mine,
             "linearised",

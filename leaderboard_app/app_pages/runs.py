@@ -67,4 +67,4 @@ if len(failed):
     )
 st.subheader("Attempts, the latest first")
 st.dataframe(named(attempts), hide_index=True, placeholder="–")
-downloads.download(named(attempts), f"attempts-{track.name}")
+downloads.take_away(named(attempts), named(attempts), f"attempts-{track.name}")

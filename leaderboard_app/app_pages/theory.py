@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import curves
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import samples, theory
 from leaderboard_app.words import style
 from registry.spec import Track
@@ -48,7 +48,7 @@ if not meetings.empty:
         mine = meetings[meetings["quantity"] == name]
         if len(mine):
             with places[i % 2]:
-                downloads.chart(
+                charts.chart(
                     curves.against_radius(mine, styles, title.partition(" ")[0], title),
                     f"{name}-{track.name}-{architecture}",
                     mine,
@@ -130,7 +130,7 @@ figure = curves.measured_over_curves(
 # The quadratic model runs away exponentially; the true distances would be a flat line beside it.
 top = 1.5 * float(theory.exact_distance(P, min(nus)).max())
 figure.update_yaxes(range=[-0.05 * top, top])
-downloads.chart(figure, f"figure-1-{track.name}-{architecture}", downloads.plotted(figure))
+charts.chart(figure, f"figure-1-{track.name}-{architecture}", downloads.plotted(figure))
 st.caption(
     "The quadratic model's ‖r*‖ always exceeds the true distance in the cell, log(p/(1−p))/ν: by a "
     "fifth at p = 0.9, five times at p = 0.999. It is no guarantee."
@@ -160,7 +160,7 @@ names = {
 figure = curves.measured_over_curves(
     weights, points, names, "Guo et al., Figure 3: what multiplies ν²", "Weight of ν²"
 )
-downloads.chart(figure, f"figure-3-{track.name}-{architecture}", downloads.plotted(figure))
+charts.chart(figure, f"figure-3-{track.name}-{architecture}", downloads.plotted(figure))
 st.caption(
     "`jacobian` and `cross_lipschitz` press on every image alike; `input_gradient` on those that "
     "the "

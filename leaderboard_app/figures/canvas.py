@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,13 @@ def with_room(found: go.Figure) -> go.Figure:
     named = {trace.name for trace in traces if trace.showlegend is not False}
     found.update_layout(height=found.layout.height + LEGEND_ROW * ((len(named) + 1) // 2))
     return found
+
+
+def origins(methods: Iterable[str], strengths: Iterable[float]) -> list[str]:
+    """What the points of a trace rest on, for its `meta`: `jacobian/0.1`, the end of an entry's
+    id. A method's name alone stands for the models that the leaderboard scores.
+    """
+    return [f"{method}/{strength:.12g}" for method, strength in zip(methods, strengths)]
 
 
 def log_ticks(values: pd.Series) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def accuracy_against_epsilon(
                 "thickness": 1,
                 "width": 3,
             },
+            meta=[method] * len(rows),
             customdata=rows[["seeds", "images"]].to_numpy(),
             hovertemplate=f"{hover(method)}, {style.strength(rows['lambda'].iloc[0])}<br>"
             "ε = %{x:g}: %{y:.1f} %<br>%{customdata[0]} seeds, %{customdata[1]} "

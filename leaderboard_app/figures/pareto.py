@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from ..words.labels import hover, percent
 from ..words.style import CONTROL, Style, ordered
-from .canvas import SHARE, figure, log_ticks
+from .canvas import SHARE, figure, log_ticks, origins
 
 
 def pareto(
@@ -48,6 +48,7 @@ def pareto(
             y=[100 * row[column]],
             mode="markers",
             name=hover(method),
+            meta=[method],
             marker={
                 "symbol": style.symbol,
                 "color": style.colour,
@@ -132,6 +133,7 @@ def trade_off(
                 "color": style.colour,
                 "size": np.where(rows["selected"], 15, 8),
             },
+            meta=origins(rows["method"], rows["lambda"]),
             customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
             hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
             "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",

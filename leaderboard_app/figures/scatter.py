@@ -20,7 +20,7 @@ def lipschitz_against_cross(
     above.
 
     Args:
-        points: columns method, squared (µ²), cross (Ω), about.
+        points: columns key, method, squared (µ²), cross (Ω), about.
     """
     found = figure(
         title,
@@ -47,6 +47,7 @@ def lipschitz_against_cross(
             mode="markers",
             name=hover(method),
             marker={"symbol": style.symbol, "color": style.colour, "size": 8, "opacity": 0.75},
+            meta=mine["key"].tolist(),
             customdata=mine["about"],
             hovertemplate=f"{hover(method)}, %{{customdata}}<br>"
             "µ² = %{x:.3g}<br>Ω = %{y:.3g}<extra></extra>",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from ..words.labels import hover, radius
 from ..words.style import Style, ordered
-from .canvas import SHARE, figure, log_ticks
+from .canvas import SHARE, figure, log_ticks, origins
 from .distributions import Line
 
 
@@ -60,6 +60,7 @@ def against_lambda(
             legendgroup=method,
             line={"color": style.colour, "dash": style.dash, "width": 2},
             marker={"symbol": style.symbol, "size": 8, "color": style.colour},
+            meta=origins(rows["method"], rows["lambda"]),
             customdata=_details(rows, style, scale),
             hovertemplate=f"{hover(method)}<br>%{{customdata[0]}}<br>"
             f"%{{y:{form}}}%{{customdata[1]}}{unit}<br>%{{customdata[2]}} seeds<extra></extra>",
@@ -134,6 +135,7 @@ def against_clean(
             line={"color": style.colour, "dash": style.dash, "width": 1.5},
             marker={"symbol": style.symbol, "size": 9, "color": style.colour},
             error_y={"array": (100 * rows["half_width"]).fillna(0), "thickness": 1, "width": 2},
+            meta=origins(rows["method"], rows["lambda"]),
             customdata=_details(rows, style),
             hovertemplate=f"{hover(method)}<br>%{{customdata[0]}}<br>clean %{{x:.1f}} %<br>"
             "%{y:.1f}%{customdata[1]} %<br>%{customdata[2]} seeds<extra></extra>",

@@ -120,6 +120,14 @@ def choose_several(
     return chosen
 
 
+def tabs(labels: Sequence[str], param: str) -> Sequence[Any]:
+    """Tabs, of which the open one is in the page's address."""
+    key, asked = f"widget {param}", st.query_params.get(param)
+    found = st.tabs(labels, default=asked if asked in labels else None, key=key, on_change="rerun")
+    remember(param, st.session_state[key])
+    return found
+
+
 def search(label: str, param: str, placeholder: str) -> str:
     """The same for text."""
     key = prepare(param, st.query_params.get(param), "", lambda value: True)

@@ -1,7 +1,10 @@
-"""Charts and tables that leave the page: as images, CSV, LaTeX and Markdown."""
+"""Tables that leave the page as CSV, LaTeX and Markdown, charts as images and PDF, and the page as
+a link.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,28 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT, FORMATS = "image format", ("svg", "png")
 PAPER = {"width": 640, "scale": 3}  # pixels; of a PNG three times as many
-
-
-def chart(figure: go.Figure, name: str, rows: pd.DataFrame) -> None:
-    """A chart that downloads as an image, in the format that the page's foot offers, and as CSV.
-
-    Args:
-        rows: what is plotted.
-    """
-    from ..figures.canvas import with_room
-
-    figure = with_room(figure)
-    image: dict[str, Any] = {"format": st.session_state.get(FORMAT, FORMATS[0]), "filename": name}
-    st.plotly_chart(
-        figure,
-        key=name,
-        config={
-            "displaylogo": False,
-            "toImageButtonOptions": image | PAPER | {"height": figure.layout.height},
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        },
-    )
-    download(rows, name, "CSV", quiet=True)
+TO_PDF = "`pip install 'regbench[pdf]'` and Chrome or Chromium"
 
 
 def plotted(figure: go.Figure) -> pd.DataFrame:
@@ -82,15 +64,33 @@ def to_latex(table: pd.DataFrame) -> str:
     return table.to_latex(index=False, escape=True)
 
 
+def written(table: pd.DataFrame) -> pd.DataFrame:
+    """A table's cells as a paper has them: numbers with four digits at most, nothing where nothing
+    is known.
+    """
+    cells = {
+        column: [
+            ""
+            if pd.api.types.is_scalar(value) and pd.isna(value)
+            else f"{value:.4g}"
+            if isinstance(value, float)
+            else str(value)
+            for value in table[column].astype(object)
+        ]
+        for column in table
+    }
+    return pd.DataFrame(cells, columns=list(table))
+
+
 def take_away(raw: pd.DataFrame, shown: pd.DataFrame, name: str) -> None:
     """Buttons that save a table: its numbers as CSV, what the page shows as LaTeX and Markdown."""
     with st.container(horizontal=True):
         download(raw, name)
         forms = {"LaTeX": (to_latex, "tex"), "Markdown": (to_markdown, "md")}
-        for label, (written, ending) in forms.items():
+        for label, (form, ending) in forms.items():
             st.download_button(
                 label,
-                lambda written=written: written(shown),
+                lambda form=form: form(written(shown)),
                 f"{name}.{ending}",
                 "text/plain",
                 key=f"{ending} {name}",
@@ -99,9 +99,42 @@ def take_away(raw: pd.DataFrame, shown: pd.DataFrame, name: str) -> None:
             )
 
 
-def link(title: str = "Link to this view") -> None:
+@st.cache_resource(show_spinner=False)
+def writes_pdf() -> bool:
+    """Whether plotly's kaleido and a browser for it are there."""
+    if importlib.util.find_spec("kaleido") is None:
+        return False
+    from choreographer.browsers.chromium import Chromium
+
+    return Chromium.find_browser(skip_local=False) is not None
+
+
+def to_pdf(figure: go.Figure) -> bytes:
+    """A chart at a paper's size, drawn by a browser that starts for it."""
+    return figure.to_image(format="pdf", width=PAPER["width"], height=figure.layout.height)
+
+
+def take_away_chart(figure: go.Figure, rows: pd.DataFrame, name: str) -> None:
+    """Buttons that save what a chart plots, and the chart as PDF where that can be written; its
+    camera saves it as SVG and PNG.
+    """
+    with st.container(horizontal=True):
+        download(rows, name, "CSV", quiet=True)
+        if writes_pdf():
+            st.download_button(
+                "PDF",
+                lambda: to_pdf(figure),
+                f"{name}.pdf",
+                "application/pdf",
+                key=f"pdf {name}",
+                on_click="ignore",
+                type="tertiary",
+            )
+
+
+def link() -> None:
     """The page's address with every choice made on it."""
-    with st.popover(title, icon=":material/link:"):
+    with st.popover("Link to this view", icon=":material/link:"):
         query = "&".join(
             f"{param}={value}"
             for param in st.query_params

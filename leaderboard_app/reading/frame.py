@@ -16,7 +16,7 @@ from registry.spec import InputError, Track
 from ..words.labels import plain
 from ..words.style import Style, styles
 from . import queries
-from .downloads import FORMAT, FORMATS
+from .downloads import FORMAT, FORMATS, TO_PDF, link, writes_pdf
 
 REFRESH = 3.0  # seconds
 
@@ -69,14 +69,17 @@ def nothing_yet(track: Track, what: str = "results") -> None:
 
 
 def _foot(seen: queries.Version) -> None:
-    """Where the page's rows come from, and the format of its images."""
+    """The page's address, where its rows come from, and the format of its images."""
     st.divider()
+    link()
     store = queries.store()
     registered = "the repository's registered results" if store.registered else ""
     here = shown(store.path) if store.path.exists() or not registered else ""
     rows = " and ".join(filter(None, (here, registered)))
     st.caption(plain(f"RegBench · rows of {rows}" + ("" if seen else " (not there yet)")))
     st.radio("A chart's camera saves", FORMATS, key=FORMAT, horizontal=True, format_func=str.upper)
+    if not writes_pdf():
+        st.caption(f"Charts as PDF need {TO_PDF}.")
 
 
 @st.fragment(run_every=REFRESH)

@@ -98,6 +98,19 @@ def matching(
     return table[pd.Series(keep, index=table.index, dtype=bool)]
 
 
+def orders(track: Track) -> dict[str, str]:
+    """Columns that the rows may be sorted by → how they are headed."""
+    return {"rank": "Rank", "regularizer": "Method"} | headings(track) | {"cost": "Cost ×"}
+
+
+def in_order(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows, the best first by one column, names by the alphabet; by rank they are already."""
+    if column == "rank":
+        return rows
+    rising = column in ("regularizer", "cost")
+    return rows.sort_values(column, ascending=rising, kind="stable")
+
+
 def leaders(rows: pd.DataFrame, track: Track) -> str:
     """Who wins, and whether that is more than chance, in a sentence."""
     first = rows[rows["rank"] == 1]

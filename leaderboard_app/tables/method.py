@@ -40,20 +40,28 @@ def command(trial: Trial, source: str) -> str:
 
 
 def trials(
-    asked: Mapping[str, Trial], known: Sequence[Mapping[Any, Any]], sources: Mapping[str, str]
+    asked: Mapping[str, Trial],
+    known: Sequence[Mapping[Any, Any]],
+    sources: Mapping[str, str],
+    files: Mapping[str, str],
 ) -> pd.DataFrame:
-    """One row a trial: its strength, seed and status, where it ran, and how to repeat it.
+    """One row a trial: its strength, seed and status, where it ran and lies, and how to repeat it.
 
     Args:
         asked: key → trial.
         known: rows of the store's trials.
         sources: as `Store.sources` gives it.
+        files: key → where the row lies.
     """
     rows = {row["key"]: row for row in known}
-    return pd.DataFrame([_row(trial, rows.get(key, {}), sources) for key, trial in asked.items()])
+    found = []
+    for key, trial in asked.items():
+        row = _row(trial, rows.get(key, {}), sources.get(key, ""), files.get(key, ""))
+        found.append(row)
+    return pd.DataFrame(found)
 
 
-def _row(trial: Trial, row: Mapping[Any, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+def _row(trial: Trial, row: Mapping[Any, Any], source: str, file: str) -> dict[str, Any]:
     provenance = json.loads(row.get("provenance") or "{}")
     return {
         "Key": trial.key,
@@ -61,8 +69,9 @@ def _row(trial: Trial, row: Mapping[Any, Any], sources: Mapping[str, str]) -> di
         "λ": trial.entry.strength,
         "Seed": trial.seed,
         "Status": row.get("status", "not run"),
-        "Source": sources.get(trial.key, ""),
-        "Command": command(trial, sources.get(trial.key, "here")),
+        "Source": source,
+        "Files": file,
+        "Command": command(trial, source or "here"),
         "Training (s)": row.get("train_seconds"),
         "Iterations": row.get("iterations"),
         "Device": provenance.get("device_name", provenance.get("device")),

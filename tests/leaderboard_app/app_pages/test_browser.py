@@ -224,6 +224,38 @@ def test_the_open_page_follows_a_run(fill, server, page, path):
     assert page.errors == []
 
 
+def test_a_click_on_a_point_shows_its_trials_and_what_repeats_them(fill, server, page):
+    fill("quickstart")
+    page.set_viewport_size({"width": 1440, "height": 1400})
+    page.goto(f"{server}/leaderboard?track=quickstart&sort=clean")
+    settled(page, "Leaderboard")
+    plot = page.locator(".js-plotly-plot").first
+    plot.wait_for()
+    page.wait_for_timeout(1500)
+    plot.locator(".nsewdrag").first.scroll_into_view_if_needed()
+    box = plot.locator(".scatterlayer .point").last.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_text("Behind the point: 3 trials").wait_for()
+    assert page.get_by_text("regbench run 'digits/lenet_300_100/").count() == 1
+    assert page.get_by_text("@software{regbench").count() == 1
+    page.get_by_role("button", name="Link to this view").click()
+    page.get_by_text("track=quickstart&sort=clean").wait_for()
+    assert page.errors == []
+
+
+def test_the_open_tab_is_in_the_address_and_opens_again(fill, server, page):
+    fill("guo-fashion-binary", seeds=2)
+    page.goto(f"{server}/equivalence?track=guo-fashion-binary")
+    settled(page, "Equivalence")
+    page.get_by_role("tab", name="Against clean accuracy").click()
+    page.wait_for_url("**view=Against*clean*")
+    page.goto(page.url)
+    settled(page, "Equivalence")
+    tab = page.get_by_role("tab", name="Against clean accuracy")
+    assert tab.get_attribute("aria-selected") == "true"
+    assert page.errors == []
+
+
 def test_no_text_of_a_chart_is_clipped_or_covered_on_a_phone(fill, server, page):
     fill("guo-fashion-binary", seeds=2)
     page.set_viewport_size({"width": 400, "height": 900})

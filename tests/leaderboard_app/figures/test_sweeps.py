@@ -106,6 +106,7 @@ def test_the_front_leaves_out_what_another_beats_in_both():
 def test_the_scatter_holds_every_point_and_the_line_its_slope():
     points = pd.DataFrame(
         {
+            "key": ["a", "b"],
             "method": ["jacobian", "cross_lipschitz"],
             "squared": [4.0, 9.0],
             "cross": [0.7, 1.5],

@@ -1,0 +1,42 @@
+"""Where rows lie, and which code made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from benchmark.records import registered
+from benchmark.records.home import home
+from registry.read import shown
+
+from ..words.style import base
+from . import queries
+
+HEAD, KEY = '{"key":"', 16  # how a registered row begins, and the length of a key
+
+
+def commits(method: str) -> list[str]:
+    """The commits that made the rows of a method and its variants, on any track."""
+    keys: set[str] = set()
+    for track in queries.tracks()[0].values():
+        trials = queries.trials(track)
+        keys |= {trial.key for trial in trials if base(trial.entry.regularizer) == method}
+    found = queries.trial_rows(keys)
+    if found.empty:
+        return []
+    made = {json.loads(row or "{}").get("commit") for row in found["provenance"]}
+    return sorted(filter(None, made))
+
+
+def files(keys: Iterable[str]) -> dict[str, str]:
+    """Key → the folder of a run here, or the file of registered rows that holds it."""
+    wanted: set[str] = set(keys)
+    found: dict[str, str] = {}
+    for path in registered.files():
+        with open(path) as lines:
+            for line in lines:
+                key = line[: len(HEAD) + KEY].removeprefix(HEAD)
+                if key in wanted:
+                    found.setdefault(key, shown(path))
+    folders = {key: home() / key for key in wanted}
+    return found | {key: shown(folder) for key, folder in folders.items() if folder.is_dir()}
