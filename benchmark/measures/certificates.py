@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from registry.spec import Norm
 
 from .interval_bounds import through
-from .layer_chain import Chain, read_chain
+from .layer_chain import Activation, Chain, read_chain
 from .linear_bounds import NUMBERS_AT_ONCE, LinearBounds, coefficients
 from .linear_rows import Ball, Rows
 
@@ -83,6 +83,17 @@ def margin_lower_bounds(
         found = [bound(chain, ball(images, epsilon, norm), labels) for images, labels in some]
         margins = torch.cat(found) if found else x.new_zeros(0, chain.shapes[-1][0]).double()
     return margins.scatter(1, y[:, None], torch.inf)
+
+
+def relu_bounds(model: nn.Module, x: Tensor, epsilon: float) -> list[tuple[Tensor, Tensor]]:
+    """CROWN's bounds [N, ...] of each ReLU's inputs over the ℓ∞ ball: what `exact.smallest_margin`
+    may know beforehand. The rest as for `margin_lower_bounds`.
+    """
+    chain = read_chain(model, (x.shape[1], x.shape[2], x.shape[3]))
+    with torch.no_grad():
+        bounds = LinearBounds(chain, ball(x.double(), epsilon, "inf"))
+    known = zip(chain.layers, bounds.lower, bounds.upper)
+    return [(lower, upper) for layer, lower, upper in known if layer == Activation("relu")]
 
 
 def _widest(chain: Chain) -> int:

@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
 
 def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
     folder = TrialFolder(home, trial.key)
-    images, training, model = _trained(trial, home, device)
+    images, training, model = trained(trial, home, device)
     # To what an earlier run found, new threats are added.
     before = folder.outcome() or _nothing_yet(trial, images, training)
     found: list[Evaluated] = []
@@ -146,7 +146,7 @@ def attack_together(trials: Sequence[Trial], home: Path, device: str) -> int:
         folder = TrialFolder(home, trial.key)
         alike = trial.evaluation == trials[0].evaluation
         if alike and folder.is_trained and not folder.is_evaluated:
-            images, training, model = _trained(trial, home, device)
+            images, training, model = trained(trial, home, device)
             if training.status == "finished":
                 finished.append((trial, model))
     if images is not None and len(finished) > 1:
@@ -193,7 +193,7 @@ def keep(trial: Trial, home: Path, training: Training, model: nn.Module) -> None
     )
 
 
-def _trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training, nn.Module]:
+def trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training, nn.Module]:
     """The trained network in evaluation mode: read where it is here and whole, else trained."""
     found = _read(trial, home)
     if found is not None:

@@ -14,6 +14,7 @@ COMMANDS = (
     "show",
     "plan",
     "run",
+    "certify",
     "rank",
     "collect",
     "export",

@@ -95,6 +95,7 @@ def test_run_prints_an_event_a_line(ran):
     ("command", "arguments"),
     [
         ("plan", ("quickstart",)),
+        ("certify", (CONTROL, "--workers", "1")),
         ("rank", ("quickstart", "guo-fashion-binary")),
         ("export", (CONTROL,)),
         ("rerun", (CONTROL, "--seeds", "1")),
