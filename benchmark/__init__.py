@@ -1,7 +1,7 @@
 """RegBench: a benchmark of regularizers against adversarial examples.
 
-In Python: `benchmark.evaluate(model, track)` and `benchmark.try_regularizer(method)`; importing
-this loads no torch.
+In Python: `benchmark.evaluate(model, track)`, `benchmark.load_model(entry)` and
+`benchmark.try_regularizer(method)`; importing this loads no torch.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .notebook import evaluate, try_regularizer
+    from .notebook import evaluate, load_model, try_regularizer
 
     __version__: str
 
-__all__ = ["evaluate", "try_regularizer"]
+__all__ = ["evaluate", "load_model", "try_regularizer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from registry import select
 from registry.load import Registry
-from registry.spec import Architecture, Dataset, InputError, Part, Track
+from registry.spec import Architecture, Dataset, InputError, Part, Track, Unavailable
 
 from . import data
 from .evaluation import evaluate as evaluation
-from .records.home import home
+from .records.home import TrialFolder, home
+from .records.weights import weights_store
 from .regularizer import Regularizer, Step, regularizer
 from .step import evaluation_mode
 from .training import networks
@@ -61,6 +63,27 @@ def evaluate(
     with evaluation_mode(model):
         _check_fits(model, dataset, images.test.pixels(slice(2)))
         return _table(evaluation.evaluate(model, images, chosen.evaluation, seed=seed))
+
+
+def load_model(entry: str, seed: int = 0) -> nn.Module:
+    """The trained model of an entry, in evaluation mode on the CPU: images [B, C, H, W] in [0, 1] →
+    logits [B, K].
+
+    Its weights are read from `$REGBENCH_HOME`, or else pulled there from `$REGBENCH_WEIGHTS`.
+
+    Args:
+        entry: its id, `digits/lenet_300_100/jacobian/0.1`, in which a track's name may stand for
+            the data set: `quickstart/lenet_300_100/jacobian/0.1`.
+    Raises:
+        InputError: no such entry, several that are trained differently, or no such weights.
+    """
+    trial = select.trial(Registry(), entry, seed)
+    folder = TrialFolder(home(), trial.key)
+    if not folder.is_trained:
+        store = weights_store()
+        if store.pull(trial, home()) == "missing":
+            raise Unavailable(f"{store.url}: lacks {trial.label}; `regbench run` trains it")
+    return networks.load(trial.architecture, trial.dataset, folder.weights).eval()
 
 
 def _check_fits(model: nn.Module, dataset: Dataset, x: Tensor) -> None:

@@ -140,12 +140,19 @@ def page_of(track: Track) -> str:
 def commands() -> str:
     """Every command as its own help says it."""
     group: Any = typer.main.get_command(app)
-    said = ["# Command line\n"]
-    for name, command in sorted(group.commands.items()):
-        with group.context_class(group, info_name="regbench") as parent:
-            context = command.context_class(command, info_name=name, parent=parent)
-            said.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
-    return "\n".join(said)
+    with group.context_class(group, info_name="regbench") as context:
+        return "\n".join(["# Command line\n", *helps(context)])
+
+
+def helps(context: Any) -> Iterator[str]:
+    """Of every command of a group, and of every group within it."""
+    for name, command in sorted(context.command.commands.items()):
+        with command.context_class(command, info_name=name, parent=context) as inner:
+            if hasattr(command, "commands"):
+                yield from helps(inner)
+            else:
+                heading = inner.command_path.removeprefix("regbench ")
+                yield f"## {heading}\n\n```text\n{command.get_help(inner)}\n```\n"
 
 
 def answers() -> str:

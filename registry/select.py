@@ -24,6 +24,41 @@ def entries(registry: Registry, selectors: Iterable[str]) -> list[tuple[str, Ent
     return [(name, entry) for (name, _), entry in chosen.items()]
 
 
+def with_references(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials and the references that they fine-tune, each once."""
+    found: dict[str, Trial] = {}
+    for trial in trials:
+        for one in (trial, trial.reference):
+            if one is not None:
+                found.setdefault(one.key, one)
+    return list(found.values())
+
+
+def trial(registry: Registry, name: str, seed: int) -> Trial:
+    """The one trial of an entry's id, `digits/lenet_300_100/jacobian/0.1`, or of an entry within a
+    track, whose name stands for the data set: `quickstart/lenet_300_100/jacobian/0.1`.
+
+    Raises InputError where the name means no trial, or trials of several tracks that differ.
+    """
+    found: dict[str, tuple[str, Trial]] = {}
+    for track_name, entry in _everything(registry):
+        within = "/".join([track_name, *entry.id.split("/")[1:]])
+        if name in (entry.id, within):
+            one = registry.trial(entry, registry.track(track_name), seed)
+            found.setdefault(one.key, (track_name, one))
+    if not found:
+        _matching(registry, name)  # names the nearest entry
+        raise InputError(f"{name!r} is no entry; name data set, architecture, method and λ")
+    if len(found) > 1:
+        tracks = [track for track, _ in found.values()]
+        raise InputError(
+            f"{name} is trained differently in the tracks {', '.join(tracks)}; name one in place "
+            f"of the data set: {'/'.join([tracks[0], *name.split('/')[1:]])}"
+        )
+    ((_, only),) = found.values()
+    return only
+
+
 def _matching(registry: Registry, selector: str) -> list[tuple[str, Entry]]:
     is_name = "/" not in selector and not any(sign in selector for sign in "*?[")
     if is_name:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def print_json(data: Any) -> None:
@@ -35,6 +38,15 @@ def print_table(
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 10_000).print(
         table
     )
+
+
+def counted(things: Sequence[T], what: str) -> Iterator[T]:
+    """Each of them, with a bar on a terminal's stderr while they are gone through."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(things, what, console=console, disable=not console.is_terminal)
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ import typer
 from registry.spec import InputError, Unavailable
 
 # Importing a module of commands registers them.
-from . import app, rank, results, run, show, submit  # noqa: F401
+from . import app, rank, results, run, show, submit, weights  # noqa: F401
 
 # click's, which some releases of typer bring under a name of their own
 USAGE_ERROR: Any = typer.BadParameter.__base__

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from registry.load import Registry
 from registry.places import clone
+from registry.select import with_references
 from registry.spec import InputError, Part, Track, Trial
 from registry.write import write_whole
 
@@ -43,7 +44,7 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     text = path.read_text() if path.exists() else ""
     before = {json.loads(line)["key"]: line for line in text.splitlines()}
     lines = dict(before)
-    for trial in _with_references(trials):
+    for trial in with_references(trials):
         if trial.sandboxed:
             continue  # a submission brings its own rows
         outcome = TrialFolder(home, trial.key).outcome()
@@ -95,15 +96,6 @@ def check_protocol(track: Track, folder: Path) -> None:
             f"track {track.name}: its protocol differs from that of its registered results; keep "
             f"it, and put the new one under the name {base}@{int(version or 1) + 1}"
         )
-
-
-def _with_references(trials: Iterable[Trial]) -> list[Trial]:
-    found: dict[str, Trial] = {}
-    for trial in trials:
-        for one in (trial, trial.reference):
-            if one is not None:
-                found.setdefault(one.key, one)
-    return list(found.values())
 
 
 def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:

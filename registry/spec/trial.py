@@ -82,6 +82,11 @@ class Trial(Spec):
         """16 hex digits: two trials are the same if and only if their keys are."""
         return hashlib.sha256(self.spec.encode()).hexdigest()[:16]
 
+    @property
+    def label(self) -> str:
+        """`digits/lenet_300_100/jacobian/0.1 seed 0`, for people."""
+        return f"{self.entry.id} seed {self.seed}"
+
     def also(self, parts: Iterable[Part]) -> Trial:
         """The same trial, evaluated under `parts` as well."""
         return self.model_copy(

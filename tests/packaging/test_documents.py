@@ -69,6 +69,7 @@ def found(name):
 @pytest.mark.parametrize("document", WRITTEN)
 def test_commands_are_those_of_the_command_line(document):
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     typed = re.findall(r"(?:^|`|\s)regbench ([a-z]+)\b", text(document), re.M)
     assert set(typed) <= known
     assert typed

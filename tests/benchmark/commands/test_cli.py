@@ -24,6 +24,8 @@ COMMANDS = (
     "check",
     "submit",
     "verify",
+    "weights push",
+    "weights pull",
 )
 
 
@@ -38,7 +40,7 @@ def regbench(*arguments):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
-    result = regbench(command, "--help")
+    result = regbench(*command.split(), "--help")
     assert result.returncode == 0
     assert "Example: regbench" in result.stdout
 
