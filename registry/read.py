@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
+import stat
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from .spec import InputError, Spec
 
 S = TypeVar("S", bound=Spec)
+
+LARGEST_TOML = LARGEST_SOURCE = 2**20  # bytes
 
 SUBMISSION_FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control and format characters, line and paragraph separators
@@ -40,18 +44,42 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Raises InputError where the file is missing, empty, not UTF-8 or not TOML."""
+def read_whole(path: Path, largest: int) -> bytes:
+    """What a regular file of at most `largest` bytes holds. Raises InputError for one that is
+    missing or larger, and for a folder, a pipe, a device or a link to itself, without waiting.
+    """
     try:
-        data = tomllib.loads(path.read_bytes().decode())
+        # A pipe that nobody writes to would be waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as f:
+            status = os.fstat(f.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f"{shown(path)}: is no file; put a regular file there")
+            if status.st_size > largest:
+                raise InputError(
+                    f"{shown(path)}: has {status.st_size} bytes, where at most {largest} are read"
+                )
+            return f.read(largest)
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises InputError where the file is missing, no file, empty, too large, not UTF-8 or not
+    TOML.
+    """
+    content = read_whole(path, LARGEST_TOML)
+    try:
+        data = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         raise InputError(
             f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8"
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{shown(path)}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{shown(path)}: is nested too deeply; take brackets out") from None
+    except ValueError as error:  # Python's own limit of digits
+        raise InputError(f"{shown(path)}: holds no usable number: {error}") from None
     if not data:
         raise InputError(f"{shown(path)}: is empty; copy a neighbouring file and edit it")
     return data
@@ -62,11 +90,14 @@ def parse(kind: type[S], data: dict[str, Any], source: str) -> S:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{source}: {_first_line(error, kind)}") from None
+        raise InputError(f"{source}: {first_fault(error, kind)}") from None
+    except RecursionError:
+        raise InputError(f"{source}: is nested too deeply; take brackets out") from None
 
 
-def _first_line(error: ValidationError, kind: type[Spec]) -> str:
-    first = error.errors()[0]
+def first_fault(error: ValidationError, kind: type[BaseModel]) -> str:
+    """In one line the first field that is wrong, why, and what was given."""
+    first = error.errors(include_url=False)[0]
     loc = [step for step in first["loc"] if not (isinstance(step, str) and "[" in step)]
     words = [
         f"{word} {step + 1}" if isinstance(step, int) else str(step)
@@ -82,13 +113,16 @@ def _first_line(error: ValidationError, kind: type[Spec]) -> str:
         return f"{parent}{colon}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    value = first.get("input")
-    given = (
-        f" (given: {value!r})"
-        if isinstance(value, str | int | float) and repr(value) not in message
-        else ""
-    )
-    return f"{where + ': ' if where else ''}{message}{given}"
+    given = _given(first.get("input"))
+    told = f" (given: {given})" if given and given not in message else ""
+    return f"{where + ': ' if where else ''}{message}{told}"
+
+
+def _given(value: Any) -> str:
+    """A plain value as it would be typed; nothing for what has no short text."""
+    if isinstance(value, int) and abs(value) >= 2**64:
+        return "an integer of more than 64 bits"  # Python refuses to print some of them
+    return repr(value)[:100] if isinstance(value, str | int | float) else ""
 
 
 def _fields_at(kind: Any, loc: list[Any]) -> list[str]:
@@ -98,8 +132,8 @@ def _fields_at(kind: Any, loc: list[Any]) -> list[str]:
     return [field.serialization_alias or name for name, field in kind.model_fields.items()]
 
 
-def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
+def _specs_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
         yield from _specs_in(argument)
@@ -143,12 +177,12 @@ def source(folder: Path) -> str:
     may make an editor show other code than Python runs.
     """
     path = folder / "regularizer.py"
-    try:
-        text = path.read_bytes().replace(b"\r\n", b"\n").decode()
-    except OSError:
+    if not os.path.lexists(path):
         raise InputError(
             f"{shown(folder)}: has no regularizer.py; `regbench new` makes one that works"
-        ) from None
+        )
+    try:
+        text = read_whole(path, LARGEST_SOURCE).replace(b"\r\n", b"\n").decode()
     except UnicodeDecodeError as error:
         raise InputError(
             f"{shown(path)}: byte {error.start} is not UTF-8; save the file as UTF-8"

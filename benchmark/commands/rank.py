@@ -53,7 +53,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     ranked_by = "worst" if track.ranks_by == "worst_case" else track.headline
     sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
-    header = ["rank", "method", "λ", *columns, "tier", "cost ×", *sources]
+    diverged = ["diverged"] if any(row["diverged"] for row in rows) else []
+    header = ["rank", "method", "λ", *columns, "tier", "cost ×", *diverged, *sources]
     for architecture in track.architectures:
         mine = [row for row in rows if row["architecture"] == architecture]
         print(f"\n{architecture}")
@@ -62,11 +63,11 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
             scores = [_score(row, column, with_ends=column == ranked_by) for column in columns]
             rank = place(row["rank"], row["rank_high"])
             cost = "" if row["cost"] is None else f"{row['cost']:.1f}"
-            told = [row[source] for source in sources]
+            told = [_share_diverged(row) for _ in diverged] + [row[source] for source in sources]
             cells.append(
                 [rank, row["regularizer"], _strength(row), *scores, row["tier"], cost, *told]
             )
-        print_table(header, cells, frozenset({"rank", "λ", "cost ×", *columns}))
+        print_table(header, cells, frozenset({"rank", "λ", "cost ×", "diverged", *columns}))
         reasons: dict[str, list[str]] = {}
         for row in mine:
             reasons.setdefault(row["why"], []).append(row["regularizer"])
@@ -78,7 +79,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
         "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "
         "rank; "
         "rank: from the best to the worst that the methods it cannot\nbe told apart from allow; "
-        "λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond"
+        "λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond (`regbench "
+        "plan` says where)" + ("; diverged: of its trials, every λ" if diverged else "")
     )
 
 
@@ -87,6 +89,11 @@ def _strength(row: dict[str, Any]) -> str:
     if row["lambda"] is None:
         return ""
     return f"{row['lambda']:g}" + {"largest": " ↑", "smallest": " ↓"}.get(row["at_end"], "")
+
+
+def _share_diverged(row: dict[str, Any]) -> str:
+    """ "" where none did."""
+    return f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
 
 
 def _score(row: dict[str, Any], column: str, with_ends: bool) -> str:

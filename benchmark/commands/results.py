@@ -39,7 +39,7 @@ def rerun(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Run registered rows afresh and compare: exact, within tolerance, or drifted. Ends with 1
+    """Run registered rows afresh and compare: exact, within rounding, or drifted. Ends with 1
     where one drifted.
     """
     from ..execution import rerun as again
@@ -49,7 +49,7 @@ def rerun(
     check_device(device)
     words: dict[Verdict, str] = {
         "exact": "reproduced exactly",
-        "tolerated": "within tolerance",
+        "within rounding": "within rounding",
         "drifted": "DRIFTED",
     }
 
@@ -58,8 +58,17 @@ def rerun(
             why = f": {row.why}" if row.why else ""
             print(f"{row.entry} seed {row.seed}: {words[row.verdict]}{why}", flush=True)
 
+    def tell_learning(trials: int) -> None:
+        if not as_json:
+            print(f"{trials} trials differ: run twice more with perturbed last bits", flush=True)
+
     report = again.rerun(
-        Registry().select(selectors, seeds), home(), workers=workers, device=device, on_row=tell
+        Registry().select(selectors, seeds),
+        home(),
+        workers=workers,
+        device=device,
+        on_row=tell,
+        on_learning=tell_learning,
     )
     if as_json:
         print_json(report.as_json())

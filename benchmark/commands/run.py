@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from registry.load import Registry
 from registry.spec import TIER_ATTACKS, InputError, Tier, Track, Trial
 
 from . import app
-from .console import duration, print_json
+from .console import duration, print_json, without_nan
 from .options import (
     CORES,
     Device,
@@ -37,25 +37,35 @@ def plan(
     selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False
 ) -> None:
     """Say what a run would do: how many trials, how many of them are done, and how long the rest
-    will take.
+    will take. Of a track also which methods do best at an end of their grid, and the λ to try next.
     """
     from .. import execution
     from ..execution.cost import price
     from ..records import open_store
 
-    trials = [trial for _, trial in Registry().select(selectors, seeds)]
-    chosen = execution.plan(trials, open_store())
+    registry, store = Registry(), open_store()
+    trials = [trial for _, trial in registry.select(selectors, seeds)]
+    chosen = execution.plan(trials, store)
     counts = {"trials": len(chosen.trials), "done": chosen.done, "to_run": len(chosen.to_run)}
+    tracks = [registry.track(name) for name in selectors if name in registry.track_names]
+    ends = [row for track in tracks for row in _ends(registry, track, store)]
     if as_json:
-        print_json(counts)
+        print_json(counts | {"ends": ends})
         return
     print(
         f"{counts['trials']} trials (references included): {counts['done']} done, "
         f"{counts['to_run']} to run"
     )
+    for row in ends:
+        further = row["next_lambda"]
+        print(
+            f"{row['track']}: {row['architecture']}/{row['regularizer']} does best at λ = "
+            f"{row['lambda']:g}, the {row['at_end']} of its grid: "
+            + (f"add λ = {further:g} to it" if further else "there is none beyond")
+        )
     if not chosen.to_run:
         return
-    prices = price(chosen.to_run, open_store())
+    prices = price(chosen.to_run, store)
     for device, found in prices.items():
         at_once = f"{workers} workers" if device == "cpu" else "one GPU"
         seconds = found.seconds / (workers if device == "cpu" else 1)
@@ -71,6 +81,17 @@ def plan(
     alone = sum(not trial.stackable for trial in chosen.to_run)
     if alone:
         print(f"on a GPU {alone} of them train one by one: their methods cannot be stacked")
+
+
+def _ends(registry: Registry, track: Track, store: Store) -> list[dict[str, Any]]:
+    """The methods of a track whose selected λ ends its grid: what the standings say of them."""
+    from ..ranking.standings import standings
+
+    trials = [trial for _, trial in registry.select([track.name])]
+    table = standings(track, trials, store.scores({trial.key for trial in trials}))
+    columns = ["track", "architecture", "regularizer", "lambda", "at_end", "next_lambda"]
+    rows = table.loc[table["at_end"] != "", columns].to_dict("records")
+    return [without_nan(row) for row in rows]
 
 
 @app.command(

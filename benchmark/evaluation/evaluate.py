@@ -18,7 +18,9 @@ from ..data.splits import Data, Split
 from ..measures.spectra import layer_measures
 from ..records.flags import CHECKS, flags_of
 from ..records.outcome import Examples, Layer, Row, Score
-from .parts import BATCH, FINDERS, Found, purpose_of, robustness, threats
+from .certificates import certificates
+from .found import Found
+from .parts import BATCH, FINDERS, purpose_of, robustness, threats
 
 
 class Evaluated(Row):
@@ -38,7 +40,7 @@ def evaluate(
     checkpoint: Callable[[Part], Path] | None = None,
 ) -> Iterator[tuple[Part, Evaluated]]:
     """Yields the rows of each of `parts` in turn; points of one curve of accuracy against ε are
-    found in one pass.
+    found in one pass, and so are certificates in one norm.
 
     Args:
         model: in evaluation mode, on the data's device.
@@ -49,9 +51,12 @@ def evaluate(
         start, first = time.perf_counter(), together[0]
         x, y = _images(data, first)
         curve = [part.threat for part in together if part.threat is not None]
+        radii = [part.radius for part in together if part.radius is not None]
         if curve:
             file = None if checkpoint is None else checkpoint(first)
             found = threats(curve, model, x, y, seed, file)
+        elif radii:
+            found = certificates(radii, model, x, y)
         else:
             found = [FINDERS[first.name](model, x, y, seed)]
         seconds = (time.perf_counter() - start) / len(together)
@@ -84,11 +89,16 @@ def evaluate_together(
 
 
 def _passes(parts: Iterable[Part]) -> list[list[Part]]:
-    """Points of one curve of accuracy against ε together, every other part by itself."""
+    """Points of one curve of accuracy against ε together, and certificates in one norm; every other
+    part by itself.
+    """
     passes: dict[object, list[Part]] = {}
     for part in parts:
-        on_curve = part.threat is not None and part.threat.has_curves
-        like = part.threat.family if part.threat and on_curve else part.name
+        like: object = part.name
+        if part.threat is not None and part.threat.has_curves:
+            like = part.threat.family
+        elif part.radius is not None:
+            like = "certified", part.radius.norm
         passes.setdefault((like, part.split, part.examples), []).append(part)
     return list(passes.values())
 

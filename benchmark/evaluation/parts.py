@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +19,10 @@ from ..attacks.perturbation import size
 from ..records.flags import check_warnings
 from .columns import MEASURES, further_measures
 from .examples import example_measures
+from .found import Found
 from .honesty import check_model
 
 BATCH = 512
-
-
-class Found(NamedTuple):
-    """Of one part: name → [N], and name → score."""
-
-    columns: Mapping[str, Tensor]
-    metrics: Mapping[str, Tensor | float]
 
 
 def clean(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
@@ -61,7 +55,7 @@ def further(name: str, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Fou
     return Found(columns, metrics)
 
 
-# Of every part that is no threat: its name → what finds it.
+# Of every part that is neither threat nor certificate: its name → what finds it.
 FINDERS: dict[str, Callable[[nn.Module, Tensor, Tensor, int], Found]] = {
     "clean": clean,
     "honesty": honesty,

@@ -8,11 +8,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import MappingProxyType
 
 from registry.spec import InputError, Trial, Unavailable
 
@@ -46,6 +47,7 @@ def run_local(
     limit: float = math.inf,
     on_start: Callable[[Trial], None] = lambda trial: None,
     stopping: Callable[[], bool] = lambda: False,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Outcome]:
     """Runs every trial, each after its reference where that is among them, and yields outcomes as
     they come.
@@ -60,13 +62,15 @@ def run_local(
         device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is
             none.
         stopping: once it is true nothing more is begun, and the iterator ends with what is running.
+        environment: variables that the workers have before they load torch.
     Raises:
         Unavailable: workers die before they are ready.
         InputError: there is no such device.
     """
     schedule = Schedule(trials)
     numbers = range(min(workers, len(schedule)))
-    pool = _Pool(home, device, limit, [_start(home, device, number) for number in numbers])
+    pool = _Pool(home, device, limit, environment)
+    pool.workers += [pool.started(number) for number in numbers]
     try:
         while schedule:
             yield from schedule.orphans()
@@ -99,7 +103,8 @@ class _Pool:
     home: Path
     device: str
     limit: float  # seconds a trial
-    workers: list[_Worker]
+    environment: Mapping[str, str]
+    workers: list[_Worker] = field(default_factory=list)
     stillborn: int = 0  # workers in a row that died before they were ready
 
     def occupied(self, schedule: Schedule) -> Iterator[Trial]:
@@ -159,8 +164,20 @@ class _Pool:
         return None
 
     def _replace(self, worker: _Worker) -> None:
-        new = _start(self.home, self.device, worker.number)
-        self.workers[self.workers.index(worker)] = new
+        self.workers[self.workers.index(worker)] = self.started(worker.number)
+
+    def started(self, number: int) -> _Worker:
+        """A new worker of this number."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_work,
+            args=(theirs, self.home, self.device, number, dict(self.environment)),
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        return _Worker(number, process, ours)
 
 
 def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
@@ -186,20 +203,13 @@ def _told_of(code: int | None) -> str:
     return f"its worker process ended with exit code {code}"
 
 
-def _start(home: Path, device: str, number: int) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, home, device, number), daemon=True)
-    process.start()
-    theirs.close()
-    return _Worker(number, process, ours)
-
-
-def _work(pipe: Connection, home: Path, device: str, number: int) -> None:
+def _work(
+    pipe: Connection, home: Path, device: str, number: int, environment: Mapping[str, str]
+) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the whole group; when to stop is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {**environment, "OMP_NUM_THREADS": "1"}
     import torch
 
     from ..trials.group import configure, run_group

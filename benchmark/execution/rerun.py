@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from registry.spec import InputError, Track, Trial
 
 from ..records import registered
-from ..records.outcome import Outcome, Score
+from ..records.outcome import Outcome
 from ..records.reports import Compared, RerunReport
+from .judgement import at_first_sight, by_spread, drifts_of
 from .local import run_local
-
-TOLERANCE = 3.0  # spreads over seeds, for another device or other versions
-MACHINE = (
-    "device_name",
-    "torch",
-    "numpy",
-    "timm",
-    "pyautoattack",
-    "data_sha256",
-)  # what may change the last bits
-JUDGED = ("accuracy", "robust_accuracy", "relative_distance")
+from .rounding import Spread, Twins, with_references
 
 
 def rerun(
@@ -38,12 +26,19 @@ def rerun(
     workers: int,
     device: str,
     on_row: Callable[[Compared], None] = lambda row: None,
+    on_learning: Callable[[int], None] = lambda trials: None,
 ) -> RerunReport:
     """Runs the registered rows of a selection afresh, in a scratch home that is removed, and
     compares them.
 
-    Nothing but decoded images is taken from `home`. References are trained again as well.
+    Nothing but decoded images is taken from `home`. References are trained again as well. Where a
+    row on another device differs, one trial of its entry is run with perturbed last bits, and what
+    that shows of rounding stays in `home`; no row is said to have drifted before that very trial
+    has been run so.
 
+    Args:
+        on_row: told every verdict.
+        on_learning: told how many trials are about to be run with perturbed last bits.
     Raises:
         InputError: no row of the selection is registered.
     """
@@ -61,32 +56,94 @@ def rerun(
             "rerun: no row of the selection is registered; `regbench rank` shows what is, "
             "`regbench run` runs what is not"
         )
-    references = {
-        trial.reference.key: trial.reference.model_copy(update={"evaluation": ()})
-        for trial in trials.values()
-        if trial.reference is not None
-    }
-    spreads, rows = _spreads(known.values()), []
+    rows: list[Compared] = []
+
+    def tell(row: Compared) -> None:
+        rows.append(row)
+        on_row(row)
+
+    fresh: dict[str, Outcome] = {}
+    open_still: list[str] = []
     with _scratch(home) as folder:
-        for outcome in run_local(
-            [
-                *(r for key, r in references.items() if key not in trials),
-                *(t for key, t in trials.items() if key in references),
-                *(t for key, t in trials.items() if key not in references),
-            ],
-            folder,
-            workers,
-            device,
-        ):
-            if outcome.key in trials:
-                rows.append(compare(known[outcome.key], outcome, spreads))
-                on_row(rows[-1])
+        for outcome in run_local(with_references(trials.values()), folder, workers, device):
+            if outcome.key not in trials:
+                continue
+            fresh[outcome.key] = outcome
+            row = at_first_sight(known[outcome.key], outcome)
+            if row is None:
+                open_still.append(outcome.key)
+            else:
+                tell(row)
+    differing = _Differing(trials, known, fresh, Twins(home))
+    for learn in (differing.one_of_each_entry, differing.themselves):
+        unknown = learn(open_still)
+        if unknown:
+            on_learning(len(unknown))
+            differing.twins.run(unknown, workers, device)
+        judged = {key: differing.verdict(key) for key in open_still}
+        open_still = [key for key, row in judged.items() if row.verdict == "drifted"]
+        for key, row in judged.items():
+            if key not in open_still:
+                tell(row)
+    for key in open_still:
+        tell(differing.verdict(key))
     report = RerunReport(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         rows=tuple(sorted(rows, key=lambda row: (row.entry, row.seed))),
     )
     report.write(home)
     return report
+
+
+class _Differing:
+    """Rows that only rounding can excuse, and what is known of it."""
+
+    def __init__(
+        self,
+        trials: dict[str, Trial],
+        known: dict[str, Outcome],
+        fresh: dict[str, Outcome],
+        twins: Twins,
+    ):
+        self.trials, self.known, self.fresh, self.twins = trials, known, fresh, twins
+        self._entries: dict[str, list[str]] = {}
+        for key, outcome in fresh.items():
+            self._entries.setdefault(_entry(outcome), []).append(key)
+
+    def one_of_each_entry(self, keys: list[str]) -> list[Trial]:
+        """Of every entry none of whose trials has been run with perturbed last bits, the trial that
+        moved furthest; and each that diverged, or did not, unlike its row.
+        """
+        furthest: dict[str, str] = {}
+        other_end = [key for key in keys if self.fresh[key].status != self.known[key].status]
+        for key in sorted(set(keys) - set(other_end), key=self._drift):
+            furthest[_entry(self.fresh[key])] = key
+        unknown = [
+            key
+            for entry, key in furthest.items()
+            if not any(self.twins.known(self.trials[other]) for other in self._entries[entry])
+        ]
+        return [*self.themselves(other_end), *(self.trials[key] for key in unknown)]
+
+    def themselves(self, keys: list[str]) -> list[Trial]:
+        """Those of the trials that have not been run with perturbed last bits."""
+        return [self.trials[key] for key in keys if not self.twins.known(self.trials[key])]
+
+    def verdict(self, key: str) -> Compared:
+        entry = self._entries[_entry(self.fresh[key])]
+        twins = {other: self.twins.known(self.trials[other]) for other in entry}
+        runs = [[*found, self.fresh[other]] for other, found in twins.items() if found]
+        return by_spread(self.known[key], self.fresh[key], Spread.of(runs), twins[key])
+
+    def _drift(self, key: str) -> float:
+        return max(drifts_of(self.known[key], self.fresh[key], Spread()).values())
+
+
+def _entry(outcome: Outcome) -> str:
+    """What the seeds of one entry have in common."""
+    return json.dumps(
+        {name: value for name, value in outcome.spec.items() if name != "seed"}, sort_keys=True
+    )
 
 
 def _as_registered(trial: Trial, row: Outcome) -> Trial:
@@ -103,99 +160,3 @@ def _scratch(home: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".rerun-", dir=home) as folder:
         (Path(folder) / "cache").symlink_to(home / "cache")
         yield Path(folder)
-
-
-def _name(score: Score) -> tuple[str, str, str, int]:
-    return score.threat, score.split, score.metric, score.examples
-
-
-def _method(outcome: Outcome) -> str:
-    """What the seeds of one entry have in common."""
-    return json.dumps(
-        {name: value for name, value in outcome.spec.items() if name != "seed"}, sort_keys=True
-    )
-
-
-def _spreads(rows: Iterable[Outcome]) -> dict[tuple, float]:
-    """Standard deviation over seeds of every score of every entry that has two or more."""
-    values: dict[tuple, list[float]] = {}
-    for row in rows:
-        for score in row.scores:
-            values.setdefault((_method(row), *_name(score)), []).append(score.value)
-    return {name: float(np.std(found, ddof=1)) for name, found in values.items() if len(found) > 1}
-
-
-def compare(registered: Outcome, fresh: Outcome, spreads: dict[tuple, float]) -> Compared:
-    """One row's verdict. Between seeds a share of n images differs by chance: its spread counts as
-    at least √(p(1−p)/n).
-    """
-    row = {
-        "key": registered.key,
-        "seed": registered.seed,
-        "entry": registered.entry_id,
-    }
-    if fresh.status != registered.status:
-        reason = f": {fresh.error}" if fresh.error else ""
-        return Compared(
-            **row, verdict="drifted", why=f"{fresh.status} instead of {registered.status}{reason}"
-        )
-    again = {_name(score): score.value for score in fresh.scores}
-    lost = [name for name in map(_name, registered.scores) if name not in again]
-    changed = [
-        score
-        for score in registered.scores
-        if _name(score) in again and not _same(score.value, again[_name(score)])
-    ]
-    if not lost and not changed:
-        return Compared(**row, verdict="exact")
-    if lost:
-        return Compared(**row, verdict="drifted", why=f"no score of {' '.join(map(str, lost[0]))}")
-    drifts = {
-        score: abs(again[_name(score)] - score.value)
-        / max(spreads.get((_method(registered), *_name(score)), 0.0), _chance(score), 1e-12)
-        for score in changed
-        if score.split == "test" and score.metric in JUDGED
-    }
-    worst = max(drifts, key=lambda score: drifts[score]) if drifts else None
-    drift = drifts[worst] if worst else 0.0
-    elsewhere = [
-        f"{name} {fresh.provenance.get(name)} instead of {registered.provenance.get(name)}"
-        for name in MACHINE
-        if fresh.provenance.get(name) != registered.provenance.get(name)
-    ]
-    exact = not elsewhere and fresh.provenance.get("deterministic", False)
-    moved = (
-        ""
-        if worst is None
-        else (
-            f"{worst.metric} under {worst.threat} {again[_name(worst)]:.4g} instead of "
-            f"{worst.value:.4g}, {drift:.2g} seed spreads"
-        )
-    )
-    if exact:
-        moved = moved or f"{changed[0].metric} under {changed[0].threat} differs in its last bits"
-        return Compared(
-            **row,
-            verdict="drifted",
-            drift=drift,
-            why=f"{moved}, though device and versions are the same",
-        )
-    where = "; ".join(elsewhere) or "a GPU repeats no run bit by bit"
-    if drift > TOLERANCE:
-        return Compared(**row, verdict="drifted", drift=drift, why=f"{moved} ({where})")
-    return Compared(
-        **row,
-        verdict="tolerated",
-        drift=drift,
-        why=f"{moved or 'test scores are the same'} ({where})",
-    )
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _chance(score: Score) -> float:
-    if "accuracy" not in score.metric or not 0 <= score.value <= 1:
-        return 0.0
-    return math.sqrt(score.value * (1 - score.value) / score.n)

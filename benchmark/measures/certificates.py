@@ -22,6 +22,9 @@ from .linear_bounds import NUMBERS_AT_ONCE, LinearBounds, coefficients
 from .linear_rows import Ball, Rows
 
 Method = Literal["intervals", "crown"]
+# Coefficients that CROWN's functions of one layer may have for an image, 2 MiB. LeNet-5 has a
+# quarter of it and takes half a second; a network with five times as many takes minutes.
+AFFORDABLE = 2**18
 PIXEL = 2.0**-23  # what float32 may move a pixel by: x + δ, and δ before it, rounded
 
 
@@ -38,6 +41,15 @@ def certified(
     `margin_lower_bounds`.
     """
     return (margin_lower_bounds(model, x, y, epsilon, norm, method=method) > 0).all(1)
+
+
+def affordable(model: nn.Module, shape: tuple[int, int, int]) -> Method:
+    """ "crown" where a layer's functions have at most AFFORDABLE coefficients for an image of shape
+    (C, H, W), else "intervals", which cost no more than the network.
+
+    Raises NoCertificateError, as `margin_lower_bounds` does.
+    """
+    return "crown" if _widest(read_chain(model, shape)) <= AFFORDABLE else "intervals"
 
 
 def margin_lower_bounds(
@@ -64,14 +76,17 @@ def margin_lower_bounds(
         NoCertificateError: the network has a part that no bound is known for.
     """
     chain = read_chain(model, (x.shape[1], x.shape[2], x.shape[3]))
-    widest = max(coefficients(chain, depth) for depth in range(len(chain.layers) + 1))
-    at_once = max(1, NUMBERS_AT_ONCE // widest) if method == "crown" else len(x)
+    at_once = max(1, NUMBERS_AT_ONCE // _widest(chain)) if method == "crown" else max(1, len(x))
     bound = _by_rows if method == "crown" else _by_intervals
     with torch.no_grad():
         some = zip(x.double().split(at_once), y.split(at_once))
         found = [bound(chain, ball(images, epsilon, norm), labels) for images, labels in some]
         margins = torch.cat(found) if found else x.new_zeros(0, chain.shapes[-1][0]).double()
     return margins.scatter(1, y[:, None], torch.inf)
+
+
+def _widest(chain: Chain) -> int:
+    return max(coefficients(chain, depth) for depth in range(len(chain.layers) + 1))
 
 
 def ball(x: Tensor, epsilon: float, norm: Norm) -> Ball:

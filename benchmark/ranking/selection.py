@@ -92,6 +92,21 @@ def _best(
     return None if allowed.empty else float(allowed.index[int(allowed.to_numpy().argmax())])
 
 
+def beyond(grid: Sequence[float], end: str) -> float | None:
+    """The λ that continues a grid past one of its ends, by the ratio of the two λ there, to two
+    digits. None below 0.
+
+    Args:
+        grid: rising, of two or more.
+        end: "smallest" or "largest".
+    """
+    last, before = grid[:2] if end == "smallest" else reversed(grid[-2:])
+    if last == 0:
+        return None
+    ratio = last / before if before else 2.0
+    return float(f"{last * ratio:.2g}")
+
+
 def selected_trials(trials: Sequence[Trial], table: pd.DataFrame) -> list[list[Trial]]:
     """For each row of the standings the trials that it is a mean of, one a seed: none where it has
     no λ.

@@ -16,7 +16,7 @@ import pandas as pd
 from registry.spec import Tier, Track, Trial
 
 from .scrutiny import raised, tier_of, told
-from .selection import Choice, choose, seeds_ranked, selected_trials
+from .selection import Choice, beyond, choose, seeds_ranked, selected_trials
 from .sweep import METHOD, labelled, sweep
 
 SEEDS_OF_A_RANK = 3  # fewer tell too little of how much a method scatters
@@ -71,6 +71,11 @@ class _Method:
             return ""
         return {grid[0]: "smallest", grid[-1]: "largest"}.get(self.choice.strength, "")
 
+    @property
+    def next_lambda(self) -> float | None:
+        """The λ to try where it is at an end of its grid."""
+        return beyond(self.grid, self.at_end) if self.at_end else None
+
 
 def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
     """One row a method and architecture, the highest mean first; methods that cannot be ranked
@@ -78,12 +83,16 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
 
     Columns: track, architecture, regularizer, lambda (chosen by all seeds), lambdas (each seed's:
     chosen by the others), tried (how many λ), at_end ("smallest" or "largest" where lambda ends the
-    grid), seeds, seeds_asked, diverged, clean, clean_low, clean_high, then for every threat its
-    mean and the ends of its interval (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack without ε),
-    cost (training time per trial relative to `none`), tier (the highest that is complete for the
-    selected trials; "" while not even the track's own threats are), flags (the honesty flags of the
-    selected trials), why ("" where the method can be ranked). A flag keeps a method out of the
-    ranking, and so do fewer than three seeds.
+    grid), next_lambda (that would continue it there), seeds, seeds_asked, diverged and trials (of
+    every λ, how many did and how many have run), clean, clean_low, clean_high, then for every
+    threat its mean and the ends of its interval (accuracy in [0, 1], or mean ‖r‖/‖x‖ for an attack
+    without ε), cost (training time per trial relative to `none`), tier (the highest that is
+    complete for the selected trials; "" while not even the track's own threats are), flags (the
+    honesty flags of the selected trials), why ("" where the method can be ranked). A flag keeps a
+    method out of the ranking, and so do fewer than three seeds.
+
+    A diverged trial is an outcome: it stays in `diverged`, and a λ at which one of the seeds
+    diverged cannot be selected, so that no method leads by the seeds that survive.
     """
     trials = [track.with_tiers(trial) for trial in trials]
     everything = labelled(trials, scores)
@@ -157,9 +166,11 @@ def _row(
         "lambdas": choice.by_seed if choice else (),
         "tried": len(method.grid),
         "at_end": method.at_end,
+        "next_lambda": method.next_lambda,
         "seeds": seeds,
         "seeds_asked": track.seeds,
         "diverged": diverged,
+        "trials": method.rows["key"].nunique(),
         **numbers,
         "cost": cost,
         "tier": tier_of(track, method.selected, of_selected),

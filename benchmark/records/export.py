@@ -102,7 +102,7 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
     """The outcome with the track's own parts alone and a sample of its per-example values.
 
     Whole and exact are only the values from which `regbench rank` draws images: those of the
-    attacks within the headline's norm and ε.
+    attacks within the headline's norm and ε, and of certificates, which no attack may break.
     """
     wanted = {part.id: part for part in parts}
     kept = []
@@ -111,7 +111,7 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
         if part is None:
             continue
         ranks = column.split == "test" and column.metric in ("correct", track.headline_metric)
-        if ranks and track.within_headline(part):
+        if (ranks and track.within_headline(part)) or part.radius is not None:
             kept.append(column.model_copy(update={"values": column.values[: track.test_examples]}))
         elif outcome.seed < SAMPLED_SEEDS:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])

@@ -46,6 +46,8 @@ CHECKS = {
     # of PGD's own chance: an image or two in a hundred may stand at the larger ε
     "rises_with_epsilon": Check(0.01, "robust accuracy rises by {percent} as ε grows"),
     "robust_above_clean": Check(0, "robust accuracy is {percent} above clean accuracy"),
+    # found by the database, see contradictions.sql
+    "certified_and_broken": Check(0, "{percent} of the images are certified and yet broken"),
     "untrained": Check(0, "the training left the weights as they were"),
     "trained_by_submission": Check(0, "the submission itself changed weights after an epoch"),
     "autoattack_randomized": Check(0, "AutoAttack takes the model for randomised"),

@@ -29,7 +29,7 @@ class Score(Row):
     were.
     """
 
-    threat: str  # a threat's id, or "clean", "honesty", "measures" or TRAINING
+    threat: str  # a threat's or radius' id, or "clean", "honesty", "measures" or TRAINING
     split: Literal["train", "validation", "test"]
     metric: str
     value: float

@@ -81,17 +81,19 @@ def last_checks(home: Path) -> list[CheckReport]:
     return found
 
 
-Verdict = Literal["exact", "tolerated", "drifted"]
-VERDICTS: tuple[Verdict, ...] = ("exact", "tolerated", "drifted")
+Verdict = Literal["exact", "within rounding", "drifted"]
+VERDICTS: tuple[Verdict, ...] = ("exact", "within rounding", "drifted")
 
 
 class Compared(BaseModel):
     """One registered row against its rerun.
 
-    verdict: "exact", every score the same to the last bit; "tolerated", on another device or with
-        other versions, test scores within TOLERANCE spreads over seeds; "drifted", all else.
-    why: what differs, and by how much where it drifted. drift: the largest difference of a test
-    score, in spreads over seeds; None where there is none to speak of.
+    verdict: "exact", every score the same to the last bit; "within rounding", on another device or
+        with other versions, test scores no further apart than perturbed last bits take them;
+        "drifted", all else.
+    why: what differs, and by how much. spread: the standard deviation that rounding gives the test
+        score that moved furthest; drift: how many of these it moved. None where they were not asked
+        for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
@@ -101,6 +103,7 @@ class Compared(BaseModel):
     verdict: Verdict
     why: str = ""
     drift: float | None = None
+    spread: float | None = None
 
 
 class RerunReport(BaseModel):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LINES = Path(__file__).with_name("lines.sql")
+CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
 SCORES = """
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
        t.train_seconds, s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
@@ -136,8 +137,19 @@ class Store:
                 raise broken(self.path, error) from None
 
     def scores(self, keys: Iterable[str]) -> pd.DataFrame:
-        """One row a score of the trials, and one without a score for a trial that diverged."""
-        return self.query(SCORES, keys=list(keys))
+        """One row a score of the trials, and one without a score for a trial that diverged.
+
+        Among them "certified_and_broken", with its flag, of a certificate that an attack refutes.
+        """
+        everything = f"{SCORES} UNION ALL BY NAME ({CONTRADICTIONS.read_text()})"
+        return self.query(everything, keys=list(keys))
+
+    def contradictions(self) -> pd.DataFrame:
+        """The scores "certified_and_broken" of all trials; there are none, or something lies."""
+        return self.query(
+            CONTRADICTIONS.read_text(),
+            keys=list(self.query("SELECT key FROM trial").get("key", ())),
+        )
 
     def examples(self, keys: Iterable[str], metric: str, split: str = "test") -> pd.DataFrame:
         """Per-example values: columns key, threat, examples, values."""

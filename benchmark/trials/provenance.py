@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from .processor import Processor
 
 
 @cache
@@ -26,33 +28,47 @@ def commit() -> str:
     return git.stdout.strip() or "unknown"
 
 
+# Libraries that multiply matrices and convolve, as `torch.__config__.show` names them.
+LIBRARIES = {
+    "blas": re.compile(r"(Math Kernel Library Version.*Build \d+|(?<=BLAS_INFO=)\w+)"),
+    "onednn": re.compile(r"(?:MKL-DNN|oneDNN) v?([\d.]+)"),
+}
+
+
 @cache
 def provenance(device: str) -> dict[str, Any]:
-    """As plain data."""
+    """As plain data: among it all that decides a result's last bits.
+
+    That is the device by name; of the processor family, stepping and vector extensions; which of
+    these torch uses; the number of threads; the versions of the libraries below.
+    """
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
-    versions = {package: version(package) for package in ("torch", "timm", "numpy", "pyautoattack")}
+    processor = Processor.here()
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor.named
+    packages = ("torch", "timm", "numpy", "pyautoattack")
     return {
         "commit": commit(),
         "executor": "local",
         "device": device,
         "device_name": name,
+        "processor": processor.family,
+        "vector_extensions": processor.vectors,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        **libraries(torch.__config__.show()),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "deterministic": not device.startswith("cuda"),
-        **versions,
+        **{package: version(package) for package in packages},
     }
 
 
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            names = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    cores = os.cpu_count() or 1
-    return f"{names[0] if names else platform.processor() or platform.machine()} ({cores} cores)"
+def libraries(shown: str) -> dict[str, str]:
+    """BLAS and oneDNN with their versions; "none" where torch is built without.
+
+    Args:
+        shown: as `torch.__config__.show` gives it.
+    """
+    found = {name: pattern.search(shown) for name, pattern in LIBRARIES.items()}
+    return {name: match[1] if match else "none" for name, match in found.items()}

@@ -1,7 +1,5 @@
 """Two methods side by side: by how much they differ, on which scores, classes and images."""
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from benchmark.ranking.selection import selected_trials
@@ -10,13 +8,9 @@ from leaderboard_app.reading import choices, downloads, frame, queries
 from leaderboard_app.tables import compare
 from leaderboard_app.words.labels import (
     columns_of,
-    difference,
-    distances_of,
     percent,
-    place,
     plain,
 )
-from registry.spec import Track
 
 MEASURES = {
     "linearised_distance_2": "ℓ2 distance to the linearised boundary (input units)",
@@ -24,16 +18,6 @@ MEASURES = {
     "probability": "p_y, probability of the label",
     "loss": "Cross-entropy (nats)",
 }
-
-
-def metric_of(track: Track, column: str) -> str:
-    return "relative_distance" if column in distances_of(track) else "correct"
-
-
-def scores_of(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The scores that the leaderboard shows in a column: key, value, n."""
-    mine = rows[(rows["threat"] == column) & (rows["split"] == "test")]
-    return mine[mine["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
 
 
 st.title("Compare")
@@ -47,7 +31,9 @@ standing = {
     row["regularizer"]: row
     for row in standings[standings["architecture"] == architecture].to_dict("records")
 }
-groups = selected_trials(queries.trials(track), pd.DataFrame(list(standing.values())))
+groups = selected_trials(
+    queries.trials(track), standings[standings["architecture"] == architecture]
+)
 methods = [method for method in standing if (rows["regularizer"] == method).any()]
 if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")
@@ -66,7 +52,7 @@ for where, param, label, default in zip(
         method = choices.choose_method(methods, label, param, default)
         mine = rows[rows["regularizer"] == method]
         strengths = {f"{value:g}": value for value in sorted(mine["lambda"].unique())}
-        selected = f"{standing[method]['lambda']:g}" if pd.notna(standing[method]["lambda"]) else ""
+        selected = compare.selected(standing[method])
         told = {text: style_of[method].strength(value) for text, value in strengths.items()}
         told |= {selected: f"{told[selected]} (selected)"} if selected in told else {}
         strength = strengths[
@@ -101,22 +87,6 @@ else:
 name = f"{track.name}-{architecture}-{first}-{first_lambda:g}-{second}-{second_lambda:g}"
 keys = [*first_keys.values(), *second_keys.values()]
 
-
-def numbers(method: str, strength: float) -> dict[str, str]:
-    """What the leaderboard says of a method, where it is at the λ that is compared."""
-    row = standing[method]
-    ranked = row["lambda"] == strength
-    rank = place(row["rank"], row["rank_high"]) if ranked and pd.notna(row["rank"]) else "–"
-    return {
-        "Strength": style_of[method].strength(strength),
-        "Rank": rank,
-        "Worst case": percent(row["worst"]) or "–" if ranked else "–",
-        "Cost ×": f"{row['cost']:.1f}" if np.isfinite(row["cost"]) else "–",
-        "Tier": row["tier"] or "–" if ranked else "–",
-        "Flags": row["flags"] or "none" if ranked else "–",
-    }
-
-
 with frame.reading():
     of = {metric: queries.examples(keys, metric) for metric in ("correct", "relative_distance")}
     labelled = queries.examples(keys, "label", threat="clean")
@@ -126,16 +96,8 @@ class_names = [classes.classes[i] for i in classes.subset or range(len(classes.c
 labels = compare.labels_of(labelled, len(class_names))
 
 st.subheader("Every score")
-columns, table, values_of = columns_of(track), [], {}
-for column, heading in columns.items():
-    found = of[metric_of(track, column)]
-    mine = found[found["threat"] == column]
-    seeds, values = compare.scored(first_keys, second_keys, scores_of(rows, column), mine)
-    if seeds:
-        table.append({"Score": heading, "column": column} | compare.row(values))
-        _, each = compare.stack(first_keys, second_keys, mine)
-        values_of[column] = compare.finite(each)
-differences = pd.DataFrame(table)
+columns = columns_of(track)
+differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of)
 if differences.empty:
     st.info("The two have no seed in common yet.")
     frame.end()
@@ -157,25 +119,10 @@ st.caption(
         else ""
     )
 )
-facts = [numbers(method, strength) for method, strength, _ in chosen]
-shown = pd.DataFrame(
-    {"": [*facts[0], *differences["Score"], "Paired seeds"]}
-    | {
-        label: [
-            *fact.values(),
-            *(percent(value) for value in differences[side]),
-            str(int(differences["seeds"].max())),
-        ]
-        for label, fact, side in zip(names, facts, ("first", "second"))
-    }
-    | {
-        "Difference": [
-            *("" for _ in facts[0]),
-            *(difference(*ends) for ends in differences[["difference", "low", "high"]].to_numpy()),
-            "",
-        ]
-    }
-)
+facts = [
+    compare.facts(standing[method], strength, style_of[method]) for method, strength, _ in chosen
+]
+shown = compare.side_by_side(names, facts, differences)
 st.dataframe(shown, hide_index=True, height="content")
 
 asked = {row["threat"]: row["n"] for row in rows.to_dict("records") if row["split"] == "test"}
@@ -188,14 +135,13 @@ def stored(column: str, images: int) -> str:
 
 
 st.subheader("Per class")
-ranking = track.headline if values_of.get(track.headline, np.empty((2, 0, 0))).size else "clean"
+ranking = track.headline if track.headline in values_of else "clean"
 if not len(labels):
     st.info("These trials hold no labels, without which no image's class is known.")
 else:
     for where, column in zip(st.columns(2), dict.fromkeys(("clean", ranking))):
-        each = values_of.get(column, np.empty((2, 0, 0)))
-        if each.size:
-            classwise = compare.by_class(each, labels, class_names)
+        if column in values_of:
+            classwise = compare.by_class(values_of[column], labels, class_names)
             with where:
                 downloads.chart(
                     intervals.intervals(classwise, "class", names, styles, columns[column]),
@@ -206,10 +152,10 @@ else:
                 st.caption(f"{stored(column, images)} In brackets: images of the class.")
 
 st.subheader("Per image")
-values = values_of.get(ranking, np.empty((2, 0, 0)))
-if not values.size:
+if ranking not in values_of:
     st.info("These trials hold no answers per image.")
     frame.end()
+values = values_of[ranking]
 st.caption(stored(ranking, values.shape[2]))
 if track.headline_metric == "robust_accuracy":
     st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))

@@ -1,6 +1,5 @@
 """Which method to take within a budget of cost and of clean accuracy."""
 
-import numpy as np
 import streamlit as st
 
 from leaderboard_app.figures import pareto
@@ -20,11 +19,15 @@ table = find.strengths(track, rows, standings)
 if table.empty:
     frame.nothing_yet(track)
     frame.end()
-dearest = float(np.ceil(table["cost"].max(skipna=True))) if table["cost"].notna().any() else 1.0
 left, middle, right = st.columns(3)
 with left:
     cost = choices.number(
-        "Training cost at most (times that of none)", "cost", dearest, 0.1, 1e4, "Seconds a trial."
+        "Training cost at most (times that of none)",
+        "cost",
+        find.dearest(table),
+        0.1,
+        1e4,
+        "Seconds a trial.",
     )
 with middle:
     clean = choices.number(
@@ -70,22 +73,7 @@ for where, axis in zip(st.columns(2), ("clean", "cost")):
             f"trade-off-{axis}-{track.name}-{architecture}",
             fitting,
         )
-shown = fitting.assign(
-    strength=[styles[m].strength(v) for m, v in zip(fitting["method"], fitting["lambda"])],
-    robust=[percent(*ends) for ends in fitting[["robust", "robust_low", "robust_high"]].to_numpy()],
-    clean=[percent(value) for value in fitting["clean"]],
-    cost=fitting["cost"].round(1),
-)
-headings = {
-    "method": "Method",
-    "robust": "Robust",
-    "clean": "Clean",
-    "strength": "Strength",
-    "cost": "Cost ×",
-    "seeds": "Seeds",
-    "selected": "Selected",
-}
-shown = shown[list(headings)].rename(columns=headings)
+shown = find.shown(fitting, styles)
 st.dataframe(shown, hide_index=True, placeholder="–")
 downloads.take_away(fitting, shown, f"find-{track.name}-{architecture}")
 downloads.link()

@@ -1,8 +1,5 @@
 """Which regularizer wins here, by how much, at what cost."""
 
-from collections import Counter
-
-import pandas as pd
 import streamlit as st
 
 from leaderboard_app.figures import pareto
@@ -11,19 +8,11 @@ from leaderboard_app.tables import leaderboard
 from leaderboard_app.words.labels import (
     axis_title,
     columns_of,
-    percent,
     plain,
     quantity,
-    radius,
     ranking,
 )
 from registry.spec import Track
-
-RERUN = {
-    "exact": "came out the same to the last bit",
-    "tolerated": "within tolerance",
-    "drifted": "drifted",
-}
 
 
 def shown_columns(track: Track) -> dict:
@@ -53,6 +42,10 @@ def shown_columns(track: Track) -> dict:
             "the whole test set. verified: AutoAttack as well.",
         ),
         "Seeds": st.column_config.NumberColumn(width=56, help=f"The track asks for {track.seeds}."),
+        "Diverged": st.column_config.NumberColumn(
+            help="Of its trials at every λ, those whose training stopped being finite. A λ at "
+            "which one did cannot be selected."
+        ),
         "Source": st.column_config.TextColumn(
             width=84,
             help="Whose word it is. here: run into this database. registered: rows that the "
@@ -87,33 +80,16 @@ def last_rerun(track: Track) -> None:
             "again."
         )
         return
-    counts = Counter(row.verdict for row in mine)
-    said = ", ".join(
-        f"{counts[verdict]} {words}" for verdict, words in RERUN.items() if counts[verdict]
-    )
+    said = leaderboard.rerun_in_words(mine)
     st.markdown(
         plain(f"Last rerun, finished {report.finished}: of {len(mine)} registered rows {said}.")
     )
-    drifted = [row for row in mine if row.verdict == "drifted"]
-    if drifted:
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "Entry": row.entry,
-                        "Seed": row.seed,
-                        "Drift (seed spreads)": row.drift,
-                        "What": row.why,
-                    }
-                    for row in drifted
-                ]
-            ),
-            hide_index=True,
-            placeholder="–",
-        )
+    drifted = leaderboard.drifted(mine)
+    if len(drifted):
+        st.dataframe(drifted, hide_index=True, placeholder="–")
 
 
-def compare(rows: pd.DataFrame, chosen: list[int], architecture: str) -> None:
+def compare(rows, chosen: list[int], architecture: str) -> None:
     """Opens the page that compares the two methods whose rows are marked."""
     methods = rows["regularizer"].iloc[chosen].tolist()
     label = (
@@ -198,22 +174,7 @@ downloads.link()
 if track.reported:
     with st.expander("What papers report", expanded=True):
         st.caption("Paper-reported: shown beside ours, never tuned toward and never ranked.")
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "Paper": r.paper,
-                        "Architecture": r.architecture,
-                        "Method": r.regularizer,
-                        "λ": None if r.strength is None else radius(r.strength),
-                        "Score": columns_of(track).get(r.metric, r.metric),
-                        "Value": percent(r.value, *r.ends),
-                    }
-                    for r in track.reported
-                ]
-            ),
-            hide_index=True,
-        )
+        st.dataframe(leaderboard.reported(track), hide_index=True)
 with st.expander("How to rerun"):
     st.code(
         f"regbench run {track.name}\nregbench rank {track.name}\nregbench rerun {track.name}",

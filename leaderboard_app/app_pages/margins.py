@@ -1,7 +1,5 @@
 """How a regularizer's strength moves margins, confidences, losses and singular values."""
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from leaderboard_app.figures import distributions, sweeps
@@ -14,6 +12,10 @@ SPLITS = ("test", "train")
 SPACES = {
     "linearised_distance_2": "ℓ2 distance to the linearised boundary (input units)",
     "distance": "ℓ2 distance that DeepFool finds (input units)",
+}
+SHARES = {
+    "probability": ("Confidence", "p_y, probability of the label"),
+    "loss": ("Loss", "Cross-entropy (nats; the last bin holds all beyond)"),
 }
 
 st.title("Margins")
@@ -37,7 +39,7 @@ lines = of_strengths(mine["lambda"], style)
 name = f"{track.name}-{architecture}-{method}"
 
 
-def margins_of(trials: pd.DataFrame, split: str) -> pd.DataFrame:
+def margins_of(trials, split: str):
     """One row an image. Those of training images are stored where the track asks for them."""
     found = queries.examples(trials["key"], "margin", split, "margins")
     if found.empty and split == "test":
@@ -52,11 +54,7 @@ with frame.reading():
         for split in SPLITS
     }
 of_split = {split: table for split, table in of_split.items() if len(table)}
-losses = {
-    split: table.assign(probability=np.exp(-table["loss"].astype(float)))
-    for split, table in losses.items()
-    if len(table)
-}
+losses = {split: margins.with_probability(table) for split, table in losses.items() if len(table)}
 if not of_split and not losses:
     st.info("These trials hold no per-example measures.")
     frame.end()
@@ -85,7 +83,7 @@ if of_split:
                 of_split, "margin", lines, "Margins over strengths", "Margin (logits)"
             ),
             f"ridges-{name}",
-            pd.concat([table.assign(split=split) for split, table in of_split.items()]),
+            margins.together(of_split),
         )
     split, table = next(iter(of_split.items()))
     with right:
@@ -170,15 +168,13 @@ for i, (metric, (table, axis)) in enumerate(drawn.items()):
         )
 
 st.subheader("Confidence and loss")
-bins = {
-    "probability": (np.linspace(0, 1, 21), "Confidence", "p_y, probability of the label"),
-    "loss": (np.linspace(0, 3, 31), "Loss", "Cross-entropy (nats; the last bin holds all beyond)"),
-}
-for column, (edges, title, axis) in bins.items():
+for column, (title, axis) in SHARES.items():
     for where, (split, table) in zip(st.columns(2), losses.items()):
         with where:
             downloads.chart(
-                distributions.shares(table, column, lines, edges, f"{title}, {split} images", axis),
+                distributions.shares(
+                    table, column, lines, margins.EDGES[column], f"{title}, {split} images", axis
+                ),
                 f"{column}-{name}-{split}",
                 table,
             )

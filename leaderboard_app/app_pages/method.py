@@ -1,6 +1,5 @@
 """One regularizer: what it is, its code, and every trial of it."""
 
-import pandas as pd
 import streamlit as st
 
 from leaderboard_app.figures import sweeps
@@ -21,22 +20,8 @@ with frame.reading():
 card = method.card
 st.header(plain(card.title))
 st.latex(card.formula.replace("$", r"\$"))
-facts = {
-    "λ is": card.lambda_means,
-    "Paper": card.paper,
-    "Authors": card.authors,
-    "Year": str(card.year),
-    "Licence": card.licence,
-    "Batch norm": card.batch_norm,
-    "Extra forward passes": card.extra_forwards,
-    "Extra backward passes": card.extra_backwards,
-    "Smooth activation": "needed" if card.smooth_activation else "not needed",
-    "Source": "submitted" if method.submitted else "registered",
-    "SHA-256 of the code": method.sha256,
-}
-facts |= {f"Option {param}": spec.doc for param, spec in card.params.items()}
 st.dataframe(
-    pd.DataFrame({"Fact": list(facts), "Value": list(facts.values())}),
+    method_tables.facts(method),
     hide_index=True,
     height="content",
     column_config={"Value": st.column_config.TextColumn(width="large")},

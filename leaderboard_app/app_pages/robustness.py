@@ -89,12 +89,9 @@ with right:
         f"distance-{track.name}-{architecture}-{method}",
         mine,
     )
-    near = float(
-        ((mine["distance"] - mine["linearised"]).abs() <= 0.1 * mine["linearised"].abs()).mean()
-    )
+    near = percent(robustness.as_good_as_linear(mine))
     st.caption(
-        f"{percent(near)} of the images lie within a tenth of the line: there the model is as good "
-        "as linear up to its boundary. A point below: the attack found the boundary nearer than "
-        "the "
+        f"{near} of the images lie within a tenth of the line: there the model is as good as "
+        "linear up to its boundary. A point below: the attack found the boundary nearer than the "
         "linear model has it. Negative: misclassified."
     )

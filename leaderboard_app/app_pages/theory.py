@@ -1,7 +1,5 @@
 """What the theory says for two classes, with what was measured beside it."""
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from leaderboard_app.figures import curves
@@ -59,18 +57,7 @@ if not two_classes(track):
     if meetings.empty:
         frame.nothing_yet(track)
     frame.end()
-points = pd.DataFrame(
-    columns=[
-        "probability",
-        "log_odds",
-        "nu",
-        "distance",
-        "quadratic",
-        "input_gradient",
-        "curvature",
-    ]
-)
-nus = [1.0, 2.0, 4.0]
+points = theory.no_points()
 if models.empty:
     st.info(f"Measured points appear here after `regbench run {track.name}`.")
 else:
@@ -103,23 +90,15 @@ else:
         }
         attack = queries.examples([key], "distance", threat="deepfool-2")
     one = models[models["key"] == key].head(1)
-    measured = samples.join(one, columns if attack.empty else columns | {"distance": attack})
-    measured = measured[
-        np.isfinite(measured["cross"].astype(float)) & (measured["cross"].astype(float) > 0)
-    ]
-    nu = np.sqrt(2 * measured["cross"].astype(float))  # Ω = ν²/2 for two classes
-    points = measured.assign(
-        nu=nu,
-        input_gradient=measured["gradient"] ** 2 / nu**2,
-        curvature=measured["hessian"] / nu**2,
+    points = theory.points(
+        samples.join(one, columns if attack.empty else columns | {"distance": attack})
     )
-    if len(points):
-        nus = [float(f"{value:.3g}") for value in np.quantile(points["nu"], (0.1, 0.5, 0.9))]
 
 st.subheader("Perturbation size against confidence")
 P = theory.confidences(points["log_odds"].to_numpy(float))
 sizes = {}
-for value, dash in zip(dict.fromkeys(nus), DASHES):
+nus = theory.typical(points)
+for value, dash in zip(nus, DASHES):
     sizes[f"quadratic model, ν = {value:g}"] = (
         P,
         theory.quadratic_distance(P, value),
@@ -159,11 +138,10 @@ st.caption(
 )
 
 st.subheader("What each penalty weighs")
-every = np.linspace(0.0, 1.0, 301)
 weights = {
     f"{method}: {formula}": (
-        every,
-        theory.penalty_weights(every)[method],
+        theory.EVERY,
+        theory.penalty_weights(theory.EVERY)[method],
         styles[method].colour,
         styles[method].dash,
     )

@@ -4,6 +4,7 @@ held open.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,10 +23,13 @@ from registry.places import HERE, submissions
 from registry.spec import InputError, Track, Trial
 
 PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
-Version = tuple[tuple[str, int, int], ...]
+Version = str
 
 
 def _state(paths: Iterable[Path]) -> Version:
+    """A digest of the files' names, times and sizes, as Streamlit hashes what a cache is asked with
+    piece by piece; "" where there are none.
+    """
     found = []
     for path in paths:
         try:
@@ -33,7 +37,7 @@ def _state(paths: Iterable[Path]) -> Version:
         except OSError:
             continue
         found.append((str(path), status.st_mtime_ns, status.st_size))
-    return tuple(found)
+    return hashlib.sha256(repr(found).encode()).hexdigest() if found else ""
 
 
 def store() -> Store:
@@ -44,7 +48,7 @@ def store() -> Store:
 
 
 def version() -> Version:
-    """Changes whenever what is read does; empty where there is nothing."""
+    """Changes whenever what is read does; "" where there is nothing."""
     return _state([*store().files, home() / reports.RERUN])
 
 

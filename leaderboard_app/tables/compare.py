@@ -5,11 +5,17 @@ functions of tables.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.ranking.comparison import difference
+from registry.spec import Track
+
+from ..words import labels as words
+from ..words.labels import columns_of, distances_of, percent, place
+from ..words.style import Style
 
 BOTH, FIRST, SECOND, NEITHER = "both", "only the first", "only the second", "neither"
 
@@ -69,6 +75,75 @@ def scored(
     if whole and np.allclose(values.mean(2), means[:, :, 0], atol=1e-6):
         return seeds, values
     return seeds, means
+
+
+def every_score(
+    track: Track,
+    rows: pd.DataFrame,
+    first: Mapping[int, str],
+    second: Mapping[int, str],
+    examples: Mapping[str, pd.DataFrame],
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """What the leaderboard shows of both: one row a score (Score, its heading; column; and those of
+    `row`), and the values [2, S, N] of the scores that are stored per image.
+
+    Args:
+        rows: as `benchmark.ranking.sweep.labelled` gives them.
+        first, second: as `stack` takes them.
+        examples: "correct" and "relative_distance" → per-example values: key, threat, values.
+    """
+    test = rows[rows["split"] == "test"]
+    shown = test[test["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
+    distances, table, values_of = distances_of(track), [], {}
+    for column, heading in columns_of(track).items():
+        found = examples["relative_distance" if column in distances else "correct"]
+        mine = found[found["threat"] == column]
+        seeds, values = scored(first, second, shown[shown["threat"] == column], mine)
+        if seeds:
+            table.append({"Score": heading, "column": column} | row(values))
+            each = finite(stack(first, second, mine)[1])
+            if each.size:
+                values_of[column] = each
+    return pd.DataFrame(table), values_of
+
+
+def selected(standing: Mapping[Any, Any]) -> str:
+    """The λ that the leaderboard selects for a row of the standings; "" where it selects none."""
+    return f"{standing['lambda']:g}" if pd.notna(standing["lambda"]) else ""
+
+
+def facts(standing: Mapping[Any, Any], strength: float, style: Style) -> dict[str, str]:
+    """What the leaderboard says of a method, where it is at the λ that is compared."""
+    ranked = standing["lambda"] == strength
+    placed = ranked and pd.notna(standing["rank"])
+    return {
+        "Strength": style.strength(strength),
+        "Rank": place(standing["rank"], standing["rank_high"]) if placed else "–",
+        "Worst case": percent(standing["worst"]) or "–" if ranked else "–",
+        "Cost ×": f"{standing['cost']:.1f}" if np.isfinite(standing["cost"]) else "–",
+        "Tier": standing["tier"] or "–" if ranked else "–",
+        "Flags": standing["flags"] or "none" if ranked else "–",
+    }
+
+
+def side_by_side(
+    names: Sequence[str], facts: Sequence[Mapping[str, str]], differences: pd.DataFrame
+) -> pd.DataFrame:
+    """A column a method: its facts, its scores and the paired seeds; the last column is their
+    difference.
+
+    Args:
+        differences: as `every_score` gives them.
+    """
+    table: dict[str, list[str]] = {"": [*facts[0], *differences["Score"], "Paired seeds"]}
+    seeds = str(int(differences["seeds"].max()))
+    for name, fact, side in zip(names, facts, ("first", "second")):
+        scores = [percent(value) for value in differences[side]]
+        table[name] = [*fact.values(), *scores, seeds]
+    ends = differences[["difference", "low", "high"]].to_numpy()
+    gaps = [words.difference(*row) for row in ends]
+    table["Difference"] = [*("" for _ in facts[0]), *gaps, ""]
+    return pd.DataFrame(table)
 
 
 def finite(values: np.ndarray) -> np.ndarray:

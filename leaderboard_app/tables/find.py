@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from benchmark.ranking.sweep import sweep
 from registry.spec import Track
+
+from ..words.labels import percent
+from ..words.style import Style
 
 COLUMNS = [
     "method",
@@ -19,6 +24,15 @@ COLUMNS = [
     "seeds",
     "selected",
 ]
+HEADINGS = {
+    "method": "Method",
+    "robust": "Robust",
+    "clean": "Clean",
+    "strength": "Strength",
+    "cost": "Cost ×",
+    "seeds": "Seeds",
+    "selected": "Selected",
+}
 
 
 def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.DataFrame:
@@ -64,3 +78,22 @@ def front(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     best = order["robust"].cummax()
     earlier = best.shift(fill_value=-np.inf)
     return order[order["robust"] > earlier].drop(columns="better")
+
+
+def dearest(table: pd.DataFrame) -> float:
+    """A cost that no row exceeds, as a whole number; 1 where no cost is known."""
+    known = table["cost"].dropna()
+    return float(np.ceil(known.max())) if len(known) else 1.0
+
+
+def shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> pd.DataFrame:
+    """The rows as the page has them: HEADINGS, scores in percent with their intervals."""
+    robust = table[["robust", "robust_low", "robust_high"]].to_numpy()
+    pairs = zip(table["method"], table["lambda"])
+    written = table.assign(
+        strength=[styles[method].strength(value) for method, value in pairs],
+        robust=[percent(*ends) for ends in robust],
+        clean=[percent(value) for value in table["clean"]],
+        cost=table["cost"].round(1),
+    )
+    return written[list(HEADINGS)].rename(columns=HEADINGS)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from benchmark.records.reports import Compared
 from registry.spec import Track
 
-from ..words.labels import columns_of, percent, place, plain, ranking
+from ..words.labels import columns_of, percent, place, plain, radius, ranking
 from ..words.style import Style
 
 WORST = "Worst case"
+RERUN = {
+    "exact": "came out the same to the last bit",
+    "within rounding": "within rounding",
+    "drifted": "drifted",
+}
 
 
 def headings(track: Track) -> dict[str, str]:
@@ -32,6 +39,8 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
         columns.pop("worst")
     first = {column: columns.pop(column) for column in (ranking(track), "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
+    if rows["diverged"].any():
+        facts["diverged"] = "Diverged"
     told = {"flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
@@ -46,6 +55,8 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     }
     if pd.notna(row["rank"]):
         found["Rank"] = place(row["rank"], row["rank_high"])
+    if "diverged" in names:
+        found["Diverged"] = f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
     if pd.notna(row["lambda"]):
         found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ")
     return found
@@ -102,3 +113,42 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     if (rows["rank"] > 1).any():
         return f"{said}; every other ranked method is told apart from it."
     return f"{said}."
+
+
+def reported(track: Track) -> pd.DataFrame:
+    """What papers report of the track."""
+    headings = columns_of(track)
+    rows = [
+        {
+            "Paper": result.paper,
+            "Architecture": result.architecture,
+            "Method": result.regularizer,
+            "λ": None if result.strength is None else radius(result.strength),
+            "Score": headings.get(result.metric, result.metric),
+            "Value": percent(result.value, *result.ends),
+        }
+        for result in track.reported
+    ]
+    return pd.DataFrame(rows)
+
+
+def rerun_in_words(rows: Sequence[Compared]) -> str:
+    """`3 came out the same to the last bit, 1 drifted`."""
+    counts = Counter(row.verdict for row in rows)
+    told = [f"{counts[verdict]} {words}" for verdict, words in RERUN.items() if counts[verdict]]
+    return ", ".join(told)
+
+
+def drifted(rows: Sequence[Compared]) -> pd.DataFrame:
+    """The rows that a rerun did not repeat, by how much and in what."""
+    found = [
+        {
+            "Entry": row.entry,
+            "Seed": row.seed,
+            "Drift (spreads of rounding)": row.drift,
+            "What": row.why,
+        }
+        for row in rows
+        if row.verdict == "drifted"
+    ]
+    return pd.DataFrame(found)

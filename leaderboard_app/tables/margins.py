@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,18 @@ import pandas as pd
 from benchmark.ranking.sweep import half_width
 
 from . import samples
+
+EDGES = {"probability": np.linspace(0, 1, 21), "loss": np.linspace(0, 3, 31)}  # of histograms
+
+
+def with_probability(losses: pd.DataFrame) -> pd.DataFrame:
+    """Per-image losses with `probability`, p_y = exp(−loss)."""
+    return losses.assign(probability=np.exp(-losses["loss"].astype(float)))
+
+
+def together(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all splits as one, with a column `split`."""
+    return pd.concat([table.assign(split=split) for split, table in tables.items()])
 
 
 def spread(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -8,7 +8,27 @@ from typing import Any
 
 import pandas as pd
 
-from registry.spec import Trial
+from registry.spec import Method, Trial
+
+
+def facts(method: Method) -> pd.DataFrame:
+    """What the card says: columns Fact and Value."""
+    card = method.card
+    found = {
+        "λ is": card.lambda_means,
+        "Paper": card.paper,
+        "Authors": card.authors,
+        "Year": str(card.year),
+        "Licence": card.licence,
+        "Batch norm": card.batch_norm,
+        "Extra forward passes": card.extra_forwards,
+        "Extra backward passes": card.extra_backwards,
+        "Smooth activation": "needed" if card.smooth_activation else "not needed",
+        "Source": "submitted" if method.submitted else "registered",
+        "SHA-256 of the code": method.sha256,
+    }
+    found |= {f"Option {param}": spec.doc for param, spec in card.params.items()}
+    return pd.DataFrame({"Fact": list(found), "Value": list(found.values())})
 
 
 def command(trial: Trial, source: str) -> str:

@@ -66,3 +66,13 @@ def curves(
 def _lowest(table: pd.DataFrame) -> pd.DataFrame:
     rising = table.sort_values("mean", kind="stable").drop_duplicates(["method", "epsilon"])
     return rising.sort_values(["method", "epsilon"]).reset_index(drop=True)
+
+
+def as_good_as_linear(table: pd.DataFrame) -> float:
+    """The share of images whose distance is within a tenth of the linearised one.
+
+    Args:
+        table: columns distance and linearised.
+    """
+    gap = (table["distance"] - table["linearised"]).abs()
+    return float((gap <= 0.1 * table["linearised"].abs()).mean())

@@ -13,6 +13,40 @@ import pandas as pd
 from benchmark.ranking.sweep import half_width
 
 STEEPEST = 36.0  # log-odds beyond which p_y is 1 to the last bit
+EVERY = np.linspace(0.0, 1.0, 301)  # confidences, for curves over all of them
+MEASURED = ["key", "probability", "log_odds", "nu", "distance", "input_gradient", "curvature"]
+NUS = [1.0, 2.0, 4.0]  # where nothing is measured
+
+
+def no_points() -> pd.DataFrame:
+    """`points` of no image."""
+    return pd.DataFrame(columns=MEASURED)
+
+
+def points(measured: pd.DataFrame) -> pd.DataFrame:
+    """The images at which ν > 0 with nu, input_gradient (‖∇‖²/ν²) and curvature (‖H‖₂/ν²): what
+    the curves are held against.
+
+    Args:
+        measured: one row an image of a model of two classes: cross (Ω = ν²/2), gradient (‖∇‖),
+            hessian (‖H‖₂) and others, which stay.
+    """
+    cross = measured["cross"].astype(float)
+    mine = measured[np.isfinite(cross) & (cross > 0)]
+    nu = np.sqrt(2 * mine["cross"].astype(float))
+    return mine.assign(
+        nu=nu,
+        input_gradient=mine["gradient"].astype(float) ** 2 / nu**2,
+        curvature=mine["hessian"].astype(float) / nu**2,
+    )
+
+
+def typical(points: pd.DataFrame) -> list[float]:
+    """The ν that curves are drawn for: the points' quantiles at 10, 50 and 90 %."""
+    if points.empty:
+        return NUS
+    found = np.quantile(points["nu"], (0.1, 0.5, 0.9))
+    return list(dict.fromkeys(float(f"{value:.3g}") for value in found))
 
 
 def confidences(log_odds: np.ndarray) -> np.ndarray:

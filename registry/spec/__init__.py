@@ -6,6 +6,8 @@ one per seed.
 
 from .architecture import Architecture
 from .base import (
+    LARGEST,
+    LONGEST,
     Count,
     InputError,
     Name,
@@ -30,6 +32,7 @@ from .threat import (
     Curve,
     Measure,
     Part,
+    Radius,
     Threat,
     Tier,
 )
@@ -39,6 +42,8 @@ from .trial import TRAINER_VERSION, Entry, Trial, entry_id
 __all__ = [
     "ATTACKS",
     "HONESTY_EXAMPLES",
+    "LARGEST",
+    "LONGEST",
     "TIER_ATTACKS",
     "TRAINER_VERSION",
     "Architecture",
@@ -59,6 +64,7 @@ __all__ = [
     "Param",
     "Part",
     "Positive",
+    "Radius",
     "Recipe",
     "Result",
     "Share",

@@ -9,11 +9,23 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+LONGEST = 300  # characters of an error's line
+BEGINNING = 200  # of them, where a line is cut: the file and the field stand there, the fix behind
+
 
 class InputError(Exception):
     """What the user gave cannot be used. The message is one line naming the file, the field and the
-    fix.
+    fix, whatever was given: control characters are shown as escapes, and a long line is cut in its
+    middle.
     """
+
+    def __init__(self, message: str):
+        if not message.isprintable():
+            message = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+        if len(message) > LONGEST:
+            end = LONGEST - BEGINNING - len(" … ")
+            message = f"{message[:BEGINNING]} … {message[-end:]}"
+        super().__init__(message)
 
 
 class Unavailable(InputError):
@@ -34,7 +46,8 @@ Number = Annotated[float, AfterValidator(_finite)]
 NonNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 Share = Annotated[float, Field(ge=0, le=1), AfterValidator(_finite)]
-Count = Annotated[int, Field(ge=1)]
+LARGEST = 2**31 - 1  # of the integers that the database keeps
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 # The one JSON text of plain data: what keys are made of.

@@ -18,7 +18,7 @@ class Dataset(Spec):
     title: str
     licence: str
     classes: tuple[str, ...] = Field(min_length=2)
-    shape: tuple[int, int, int]  # channels, height, width
+    shape: tuple[Count, Count, Count]  # channels, height, width
     train_size: Count
     test_size: Count
     mean: tuple[Number, ...]  # per channel, of the [0,1] training images

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, NonNegative, Positive, Share, Spec, canonical
+from .base import LARGEST, Count, NonNegative, Positive, Share, Spec, canonical
 
 
 class Recipe(Spec):
@@ -17,10 +17,10 @@ class Recipe(Spec):
 
     batch_size: Count
     learning_rate: Positive
-    reference_epochs: Annotated[int, Field(ge=0)] = (
+    reference_epochs: Annotated[int, Field(ge=0, le=LARGEST)] = (
         0  # 0: trained from scratch in the fine-tune phase
     )
-    fine_tune_epochs: Annotated[int, Field(ge=0)] = 0
+    fine_tune_epochs: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     reference_iterations: Count | None = None  # instead of epochs
     fine_tune_iterations: Count | None = None
     fine_tune_learning_rate: Positive | None = None

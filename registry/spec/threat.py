@@ -35,6 +35,11 @@ Tier = Literal["quick", "standard", "verified"]
 TIER_ATTACKS: dict[Tier, AttackName] = {"standard": "apgd", "verified": "autoattack"}
 
 
+# Certificates are a tier of their own, beside the attacks': at these shares of the headline's ε,
+# and on so many test images where a track does not say how many. LeNet-5 takes half a second each.
+CERTIFIED_SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)
+CERTIFIED_EXAMPLES = 200
+
 # What a track may measure beside what every track does; `benchmark.evaluation.columns` says what
 # each is.
 Measure = Literal["margins", "perturbed", "loss_variation", "margin_curvature"]
@@ -139,15 +144,27 @@ class Curve(Settings):
         return tuple(Threat(**settings, epsilon=epsilon) for epsilon in self.epsilons)
 
 
+class Radius(Spec):
+    """A ball around each image, within which its class is to be proven."""
+
+    norm: Norm
+    epsilon: Positive
+
+    @property
+    def id(self) -> str:
+        return f"certified-{self.norm}-{self.epsilon:.12g}"
+
+
 class Part(Spec):
     """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be
-    believed ("honesty"), per-example measures ("measures", or a further one's name) or a threat, on
-    the first `examples` images of a split's fixed order."""
+    believed ("honesty"), per-example measures ("measures", or a further one's name), a threat or a
+    certificate within a radius, on the first `examples` images of a split's fixed order."""
 
     name: str
     split: Literal["train", "validation", "test"]
     examples: Count
     threat: Threat | None = None
+    radius: Radius | None = None
 
     @property
     def id(self) -> tuple[str, str, int]:

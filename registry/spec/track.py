@@ -10,8 +10,21 @@ from pydantic import Field, ValidationError, model_validator
 
 from .base import Count, InputError, Name, NonNegative, Number, Share, Spec, named_lambda
 from .recipe import Recipe
-from .threat import HONESTY_EXAMPLES, TIER_ATTACKS, Curve, Measure, Part, Threat, Tier
+from .threat import (
+    CERTIFIED_EXAMPLES,
+    CERTIFIED_SHARES,
+    HONESTY_EXAMPLES,
+    TIER_ATTACKS,
+    Curve,
+    Measure,
+    Part,
+    Radius,
+    Threat,
+    Tier,
+)
 from .trial import Trial
+
+MOST_SEEDS = 1000
 
 
 class Result(Spec):
@@ -81,7 +94,7 @@ class Track(Spec):
     title: str
     dataset: str
     architectures: tuple[str, ...] = Field(min_length=1)
-    seeds: Count
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     threats: tuple[Threat, ...] = Field(min_length=1)
     curves: tuple[Curve, ...] = ()  # further ε, for plots: no columns of the ranking
     measures: tuple[Measure, ...] = ()  # further ones, beside those of every track
@@ -98,6 +111,8 @@ class Track(Spec):
     # Test images of the higher tiers; None: all there are. Like `ranks_by` it is no part of the
     # protocol of a track that leaves it open, which may be older than the field.
     tier_examples: Count | None = Field(None, exclude_if=lambda value: value is None)
+    # Test images with certificates, likewise; None: CERTIFIED_EXAMPLES.
+    certified_examples: Count | None = Field(None, exclude_if=lambda value: value is None)
     measure_examples: Count = 500
     notes: str = ""
     entry: tuple[TrackEntry, ...] = Field(min_length=1)
@@ -213,8 +228,30 @@ class Track(Spec):
         examples = min(self.tier_examples or test_size, test_size)
         return Part(name=threat.id, split="test", examples=examples, threat=threat)
 
+    def certificates(self, test_size: int) -> tuple[Part, ...]:
+        """Both sides of robustness on the first `certified_examples` test images: what is proven in
+        the headline's norm, at its ε and at smaller ones, and FMN's nearest adversarial images.
+
+        Nothing where the headline has no ε.
+        """
+        headline = self.headline_threat
+        if headline.epsilon is None:
+            return ()
+        n = min(self.certified_examples or CERTIFIED_EXAMPLES, self.test_examples, test_size)
+        parts = []
+        for share in CERTIFIED_SHARES:
+            epsilon = float(f"{share * headline.epsilon:.12g}")  # 0.075, not 0.07500000000000001
+            radius = Radius(norm=headline.norm, epsilon=epsilon)
+            parts.append(Part(name=radius.id, split="test", examples=n, radius=radius))
+        nearest = Threat(attack="fmn", norm=headline.norm)
+        return (*parts, Part(name=nearest.id, split="test", examples=n, threat=nearest))
+
     def with_tiers(self, trial: Trial) -> Trial:
-        """The trial with what the higher tiers add to its evaluation, if the headline has an ε."""
+        """The trial with what the higher tiers and certificates add to its evaluation, if the
+        headline has an ε.
+        """
         if self.headline_threat.epsilon is None:
             return trial
-        return trial.also(self.tier_part(tier, trial.dataset.test_size) for tier in TIER_ATTACKS)
+        size = trial.dataset.test_size
+        tiers = [self.tier_part(tier, size) for tier in TIER_ATTACKS]
+        return trial.also((*tiers, *self.certificates(size)))

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .architecture import Architecture
-from .base import NonNegative, Spec, canonical, named_lambda
+from .base import LARGEST, NonNegative, Spec, canonical, named_lambda
 from .dataset import Dataset
 from .recipe import Recipe
 from .threat import Part
@@ -49,7 +49,7 @@ class Trial(Spec):
     plugin: str | None
     regularizer_sha256: str | None
     params: dict[str, bool | int | float | str]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=LARGEST)]
     recipe: Recipe
     evaluation: tuple[Part, ...]  # what is measured on the trained model: not part of the key
     # whether it may train together with others of its kind as one model: not part of the key

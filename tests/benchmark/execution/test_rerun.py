@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from benchmark.execution.rerun import _spreads, compare
-from benchmark.records.outcome import Outcome, Score
+from benchmark.execution.rounding import PERTURBATIONS
 from benchmark.records.reports import RERUN, last_rerun
 
 from ..command import regbench
@@ -55,7 +54,7 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(ran, tmp_path):
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert [(row["entry"], row["verdict"]) for row in report["rows"]] == [(SELECTION, "exact")]
-    assert (report["exact"], report["tolerated"], report["drifted"]) == (1, 0, 0)
+    assert (report["exact"], report["within rounding"], report["drifted"]) == (1, 0, 0)
     assert last_rerun(tmp_path).rows[0].verdict == "exact"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "cache",
@@ -81,60 +80,29 @@ def test_a_row_that_does_not_come_out_again_ends_with_1_and_says_what_moved(ran,
     assert result.returncode == 1
     assert "DRIFTED: robust_accuracy under pgd-inf-0.1" in result.stdout
     assert "though device and versions are the same" in result.stdout
-    assert "1 rows: 0 reproduced exactly, 0 within tolerance, 1 DRIFTED" in result.stdout
+    assert "1 rows: 0 reproduced exactly, 0 within rounding, 1 DRIFTED" in result.stdout
+
+
+def test_a_row_of_another_processor_is_within_what_rounding_does_to_its_trial(
+    ran, tmp_path, monkeypatch
+):
+    _, results = ran
+    other_kernels = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"}
+    with monkeypatch.context() as patch:
+        for name, value in other_kernels.items():
+            patch.setenv(name, value)
+        arguments = (SELECTION, "--seeds", "1", "--device", "cpu")
+        first = regbench("rerun", *arguments, "--json", home=tmp_path, results=results)
+        assert first.returncode == 0, first.stderr
+    [row] = json.loads(first.stdout)["rows"]
+    assert row["verdict"] == "within rounding"
+    assert "cpu_capability DEFAULT instead of" in row["why"]
+    assert row["spread"] > 0
+    kept = tmp_path / "cache" / "rounding"
+    assert len(list(kept.glob(f"*/{row['key']}/outcome.json"))) == len(PERTURBATIONS)
 
 
 def test_nothing_registered_is_nothing_to_rerun(tmp_path):
     result = regbench("rerun", "quickstart", home=tmp_path, results=tmp_path / "none")
     assert result.returncode == 2
     assert "no row of the selection is registered" in result.stderr
-
-
-def outcome(value, device="a", status="finished", n=1000, seed=0, loss=0.5):
-    scores = (
-        Score(threat="clean", split="test", metric="accuracy", value=value, n=n, examples=n),
-        Score(threat="clean", split="test", metric="loss", value=loss, n=n, examples=n),
-    )
-    return Outcome(
-        key="k",
-        dataset="d",
-        architecture="a",
-        regularizer="r",
-        strength=0.1,
-        seed=seed,
-        spec={"seed": seed},
-        status=status,
-        scores=scores,
-        provenance={"device_name": device, "deterministic": True},
-    )
-
-
-SPREADS = _spreads(
-    [outcome(0.90, seed=0), outcome(0.94, seed=1), outcome(0.92, seed=2)]
-)  # 0.02 apart
-
-
-@pytest.mark.parametrize(
-    ("fresh", "verdict", "drift"),
-    [
-        (outcome(0.92), "exact", None),
-        (outcome(0.93), "drifted", 0.5),  # the same device and versions: nothing excuses it
-        (outcome(0.92, loss=0.4999), "drifted", 0.0),
-        (outcome(0.95, device="b"), "tolerated", 1.5),
-        (outcome(0.92, device="b", loss=0.4999), "tolerated", 0.0),
-        (outcome(0.85, device="b"), "drifted", 3.5),
-        (outcome(0.92, status="diverged"), "drifted", None),
-    ],
-)
-def test_a_difference_is_judged_by_its_cause_and_by_the_spread_of_seeds(fresh, verdict, drift):
-    found = compare(outcome(0.92), fresh, SPREADS)
-    assert found.verdict == verdict
-    assert found.drift == (drift if drift is None else pytest.approx(drift))
-    assert bool(found.why) == (verdict != "exact")
-
-
-def test_of_a_single_seed_the_chance_of_its_images_is_the_spread():
-    found = compare(outcome(0.9, n=100), outcome(0.96, device="b", n=100), {})
-    assert found.drift == pytest.approx(0.06 / 0.03)
-    assert found.verdict == "tolerated"
-    assert "device_name b instead of a" in found.why

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from benchmark.ranking.selection import Choice, choose, seeds_ranked
+from benchmark.ranking.selection import Choice, beyond, choose, seeds_ranked
 from benchmark.ranking.standings import standings
 from benchmark.ranking.sweep import labelled
 from registry.load import Registry
@@ -97,7 +97,27 @@ def test_a_lambda_at_which_a_seed_diverged_is_not_chosen():
 
     found = row(standings(TRACK, TRIALS, scores(value, diverged=best)), "jacobian")
     assert found["lambda"] == 0.1
-    assert found["diverged"] == 1
+    assert (found["diverged"], found["trials"]) == (1, 9)
+
+
+def test_a_method_cannot_lead_by_the_seeds_that_survive():
+    """Its survivors are far better than all others at every λ, and at every λ one diverges."""
+    lost = {
+        trial.key
+        for trial in TRIALS
+        if trial.entry.regularizer == "jacobian"
+        and trial.seed == {0.01: 0, 0.1: 1, 0.4: 2}[trial.entry.strength]
+    }
+
+    def value(entry, seed, name, split):
+        return 0.95 if name == "clean" or entry.regularizer == "jacobian" else 0.3
+
+    table = standings(TRACK, TRIALS, scores(value, diverged=lost))
+    found = row(table, "jacobian")
+    assert (found["diverged"], found["trials"]) == (3, 9)
+    assert "3 trials diverged" in found["why"]
+    assert pd.isna(found["pgd-inf-0.1"])
+    assert table["regularizer"].iloc[-1] == "jacobian"
 
 
 def test_a_method_that_has_not_run_in_full_is_unranked():
@@ -171,6 +191,24 @@ def test_a_lambda_that_ends_its_grid_is_marked():
     ends = {name: row(table, name)["at_end"] for name in ("jacobian", "cross_lipschitz", "none")}
     assert ends == {"jacobian": "largest", "cross_lipschitz": "", "none": ""}
     assert row(table, "curvature")["at_end"] == "smallest"
+    assert row(table, "jacobian")["next_lambda"] == 1.6  # as 0.1 → 0.4
+    assert row(table, "curvature")["next_lambda"] == 0.001
+    assert pd.isna(row(table, "cross_lipschitz")["next_lambda"])
+
+
+@pytest.mark.parametrize(
+    ("grid", "end", "expected"),
+    [
+        ([1e-3, 1e-2, 0.1], "largest", 1.0),
+        ([0.8, 1.6], "largest", 3.2),
+        ([0.12, 0.24, 0.5], "largest", 1.0),  # two digits are enough
+        ([0.01, 0.1, 0.4], "smallest", 0.001),
+        ([0.0, 0.1], "smallest", None),
+        ([0.0, 0.1], "largest", 0.2),
+    ],
+)
+def test_the_next_lambda_continues_the_grid(grid, end, expected):
+    assert beyond(grid, end) == expected
 
 
 def test_cost_is_relative_to_the_control():

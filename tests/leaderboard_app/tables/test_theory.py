@@ -124,3 +124,33 @@ def test_loss_variation_is_the_mean_over_seeds_of_each_radius():
     table = margins.loss_variation(rows).set_index("radius")
     assert table["mean"].to_dict() == pytest.approx({"1": 0.03, "4": 0.1})
     assert table.loc["1", "seeds"] == 2
+
+
+def test_the_points_of_two_classes_lie_on_the_curves_that_the_theory_draws():
+    """A random linear model an image: ν, ∇ and H from their definitions."""
+    rng, rows = np.random.default_rng(0), []
+    for _ in range(30):
+        V, z = rng.normal(size=(6, 2)), rng.normal(size=2)
+        p = np.exp(z) / np.exp(z).sum()
+        gradient = V @ (p - np.eye(2)[0])
+        hessian = V @ (np.diag(p) - np.outer(p, p)) @ V.T
+        pairs = [np.sum((V[:, i] - V[:, j]) ** 2) for i in range(2) for j in range(2)]
+        rows.append(
+            {
+                "probability": p[0],
+                "cross": sum(pairs) / 4,
+                "gradient": np.linalg.norm(gradient),
+                "hessian": np.linalg.norm(hessian, 2),
+                "nu by hand": np.linalg.norm(V[:, 0] - V[:, 1]),
+            }
+        )
+    rows.append({"probability": 0.5, "cross": np.inf, "gradient": 1.0, "hessian": 1.0})
+    points = theory.points(pd.DataFrame(rows))
+    assert len(points) == 30
+    np.testing.assert_allclose(points["nu"], points["nu by hand"])
+    expected = theory.penalty_weights(points["probability"].to_numpy())
+    for column in ("input_gradient", "curvature"):
+        np.testing.assert_allclose(points[column], expected[column], rtol=1e-9)
+    low, middle, high = theory.typical(points)
+    assert points["nu"].min() < low < middle < high < points["nu"].max()
+    assert theory.typical(theory.no_points()) == theory.NUS
