@@ -86,9 +86,7 @@ images.groupby("penalty", sort=False).mean().round(3)
 # Each dot is a test image; on the diagonal the gradients have nothing in common.
 
 # %%
-figure = px.scatter(
-    images, x="KΩ/2", y="µ²", color="penalty", log_x=True, log_y=True, opacity=0.6
-)
+figure = px.scatter(images, x="KΩ/2", y="µ²", color="penalty", log_x=True, log_y=True, opacity=0.6)
 low, high = images["KΩ/2"].min(), images["µ²"].max()
 figure.add_shape(type="line", x0=low, y0=low, x1=high, y1=high, line={"dash": "dot"})
 figure.show()

@@ -15,24 +15,21 @@
 import plotly.express as px
 import plotly.io
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
 import benchmark
-
-plotly.io.renderers.default = "notebook_connected"
-
-# %% [markdown]
-# A small network of one's own, trained by a loop of one's own on the digits that the track trains
-# on: all but the last 360 of scikit-learn's permuted order are the benchmark's business, so its
-# loader gives them.
-
-# %%
 from benchmark.data import load
 from benchmark.records.home import home
 from registry.load import Registry
 
+plotly.io.renderers.default = "notebook_connected"
+
+# %% [markdown]
+# A small network of one's own, trained by a loop of one's own. The images come from the benchmark's
+# loader, so that none of the test images is trained on.
+
+# %%
 digits = load(Registry().dataset("digits"), home())
 x, y = digits.train.pixels(), digits.train.labels
 
@@ -41,7 +38,7 @@ model = nn.Sequential(
     nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 10)
 )
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-for epoch in range(15):
+for _ in range(15):
     for batch in torch.randperm(len(x)).split(64):
         optimizer.zero_grad()
         F.cross_entropy(model(x[batch]), y[batch]).backward()

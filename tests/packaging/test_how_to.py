@@ -1,4 +1,4 @@
-"""The how-tos' commands run as they stand: each page's blocks marked `bash`, in one empty folder."""
+"""The how-tos' commands run as they stand: a page's blocks marked `bash`, in one folder."""
 
 import os
 import re
