@@ -7,15 +7,20 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import typer.main
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from benchmark.commands.main import app
+from benchmark.ranking.board import board
+from benchmark.ranking.placement import place, placements
+from benchmark.records import open_store
 from registry.load import Registry
 from registry.places import clone
 from registry.spec import Method, Track
@@ -30,13 +35,17 @@ DOCUMENTS = {
     "CHANGELOG.md": "changes.md",
 }
 PICTURE = "leaderboard_app/screenshot.png"
+Boards = Mapping[str, pd.DataFrame]  # of the tracks with registered rows
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Appends the pages of methods and tracks to their sections."""
     registry = Registry()
-    pages = {"Methods": list(dict(methods(registry))), "Tracks": list(dict(tracks(registry)))}
+    pages = {
+        "Methods": list(dict(methods(registry, {}))),
+        "Tracks": list(dict(tracks(registry, {}))),
+    }
     for section in config.nav:
         for title in pages.keys() & section.keys():
             section[title] = pages[title]
@@ -49,11 +58,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=document(path)))
     files.append(File.generated(config, PICTURE, content=(ROOT / PICTURE).read_bytes()))
     registry = Registry()
+    standing = boards(registry)
     generated = {
         "reference/commands.md": commands(),
         "reference/json.md": answers(),
-        **dict(methods(registry)),
-        **dict(tracks(registry)),
+        **dict(methods(registry, standing)),
+        **dict(tracks(registry, standing)),
     }
     for page, content in generated.items():
         files.append(File.generated(config, page, content=content))
@@ -70,6 +80,8 @@ def document(path: str) -> str:
         place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if picture:
             return f"![{text}]({place})"
+        if place.startswith("docs/"):
+            return f"[{text}]({place.removeprefix('docs/')}{anchor or ''})"
         if place in DOCUMENTS:
             return f"[{text}]({DOCUMENTS[place]}{anchor or ''})"
         return text if "`" in text else f"{text} (`{place}`)"
@@ -77,7 +89,20 @@ def document(path: str) -> str:
     return LINK.sub(link, (ROOT / path).read_text())
 
 
-def methods(registry: Registry) -> Iterator[tuple[str, str]]:
+def boards(registry: Registry) -> dict[str, pd.DataFrame]:
+    """The board of every track that has registered rows, whatever ran on this machine."""
+    found = {}
+    with tempfile.TemporaryDirectory() as nothing_ran:
+        store = open_store(Path(nothing_ran))
+        for name in registry.track_names:
+            trials = [trial for _, trial in registry.select([name])]
+            table = board(registry.track(name), trials, store)
+            if len(table) and table["seeds"].any():
+                found[name] = table
+    return found
+
+
+def methods(registry: Registry, standing: Boards) -> Iterator[tuple[str, str]]:
     """A page for each registered or submitted method, from its card, and one that lists them."""
     found = [registry.regularizer(name) for name in sorted(registry.regularizer_folders)]
     rows = [
@@ -86,10 +111,15 @@ def methods(registry: Registry) -> Iterator[tuple[str, str]]:
     ]
     yield "methods/index.md", "# Methods\n\n" + table(("method", "year", "adds to the loss"), rows)
     for method in found:
-        yield f"methods/{method.card.name}.md", method_page(method)
+        stands = [
+            f"- {line}\n"
+            for name, table in standing.items()
+            for line in placements(registry.track(name), table, method.card.name)
+        ]
+        yield f"methods/{method.card.name}.md", method_page(method, "".join(stands))
 
 
-def method_page(method: Method) -> str:
+def method_page(method: Method, stands: str) -> str:
     card = method.card
     facts = [
         ("name", f"`{card.name}`"),
@@ -107,13 +137,14 @@ def method_page(method: Method) -> str:
     params = [(f"`{name}`", param.default, param.doc) for name, param in card.params.items()]
     code = (method.folder / "regularizer.py").read_text()
     options = "## Parameters\n\n" + table(("name", "default", ""), params) if params else ""
+    stands = f"## Where it stands\n\n{stands or 'No rows are registered.'}\n"
     return (
         f"# {card.title}\n\n\\[{card.formula}\\]\n\n{table(('', ''), facts)}\n{options}\n"
-        f"## Code\n\n```python\n{code}```\n"
+        f"{stands}\n## Code\n\n```python\n{code}```\n"
     )
 
 
-def tracks(registry: Registry) -> Iterator[tuple[str, str]]:
+def tracks(registry: Registry, standing: Boards) -> Iterator[tuple[str, str]]:
     """A page for each track, which is its file read aloud, and one that lists them."""
     found = [registry.track(name) for name in registry.track_names]
     rows = [
@@ -122,15 +153,49 @@ def tracks(registry: Registry) -> Iterator[tuple[str, str]]:
     ]
     yield "tracks/index.md", "# Tracks\n\n" + table(("track", "name", "data", "seeds"), rows)
     for track in found:
-        source = registry.track_files[track.name].read_text()
-        threats = ", ".join(f"`{threat.id}`" for threat in track.threats)
-        entries = len(registry.entries(track.name))
-        yield (
-            f"tracks/{page_of(track)}",
-            f"# {track.title}\n\n{entries} entries, {track.seeds} seeds each. Threats: {threats}; "
-            f"ranked by `{track.headline}`.\n\n```\nregbench plan {track.name}\n"
-            f"regbench rank {track.name}\n```\n\n## Protocol\n\n```toml\n{source}```\n",
-        )
+        yield f"tracks/{page_of(track)}", track_page(registry, track, standing.get(track.name))
+
+
+def track_page(registry: Registry, track: Track, rows: pd.DataFrame | None) -> str:
+    source = registry.track_files[track.name].read_text()
+    threats = ", ".join(f"`{threat.id}`" for threat in track.threats)
+    entries = len(registry.entries(track.name))
+    return (
+        f"# {track.title}\n\n{entries} entries, {track.seeds} seeds each. Threats: {threats}; "
+        f"ranked by `{ranking(track)}`.\n\n```\nregbench plan {track.name}\n"
+        f"regbench rank {track.name}\n```\n\n## Standings\n\n{standings(track, rows)}\n"
+        f"## Protocol\n\n```toml\n{source}```\n"
+    )
+
+
+def ranking(track: Track) -> str:
+    return "worst" if track.ranks_by == "worst_case" else track.headline
+
+
+def standings(track: Track, rows: pd.DataFrame | None) -> str:
+    """What is registered, as a table a network."""
+    if rows is None:
+        return "No rows are registered.\n"
+    head = ("rank", "method", "λ", "clean, %", f"`{ranking(track)}`, %", "cost ×")
+    said = [f"Of {rows['seeds'].max()} seeds; the rank is an interval.\n"]
+    for network, mine in rows.groupby("architecture", sort=False):
+        cells = [
+            (
+                place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high"))),
+                f"`{row['regularizer']}`",
+                number(row["lambda"]),
+                number(100 * row["clean"]),
+                number(100 * row[ranking(track)]),
+                number(row["cost"]),
+            )
+            for row in mine.to_dict("records")
+        ]
+        said.append(f"### {network}\n\n{table(head, cells)}")
+    return "\n".join(said)
+
+
+def number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3g}"
 
 
 def page_of(track: Track) -> str:

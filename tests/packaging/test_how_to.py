@@ -1,0 +1,37 @@
+"""The how-tos' commands run as they stand: a page's blocks marked `bash`, in one folder."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.places import HERE
+
+PAGES = sorted((HERE.parent / "docs" / "how-to").glob("*.md"))
+BLOCK = re.compile(r"^```bash\n(.*?)^```", re.M | re.S)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.stem
+)
+def test_a_pages_commands_run(page, tmp_path):
+    commands = "\n".join(BLOCK.findall(page.read_text()))
+    own = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    places = {
+        "REGBENCH_HOME": str(tmp_path / "runs"),
+        "REGBENCH_SUBMISSIONS": str(tmp_path / "submissions"),
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=tmp_path,
+        env=os.environ | own | places,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
