@@ -63,6 +63,7 @@ st.markdown(
     f"zero, "
     f"Ω = (2/K)·µ². Here K = {classes}, so {scale}."
 )
+tests = None
 if len(pairs):
     tests, verdict = equivalence.tests(pairs, headings, margin / 100)
     said = verdicts.together(tests, verdict, margin)
@@ -154,7 +155,7 @@ with by_clean:
 downloads.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
 
 st.subheader("Test by test")
-if pairs.empty:
+if tests is None:
     st.info("There is nothing to test yet.")
 else:
     st.markdown("\n".join(verdicts.by_lambda(track, tests)))
