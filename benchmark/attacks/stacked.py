@@ -68,7 +68,7 @@ def attack_stacked(
     first, base = threats[0], models[0]
     parameters, buffers = stack_module_state(list(models))
     parameters = {name: parameter.detach() for name, parameter in parameters.items()}
-    starts = None if first.attack == "fgsm" else _starts(first, x, seeds)
+    starts = None if first.single_step else _starts(first, x, seeds)
     given = first.model_dump(include={"steps", "step_size", "loss"}, exclude_none=True)
 
     def fallen(

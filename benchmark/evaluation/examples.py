@@ -10,28 +10,6 @@ from ..measures import jacobian as jacobians
 from ..measures.distances import label_distances_1, linearised_distance, linearised_distance_inf
 from ..step import evaluation_mode
 
-# The columns of `example_measures`, with their units. An input unit is the full range of a pixel;
-# a distance to the linearised boundary is negative where the example is misclassified; the size at
-# which the loss's quadratic model reaches log 2 guarantees nothing.
-EXAMPLE_MEASURES = {
-    "margin": "z_y − max_{j≠y} z_j, logits; negative where misclassified",
-    "probability": "p_y",
-    "probability_margin": "p_y − max_{j≠y} p_j",
-    "loss": "cross-entropy, nats",
-    "lipschitz": "µ = ‖V‖_F, logits per input unit",
-    "cross_lipschitz": "Ω, mean of ‖v_l − v_m‖₂² over ordered pairs, (logits per input unit)²",
-    "gradient_norm": "‖∇_x L‖₂, nats per input unit",
-    "hessian_norm": "‖H‖₂ of the loss (Gauss-Newton part), nats per squared input unit",
-    "spectral_norm": "σ₁(V), logits per input unit",
-    "linearised_distance_2": "ℓ2 distance to the linearised boundary, input units",
-    "linearised_distance_inf": "ℓ∞ distance to the linearised boundary, input units",
-}
-BINARY_MEASURES = {
-    "quadratic_distance_2": "ℓ2 size at which the quadratic model reaches log 2, input units",
-    "quadratic_distance_inf": "ℓ∞ size at which the quadratic model reaches log 2, input units",
-    "nu_gamma": "νγ = |(v_+ − v_−)ᵀx|, logits",
-}
-
 # Of a chunk's Jacobian: 64 MiB in float32, and twice that for its float64 copy.
 NUMBERS_AT_ONCE = 2**24
 
@@ -39,7 +17,18 @@ NUMBERS_AT_ONCE = 2**24
 def example_measures(
     model: jacobians.Model, x: Tensor, y: Tensor, chunk: int | None = None
 ) -> dict[str, Tensor]:
-    """The columns of EXAMPLE_MEASURES and, for two classes, of BINARY_MEASURES.
+    """What is measured of each example. An input unit is the full range of a pixel.
+
+    margin: z_y − max_{j≠y} z_j, logits; negative where misclassified. probability: p_y.
+    probability_margin: p_y − max_{j≠y} p_j. loss: cross-entropy, nats. lipschitz: µ = ‖V‖_F, logits
+    per input unit. cross_lipschitz: Ω, mean of ‖v_l − v_m‖₂² over ordered pairs, (logits per input
+    unit)². gradient_norm: ‖∇_x L‖₂, nats per input unit. hessian_norm: ‖H‖₂ of the loss
+    (Gauss-Newton part), nats per squared input unit. spectral_norm: σ₁(V), logits per input unit.
+    linearised_distance_2, _inf: ℓ2 and ℓ∞ distance to the linearised boundary, input units;
+    negative where misclassified.
+
+    Of two classes also quadratic_distance_2, _inf: the size at which the loss's quadratic model
+    reaches log 2, input units, which guarantees nothing; nu_gamma: νγ = |(v_+ − v_−)ᵀx|, logits.
 
     Args:
         model: images → logits [N, K]; put into evaluation mode meanwhile.

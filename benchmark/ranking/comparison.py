@@ -81,7 +81,11 @@ def _variances_of_differences(values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """[n] → [n]: p-values adjusted for their number (Holm 1979)."""
+    """[n] → [n]: p-values adjusted for their number (Holm 1979).
+
+    scipy adjusts for false discoveries alone; statsmodels has it (`multipletests`), and would be a
+    dependency, of the app as well, for these six lines.
+    """
     order = np.argsort(p_values)
     scaled = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(scaled)
@@ -95,7 +99,8 @@ def told_better(
     """Whose mean is told to be above whose: [M, M] bool, True at (i, j) where i is above j.
 
     All pairs are one family (Holm): that any two equal methods of a board are told apart happens in
-    at most 1 − level of boards, so that the ranks are simultaneous.
+    at most 1 − level of boards, so that the ranks are simultaneous. `tukey_hsd` of scipy and
+    statsmodels is for samples that are not paired, autorank for methods over many data sets.
 
     Args:
         values, selected: as of `Differences.of`.
@@ -110,7 +115,7 @@ def told_better(
 
 def difference(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
     """The first method's mean less the second's, and the ends of its interval; NaN ends where one
-    value is all there is.
+    value is all there is. `scipy.stats.ttest_rel` has that over seeds or over images alone.
 
     Args:
         values: [2, S, N], methods by seeds by images.

@@ -18,8 +18,8 @@ def moderated(
 
     Three seeds tell little of how much a method scatters; all methods of a board together tell
     more. The true variances are taken to scatter about a common one as a scaled inverse χ² does;
-    how closely is estimated from the logarithms of the observed ones. Neither scipy nor statsmodels
-    has this estimate.
+    how closely is estimated from the logarithms of the observed ones. Neither scipy, statsmodels
+    nor autorank has this estimate, which is that of R's limma.
 
     Args:
         variances: [n], of at least two values each; NaN where `freedom` is 0.
@@ -53,7 +53,7 @@ def _common(variances: np.ndarray, freedom: np.ndarray, most: float) -> tuple[fl
 
 def _inverse_trigamma(value: float) -> float:
     """The argument at which the trigamma function has `value` > 0, by Newton's method (Smyth 2004,
-    appendix), which converges from below at every step.
+    appendix), which converges from below at every step. scipy has the function, not its inverse.
     """
     if value > 1e7:
         return 1 / math.sqrt(value)
@@ -75,7 +75,8 @@ def weight(seeds: np.ndarray, selected: np.ndarray) -> np.ndarray:
     1 / S of independent seeds. Where each is scored at the λ that the others choose, they depend on
     each other: then 1 / S + 1 / (S − 1), as for the folds of a cross-validation, of which S − 1
     train and one tests (Nadeau & Bengio 2003, eq. 3). Simulated over equally good λ, where the
-    dependence is strongest, the mean's variance is 2 to 3 times 1 / S of that observed.
+    dependence is strongest, the mean's variance is 2 to 3 times 1 / S of that observed. Neither
+    scipy, statsmodels nor autorank corrects for folds that overlap.
 
     Args:
         seeds: [n], S of each.

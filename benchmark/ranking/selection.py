@@ -41,7 +41,8 @@ class Choice:
 
     A λ chosen because these seeds did well with it looks better on them than on others: among eight
     λ by half a point where seeds scatter by 1.2 points, by three to five where they scatter by 5.
-    So each seed is scored at the λ that the other seeds choose, which owes it nothing.
+    So each seed is scored at the λ that the other seeds choose, which owes it nothing: a nested
+    selection, for which scikit-learn's would fit the models anew.
     """
 
     strength: float

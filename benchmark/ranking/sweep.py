@@ -17,6 +17,7 @@ METHOD = ["architecture", "regularizer"]
 SCORE = ["threat", "split", "metric"]
 LEVEL = 0.95
 SHARES = ("accuracy", "robust_accuracy")  # metrics that count images
+DISTANCE = "relative_distance"
 KNOWN = ["key", "status", "train_seconds", *SCORE, "examples", "value", "n", "flags"]
 
 
@@ -54,6 +55,7 @@ def sweep(rows: pd.DataFrame, selected: Container[tuple[str, str]] = ()) -> pd.D
     moderated by that of the same score of the other entries of the architecture (`scatter`); shares
     of images are taken on the logit scale, on which an interval cannot leave [0, 1], and count the
     sampling of images as that of a binomial. NaN ends where nothing tells the scatter over seeds.
+    `proportion_confint` of statsmodels and `binomtest` of scipy know images, and no seeds.
 
     Args:
         rows: as `labelled` gives them.
@@ -97,13 +99,15 @@ def _intervals(table: pd.DataFrame, selected: np.ndarray) -> tuple[np.ndarray, n
         half = stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(whole)
     low, high = centre - half, centre + half
     mean = table["mean"].to_numpy(float)
-    low = np.where(share, np.minimum(expit(low), mean), low)
+    distance = (table["metric"] == DISTANCE).to_numpy()  # none is below 0
+    low = np.where(share, np.minimum(expit(low), mean), np.where(distance, np.maximum(low, 0), low))
     return low, np.where(share, np.maximum(expit(high), mean), high)
 
 
 def half_width(values: pd.Series) -> float:
     """Half of Student's 95 % confidence interval of a mean over seeds, for what has no ends to its
-    scale: measures, differences. NaN for fewer than two.
+    scale: measures, differences. NaN for fewer than two. `scipy.stats.t.interval` gives the same;
+    the quantile alone loads faster.
     """
     n = len(values)
     if n < 2:

@@ -81,8 +81,8 @@ def verdict(questions: Sequence[Question]) -> Verdict:
     (intersection-union, which needs no correction), and refuted where one is answered by no, at 5 %
     for all of them (Holm). The scatter over seeds is moderated over the questions (`scatter`).
 
-    statsmodels has the two one-sided tests (`ttost_paired`), scipy the power of a t-test by its
-    noncentral distribution: neither takes a variance that is moderated.
+    statsmodels has the two one-sided tests (`ttost_paired`), scipy those of one direction: neither
+    takes a variance that is moderated.
     """
     if not questions:
         return Verdict("not decided")
@@ -136,7 +136,9 @@ def _below(distance: float, error: float, freedom: float) -> float:
 
 
 def _seeds(mean: float, variance: float, question: Question) -> int | None:
-    """How many seeds would answer it, either way, with a power of 80 %."""
+    """How many seeds would answer it, either way, with a power of 80 %: by scipy's noncentral
+    distribution, as statsmodels' `TTestPower` does for means against 0 alone.
+    """
     away = abs(mean) if question.margin is None else abs(question.margin - abs(mean))
     for n in range(2, MOST_SEEDS + 1):
         critical = stdtrit(n - 1, 1 - question.level)

@@ -79,8 +79,8 @@ def check_scores(
     """The checks that compare one model's scores with each other: name → value, where there is
     something to compare.
 
-    Only accuracies on the same images are compared. FGSM is left out of "rises_with_epsilon": its
-    one step may overshoot.
+    Only accuracies on the same images are compared. An attack of a single step is left out of
+    "rises_with_epsilon", as that may overshoot.
 
     Args:
         parts: of the evaluation.
@@ -96,7 +96,7 @@ def check_scores(
             values["robust_above_clean"] = max(
                 values.get("robust_above_clean", -1.0), robust - clean
             )
-        if part.threat.attack != "fgsm":
+        if not part.threat.single_step:
             family = part.threat.family, part.split, part.examples
             curves.setdefault(family, []).append((part.threat.epsilon, robust))
     for curve in curves.values():

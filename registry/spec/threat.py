@@ -12,6 +12,7 @@ from .base import Count, Norm, Positive, Spec
 AttackName = Literal["fgsm", "pgd", "deepfool", "carlini_wagner", "fmn", "apgd", "autoattack"]
 # Those of which all points of a curve of accuracy against ε are found in one pass.
 CurveAttack = Literal["fgsm", "pgd"]
+SINGLE_STEP: tuple[AttackName, ...] = ("fgsm",)
 
 # Their customary settings: a threat's id names only what differs from these. An attack without an
 # `epsilon` searches the smallest perturbation instead of staying within a ball. PGD's `step_size`
@@ -97,6 +98,11 @@ class Threat(Settings):
     def has_curves(self) -> bool:
         """Whether several ε are found in one pass over the images."""
         return self.attack in get_args(CurveAttack)
+
+    @property
+    def single_step(self) -> bool:
+        """Whether it takes one step of size ε, from the image itself, which may overshoot."""
+        return self.attack in SINGLE_STEP
 
     @property
     def unusual(self) -> dict[str, int | float | str]:

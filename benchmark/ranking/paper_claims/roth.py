@@ -10,8 +10,6 @@ from .rows import Asked, Claim, Interval, Rows
 
 TRAINED = "adversarial_training:norm=2", 1.0
 NEAR, FAR = "data_dependent_operator_norm", "global_spectral_norm"
-
-
 MEASURES = {
     "robust accuracy": None,  # under the track's headline
     "alignment with v₁": ("perturbed", "alignment_1"),
@@ -44,12 +42,8 @@ def operator_norm_like_adversarial_training(rows: Rows) -> Asked:
     for words, score in MEASURES.items():
         threat, metric = score or (rows.track.headline, rows.track.headline_metric)
         base = rows.seeds(*TRAINED, threat, metric)
-
-        def away(name: str, place: Between, score=(threat, metric), base=base) -> pd.Series:
-            ends = (rows.seeds(name, strength, *score) for strength in (place.low, place.high))
-            return place.value(*ends) - base
-
-        near, far = away(NEAR, near_place), away(FAR, far_place)
+        near = _at(near_place, rows, NEAR, threat, metric) - base
+        far = _at(far_place, rows, FAR, threat, metric) - base
         questions.append(Question(far.abs() - near.abs()))
         texts.append(
             f"{words} less that of adversarial training ({base.mean():.3f}): operator norm "
@@ -59,6 +53,14 @@ def operator_norm_like_adversarial_training(rows: Rows) -> Asked:
         f"where clean validation accuracy is that of adversarial training, {target:.3f} "
         f"({NEAR} {near_place}, {FAR} {far_place}): " + "; ".join(texts)
     )
+
+
+def _at(place: Between, rows: Rows, method: str, threat: str, metric: str) -> pd.Series:
+    """seed → a score of a method between two of its λ."""
+    low, high = (
+        rows.seeds(method, strength, threat, metric) for strength in (place.low, place.high)
+    )
+    return place.value(low, high)
 
 
 CLAIMS = (

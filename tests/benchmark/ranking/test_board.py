@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.ranking.board import _means, of_headline, with_ranks, with_worst_case, worst_case
+from benchmark.ranking.board import (
+    _means,
+    board,
+    of_headline,
+    with_ranks,
+    with_worst_case,
+    worst_case,
+)
 from benchmark.ranking.selection import selected_trials
 from benchmark.ranking.standings import standings
-from registry.load import Registry
+from benchmark.records import open_store
+from registry.load import HERE, Registry
 
 TRACK = Registry().track("quickstart")
 TRIALS = [trial for _, trial in Registry().select(["quickstart"])]
@@ -150,3 +158,26 @@ def test_only_rows_of_the_highest_tier_have_a_worst_case():
     worst = {trial.key: np.array([1.0, 1.0, 0.0, 1.0]) for trial in TRIALS[:3]}
     found = with_worst_case(groups, table, worst)
     assert found["worst"].fillna(-1).tolist() == [0.75, -1, 0.75]
+
+
+@pytest.fixture(scope="module")
+def registered_store(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REGBENCH_RESULTS", str(HERE / "results"))
+        yield open_store(tmp_path_factory.mktemp("home"))
+
+
+@pytest.mark.parametrize("name", Registry().track_names)
+def test_no_interval_of_any_track_leaves_0_to_100_percent_or_its_mean(name, registered_store):
+    track = Registry().track(name)
+    trials = [trial for _, trial in Registry().select([name])]
+    table = board(track, trials, registered_store)
+    columns = ["clean", "worst", *(threat.id for threat in track.threats)]
+    shown = 0
+    for column in columns:
+        known = table[table[f"{column}_low"].notna()]
+        mean, low, high = (known[column + end] for end in ("", "_low", "_high"))
+        assert (low >= 0).all() and (low <= mean).all()
+        assert (mean <= high).all() and (high <= 1).all()
+        shown += len(known)
+    assert shown or not (table["why"] == "").any()

@@ -60,6 +60,13 @@ def test_an_interval_of_a_share_stays_within_0_and_1_and_holds_its_mean(values):
     assert 0 <= found["low"] <= found["mean"] <= found["high"] <= 1
 
 
+def test_an_interval_of_a_distance_does_not_reach_below_0_and_of_a_measure_it_may():
+    values = [0.01, 0.05, 0.001]
+    found = sweep(rows(values, metric="relative_distance")).iloc[0]
+    assert found["low"] == 0 < found["mean"] < found["high"]
+    assert sweep(rows(values, metric="margin")).iloc[0]["low"] < 0
+
+
 def simulated(chance, seeds, strengths, scatter):
     """A method whose λ are all equally good: validation and test accuracies of the same models."""
     found = []
