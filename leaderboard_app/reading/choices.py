@@ -18,7 +18,7 @@ from ..words.style import base
 from . import queries
 from .frame import end, reading
 
-DEFAULT_TRACK = "quickstart"
+DEFAULT_TRACK = "quickstart"  # where nothing has run
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,9 @@ def choose_several(
 
 def tabs(labels: Sequence[str], param: str) -> Sequence[Any]:
     """Tabs, of which the open one is in the page's address."""
-    key, asked = f"widget {param}", st.query_params.get(param)
-    found = st.tabs(labels, default=asked if asked in labels else None, key=key, on_change="rerun")
+    asked = st.query_params.get(param)
+    key = prepare(param, asked, labels[0], lambda value: value in labels)
+    found = st.tabs(labels, key=key, on_change="rerun")
     remember(param, st.session_state[key])
     return found
 
@@ -179,11 +180,11 @@ def choose_track(need: Need | None = None) -> Track:
         st.info("No track is registered: `registry/tracks/` is empty.")
         end()
     fitting = [name for name, track in tracks.items() if need is None or need.met(track)]
-    default = DEFAULT_TRACK
-    if need is not None and default not in fitting:
+    asked = st.query_params.get("track") or st.session_state.get("chosen track")
+    default = DEFAULT_TRACK if DEFAULT_TRACK in fitting else next(iter(fitting), DEFAULT_TRACK)
+    if asked not in tracks:
         with reading():
-            filled = queries.filled_tracks()
-        default = next((name for name in fitting if name in filled), next(iter(fitting), default))
+            default = queries.front(fitting) or default
     chosen = choose(
         "Track",
         list(tracks),

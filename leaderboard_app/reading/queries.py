@@ -137,6 +137,17 @@ def filled_tracks() -> set[str]:
     return {name for name, mine in keys.items() if mine & have}
 
 
+def front(names: Iterable[str]) -> str:
+    """Of the tracks that have any result the one that compares the most methods; "" where none
+    has.
+    """
+    known = tracks()[0]
+    for name in sorted(names, key=lambda name: -len(methods_of(known[name]))):
+        if len(first_runs(trial.key for trial in trials(known[name]))):
+            return name
+    return ""
+
+
 def scores(track: Track) -> pd.DataFrame:
     """As Store.scores gives them, for all of the track's trials. Raises InputError where the
     database cannot be read.

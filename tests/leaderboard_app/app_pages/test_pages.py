@@ -149,6 +149,18 @@ def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
     assert app.selectbox[0].value == "quickstart"  # remembered from page to page
 
 
+def test_the_pages_open_on_the_track_with_rows_that_compares_the_most_methods(fill):
+    fill("quickstart", seeds=1)
+    app = opened()
+    assert app.selectbox(key="widget track").value == "quickstart"
+    once = iter([True])
+    fill("open-fashion", seeds=1, status=lambda trial: "finished" if next(once, False) else None)
+    app = opened()
+    assert app.selectbox(key="widget track").value == "open-fashion"
+    app = opened("app_pages/theory.py")  # which needs two classes
+    assert app.selectbox(key="widget track").value != "open-fashion"
+
+
 def test_an_old_link_to_the_first_page_opens_the_leaderboard_of_its_track(fill):
     fill("quickstart", seeds=1)
     app = AppTest.from_file(APP, default_timeout=60)
