@@ -126,12 +126,15 @@ st.markdown(
 )
 if seeds == 0:
     frame.nothing_yet(track)
-left, middle, right = st.columns([3, 2, 1], vertical_alignment="bottom")
+left, middle, own, right = st.columns([3, 2, 2, 1], vertical_alignment="bottom")
 with left:
     search = choices.search("Search methods", "search", "part of a name, tier, source or note")
 with middle:
     orders = leaderboard.orders(track)
     order = choices.choose("Sorted by", list(orders), "sort", "rank", orders.__getitem__)
+with own:
+    methods = list(dict.fromkeys(table["regularizer"]))
+    mine = choices.choose("My method", ["", *methods], "mine", "", lambda name: name or "–")
 with right:
     ranked_only = choices.switch("Ranked only", "ranked")
 styles = frame.method_styles()
@@ -150,8 +153,10 @@ for architecture in track.architectures:
         st.info("No method matches.")
         continue
     st.markdown(leaderboard.leaders(everything, track))
+    for sentence in leaderboard.told_to_its_author(everything, track, mine):
+        st.markdown(f"- {sentence}")
     marked = st.dataframe(
-        leaderboard.shown(rows, track, styles),
+        leaderboard.shown(rows, track, styles, mine),
         hide_index=True,
         placeholder="–",
         column_config=shown_columns(track),

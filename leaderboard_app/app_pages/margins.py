@@ -127,12 +127,8 @@ if of_split:
     downloads.take_away(spread, shown.drop(columns="lambda").round(3), f"spread-{name}")
 
 st.subheader("Methods beside each other")
-st.caption("Each at the λ that the leaderboard selects, test images, pooled over seeds.")
-ranked = standings[(standings["architecture"] == architecture) & standings["lambda"].notna()]
-chosen = models.merge(
-    ranked.rename(columns={"regularizer": "method"})[["method", "lambda"]],
-    on=["method", "lambda"],
-)
+st.caption("Each seed at the λ that the leaderboard scores it at, test images, pooled over seeds.")
+chosen = samples.scored(models, queries.trials(track), standings)
 with frame.reading():
     attacks = [threat.id for threat in track.threats if threat.attack == "deepfool"]
     logits = margins_of(chosen, "test")
@@ -192,15 +188,12 @@ gaps = {
 places = st.columns(3)
 for where, (column, (title, axis, scale)) in zip(places, gaps.items()):
     with where:
+        figure = sweeps.against_lambda(
+            curves[column], frame.method_styles(), title, style.sign, axis, scale=scale
+        )
+        said = margins.reported(track, architecture, method, column)
         charts.chart(
-            sweeps.against_lambda(
-                curves[column],
-                frame.method_styles(),
-                title,
-                style.sign,
-                axis,
-                scale=scale,
-            ),
+            sweeps.with_reported(figure, said, style, scale),
             f"{column}-{name}",
             curves[column],
             charts.behind(track, architecture),
@@ -216,7 +209,13 @@ if not layers.empty:
         charts.chart(distributions.layer_spread(spreads, lines), f"layers-{name}", spreads)
 if not variation.empty:
     with right:
-        charts.chart(sweeps.loss_variation(variation, lines), f"loss-variation-{name}", variation)
+        charts.chart(
+            sweeps.loss_variation(
+                variation, lines, margins.reported_variation(track, architecture, method)
+            ),
+            f"loss-variation-{name}",
+            variation,
+        )
         st.caption(
             plain(
                 "The largest change of the loss within an ℓ∞ ball, mean over test images, with 95 "
@@ -225,4 +224,7 @@ if not variation.empty:
             )
         )
 if track.reported:
-    st.caption("What papers report of such a track stands on the leaderboard's page.")
+    st.caption(
+        "Open stars: what a paper reports. All of it stands on the leaderboard's page; it is never "
+        "ranked."
+    )

@@ -21,9 +21,8 @@ if standings["lambda"].notna().sum() == 0:
     frame.end()
 styles = frame.method_styles()
 st.markdown(
-    "Each method at the λ that the leaderboard selects, under every attack of the track that has "
-    "an "
-    "ε. Bars are 95 % intervals over seeds; ε = 0 is clean accuracy."
+    "Each seed at the λ that the leaderboard scores it at, under every attack of the track that "
+    "has an ε. Bars are 95 % intervals over seeds; ε = 0 is clean accuracy."
 )
 places = st.columns(2)
 found = robustness.curves(queries.trials(track), rows, standings)
@@ -39,10 +38,7 @@ for i, ((attack, norm, loss), table) in enumerate(found.items()):
 
 st.subheader("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
-chosen = samples.models(rows, architecture).merge(
-    standings.rename(columns={"regularizer": "method"})[["method", "lambda"]],
-    on=["method", "lambda"],
-)
+chosen = samples.scored(samples.models(rows, architecture), queries.trials(track), standings)
 if not minimal:
     st.info("This track has no attack that searches the smallest perturbation.")
     frame.end()
@@ -82,7 +78,7 @@ with right:
             mine,
             "linearised",
             "distance",
-            f"{method}, {styles[method].strength(mine['lambda'].iloc[0])}, all seeds",
+            f"{method}, all seeds",
             "Distance to the linearised boundary",
             f"{attack}'s distance",
             styles[method].colour,

@@ -32,16 +32,15 @@ with frame.reading():
     selected = queries.standings(track)
 models = samples.models(rows, architecture)
 styles = frame.method_styles()
-meetings = theory.perturbed(rows[rows["architecture"] == architecture])
+of_network = rows[rows["architecture"] == architecture]
+meetings = theory.perturbed(
+    samples.scored(of_network, queries.trials(track), selected, "regularizer")
+)
 if not meetings.empty:
     st.subheader("Perturbations and the linearised network")
-    chosen = selected[(selected["architecture"] == architecture) & selected["lambda"].notna()]
-    chosen = chosen.rename(columns={"regularizer": "method"})[["method", "lambda"]]
-    meetings = meetings.merge(chosen, on=["method", "lambda"])
     st.markdown(
-        "Each method at the λ that the leaderboard selects: perturbations z of PGD, and random "
-        "ones "
-        "of their length."
+        "Each seed at the λ that the leaderboard scores it at: perturbations z of PGD, and random "
+        "ones of their length."
     )
     places = st.columns(2)
     for i, (name, title) in enumerate(theory.QUANTITIES.items()):

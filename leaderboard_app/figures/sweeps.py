@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..words.labels import hover, radius
-from ..words.style import Style, ordered
+from ..words.style import CONTROL, Style, ordered
 from .canvas import SHARE, figure, log_ticks, origins
 from .distributions import Line
 
@@ -144,11 +144,40 @@ def against_clean(
     return found
 
 
-def loss_variation(table: pd.DataFrame, lines: Mapping[float, Line]) -> go.Figure:
-    """One line a strength over the ball's radius, with 95 % intervals over seeds.
+def with_reported(
+    found: go.Figure, reported: pd.DataFrame, style: Style, scale: float
+) -> go.Figure:
+    """The chart over λ with what papers report of the method, as open stars.
+
+    Args:
+        reported: as `tables.margins.reported` gives it.
+    """
+    for paper, rows in reported[reported["lambda"] > 0].groupby("paper"):
+        found.add_scatter(
+            x=rows["lambda"],
+            y=scale * rows["value"],
+            mode="markers",
+            name=f"{hover(str(paper))} reports",
+            marker={"symbol": "star-open", "color": style.colour, "size": 12},
+            error_y={
+                "array": (scale * (rows["high"] - rows["value"])).fillna(0),
+                "thickness": 1,
+                "width": 2,
+            },
+            hovertemplate=f"{hover(str(paper))}<br>%{{y:.3g}}<extra></extra>",
+        )
+    return found
+
+
+def loss_variation(
+    table: pd.DataFrame, lines: Mapping[float, Line], reported: pd.DataFrame
+) -> go.Figure:
+    """One line a strength over the ball's radius, with 95 % intervals over seeds, and what papers
+    report as open stars.
 
     Args:
         table: as `tables.margins.loss_variation` gives it.
+        reported: as `tables.margins.reported_variation` gives it.
     """
     found = figure(
         "Maximal loss variation", "ℓ∞ radius (of 255)", "Largest change of the loss (nats)"
@@ -165,6 +194,17 @@ def loss_variation(table: pd.DataFrame, lines: Mapping[float, Line]) -> go.Figur
             line={"color": line.colour},
             error_y={"array": mine["half_width"].fillna(0), "thickness": 1, "width": 3},
             hovertemplate=f"{line.name}<br>%{{x}}/255: %{{y:.4f}}<extra></extra>",
+        )
+    names: list[tuple[str, float]] = list(zip(reported["paper"], reported["lambda"]))
+    for paper, strength in dict.fromkeys(names):
+        rows = reported[(reported["paper"] == paper) & (reported["lambda"] == strength)]
+        line = lines.get(strength)
+        found.add_scatter(
+            x=rows["radius"],
+            y=rows["value"],
+            mode="markers",
+            name=f"{hover(paper)} reports" + (f", {line.name}" if line else ""),
+            marker={"symbol": "star-open", "color": line.colour if line else CONTROL, "size": 12},
         )
     found.update_xaxes(tickvals=sorted(table["radius"].astype(float).unique()))
     return found

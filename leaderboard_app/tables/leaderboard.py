@@ -16,6 +16,11 @@ from ..words.labels import columns_of, percent, place, plain, radius, ranking
 from ..words.style import Style
 
 WORST = "Worst case"
+OWN = {"background-color": "rgba(31,119,208,0.18)"}  # how the reader's own row stands out
+WORD = {  # whose word a row is, to its author
+    "claimed": "Its rows are **claimed**: nobody has repeated them yet. `regbench verify` does.",
+    "verified": "Its rows are **verified**: repeated in the sandbox.",
+}
 RERUN = {
     "exact": "came out the same to the last bit",
     "within rounding": "within rounding",
@@ -62,15 +67,18 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     return found
 
 
-def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style]) -> Styler:
-    """The standings; a cell shows its number with the interval and sorts by the number."""
+def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style], mine: str = "") -> Styler:
+    """The standings; a cell shows its number with the interval and sorts by the number. The rows of
+    one method stand out.
+    """
     names = names_of(track, rows)
     rows = rows.astype({"lambda": float}).reset_index(drop=True)
     style = rows[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
     for i, row in enumerate(rows.to_dict("records")):
         for heading, text in cells(row, names, styles[row["regularizer"]]).items():
             style = style.format(lambda _, text=text: text, subset=([i], [heading]))
-    return style
+    own = rows.index[rows["regularizer"] == mine].tolist()
+    return style.set_properties(subset=(own, list(names.values())), **OWN) if own else style
 
 
 def written(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style]) -> pd.DataFrame:
@@ -96,6 +104,35 @@ def matching(
         found = all(word in text.casefold() for word in words)
         keep.append(found and (pd.notna(row["rank"]) or not ranked_only))
     return table[pd.Series(keep, index=table.index, dtype=bool)]
+
+
+def told_to_its_author(rows: pd.DataFrame, track: Track, method: str) -> list[str]:
+    """Where a method stands, how far the nearest above and below are, and whose word its row is;
+    nothing of a method that has no row.
+
+    Args:
+        rows: of one architecture, as the board orders them.
+    """
+    own = rows[rows["regularizer"] == method]
+    if own.empty:
+        return []
+    me, column = own.iloc[0], ranking(track)
+    if pd.isna(me["rank"]):
+        return [f"**{plain(method)}** is not ranked: {plain(me['why'])}."]
+    score = percent(*(me[name] for name in (column, f"{column}_low", f"{column}_high")))
+    said = [f"**{plain(method)}** has rank {place(me['rank'], me['rank_high'])} with {score}."]
+    ranked = rows[rows["rank"].notna()]
+    at = ranked["regularizer"].tolist().index(method)
+    for where, i in (("above", at - 1), ("below", at + 1)):
+        if 0 <= i < len(ranked):
+            other = ranked.iloc[i]
+            gap = 100 * abs(other[column] - me[column])
+            apart = other["rank_high"] < me["rank"] or me["rank_high"] < other["rank"]
+            surely = "" if apart else ", not told apart from it by their ranks"
+            name = plain(other["regularizer"])
+            said.append(f"Nearest {where}: **{name}**, {gap:.1f} points {where}{surely}.")
+    word = WORD.get(me["source"])
+    return [*said, word] if word else said
 
 
 def orders(track: Track) -> dict[str, str]:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ranking.sweep import half_width
+from registry.spec import Track
 
 from . import samples
 
+REPORTED = {"accuracy": "clean", "gap": "loss_gap"}  # a chart's quantity → a paper's metric
 EDGES = {"probability": np.linspace(0, 1, 21), "loss": np.linspace(0, 3, 31)}  # of histograms
 
 
@@ -110,3 +112,30 @@ def relative(margins: pd.DataFrame) -> pd.DataFrame:
     finite = samples.finite(margins, ["margin"])
     scale = finite.groupby("key")["margin"].transform("mean")
     return finite.assign(relative=finite["margin"] / scale.where(scale > 0))
+
+
+def reported(track: Track, architecture: str, method: str, quantity: str) -> pd.DataFrame:
+    """What papers report of a quantity of `gap_curves`: columns paper, metric, lambda, value, low,
+    high.
+    """
+    return _reported(track, architecture, method, REPORTED.get(quantity, quantity))
+
+
+def reported_variation(track: Track, architecture: str, method: str) -> pd.DataFrame:
+    """The same of the loss variation, with `radius` (of 255)."""
+    found = _reported(track, architecture, method, r"loss_variation_[0-9.]+")
+    radii = [float(metric.rpartition("_")[2]) for metric in found["metric"]]
+    return found.assign(radius=radii)
+
+
+def _reported(track: Track, architecture: str, method: str, metric: str) -> pd.DataFrame:
+    """Those whose metric matches a pattern, at the strengths that the paper names."""
+    names = ["paper", "metric", "lambda", "value", "low", "high"]
+    rows = [
+        (result.paper, result.metric, result.strength, result.value, *result.ends)
+        for result in track.reported
+        if (result.architecture, result.regularizer) == (architecture, method)
+        and result.strength is not None
+        and re.fullmatch(metric, result.metric)
+    ]
+    return pd.DataFrame(rows, columns=names).sort_values("lambda", kind="stable")

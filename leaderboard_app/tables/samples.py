@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+
+from benchmark.ranking.selection import selected_trials
+from registry.spec import Trial
 
 TRIAL = ["key", "method", "lambda", "seed"]
 
@@ -22,6 +25,23 @@ def models(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
         .drop_duplicates()
         .reset_index(drop=True)
     )
+
+
+def scored(
+    rows: pd.DataFrame, trials: Sequence[Trial], standings: pd.DataFrame, method: str = "method"
+) -> pd.DataFrame:
+    """The rows of the models that the leaderboard scores: each seed at the λ that the others
+    choose.
+
+    Args:
+        rows: columns key, and `method`, which holds the methods' names.
+        trials: of the track.
+        standings: of the track, or of one architecture.
+    """
+    groups = selected_trials(trials, standings)
+    names = {(trial.key, trial.entry.regularizer) for group in groups for trial in group}
+    keep = [name in names for name in zip(rows["key"], rows[method])]
+    return rows[np.array(keep, bool)]
 
 
 def join(trials: pd.DataFrame, columns: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

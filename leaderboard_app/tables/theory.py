@@ -96,8 +96,9 @@ QUANTITIES = {
 
 
 def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
-    """What perturbations of each length meet: columns method, lambda, quantity (of QUANTITIES),
-    kind ("PGD" or "random"), radius (ℓ2, input units), mean over seeds, half_width and seeds.
+    """What perturbations of each length meet, over all of a method's rows: columns method,
+    quantity (of QUANTITIES), kind ("PGD" or "random"), radius (ℓ2, input units), mean over seeds,
+    half_width and seeds.
 
     Args:
         rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
@@ -113,5 +114,5 @@ def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
         radius=[float(match[3]) if match else math.nan for match in found],
     )
     mine = mine[mine["quantity"].isin(list(QUANTITIES)) & np.isfinite(mine["value"].astype(float))]
-    grouped = mine.groupby(["method", "lambda", "quantity", "kind", "radius"])["value"]
+    grouped = mine.groupby(["method", "quantity", "kind", "radius"])["value"]
     return grouped.agg(mean="mean", half_width=half_width, seeds="count").reset_index()
