@@ -70,6 +70,8 @@ def document(path: str) -> str:
         place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if picture:
             return f"![{text}]({place})"
+        if place.startswith("docs/"):
+            return f"[{text}]({place.removeprefix('docs/')}{anchor or ''})"
         if place in DOCUMENTS:
             return f"[{text}]({DOCUMENTS[place]}{anchor or ''})"
         return text if "`" in text else f"{text} (`{place}`)"
