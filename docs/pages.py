@@ -157,7 +157,7 @@ def tracks(registry: Registry, standing: Boards) -> Iterator[tuple[str, str]]:
 
 
 def track_page(registry: Registry, track: Track, rows: pd.DataFrame | None) -> str:
-    source = (registry.root / "tracks" / f"{track.name}.toml").read_text()
+    source = registry.track_files[track.name].read_text()
     threats = ", ".join(f"`{threat.id}`" for threat in track.threats)
     entries = len(registry.entries(track.name))
     return (

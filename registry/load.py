@@ -27,60 +27,72 @@ from .spec import Architecture, Card, Dataset, Entry, InputError, Method, Track,
 
 @dataclass(frozen=True, eq=False)
 class Registry:
-    """The registered things, read lazily from `root` and, for submitted regularizers, from
-    `submissions`.
+    """The registered things, read lazily from `root`, from `further` folders laid out like it and,
+    for submitted regularizers, from `submissions`.
 
     With `only`, of the submissions that one alone is known, so that a broken neighbour is no
-    hindrance.
+    hindrance. Where two folders register one name, whoever asks gets an InputError.
     """
 
     root: Path = HERE
     submissions: Path = field(default_factory=places.submissions)
     only: str | None = None
+    further: tuple[Path, ...] = field(default_factory=places.further)
 
-    def _names(self, folder: str) -> list[str]:
-        return sorted(path.stem for path in (self.root / folder).glob("*.toml"))
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        return self.root, *self.further
+
+    def _files(self, pattern: str) -> list[Path]:
+        return [path for root in self.roots for path in sorted(root.glob(pattern))]
 
     @cached_property
+    def dataset_files(self) -> dict[str, Path]:
+        """Name → file."""
+        return _once((path.stem, path) for path in self._files("datasets/*.toml"))
+
+    @cached_property
+    def track_files(self) -> dict[str, Path]:
+        """Name → file."""
+        return _once((path.stem, path) for path in self._files("tracks/*.toml"))
+
+    @property
     def dataset_names(self) -> list[str]:
-        return self._names("datasets")
+        return sorted(self.dataset_files)
 
-    @cached_property
+    @property
     def track_names(self) -> list[str]:
-        return self._names("tracks")
+        return sorted(self.track_files)
 
     @cached_property
     def architectures(self) -> dict[str, Architecture]:
         """Name → network, of every file. Raises InputError where one does not fit or two share a
         name.
         """
-        found: dict[str, Architecture] = {}
-        for path in sorted((self.root / "architectures").glob("*.toml")):
+        found: dict[str, tuple[Architecture, Path]] = {}
+        for path in self._files("architectures/*.toml"):
             for number, table in enumerate(tables(path, "architecture"), start=1):
                 where = f"{shown(path)}: architecture {number}"
                 architecture = parse(Architecture, table, where)
-                if architecture.name in found:
-                    raise InputError(f"{where}: name {architecture.name!r} is taken")
-                found[architecture.name] = architecture
-        return found
+                name = architecture.name
+                if name in found:
+                    taken = shown(found[name][1])
+                    raise InputError(f"{where}: name {name!r} is taken by {taken}; rename it")
+                if architecture.module is not None and path.parent.parent in self.further:
+                    module = str(path.parent / architecture.module)
+                    architecture = architecture.model_copy(update={"module": module})
+                found[name] = architecture, path
+        return {name: architecture for name, (architecture, _) in found.items()}
 
     @cached_property
     def regularizer_folders(self) -> dict[str, Path]:
         """Name → folder of every registered and submitted regularizer. Raises InputError where two
         share a name.
         """
-        registered = sorted((self.root / "regularizers").glob("[a-z]*/card.toml"))
+        registered = self._files("regularizers/[a-z]*/card.toml")
         submitted = sorted(self.submissions.glob(f"{self.only or '[a-z]*'}/card.toml"))
-        found: dict[str, Path] = {}
-        for card in (*registered, *submitted):
-            folder = card.parent
-            if folder.name in found:
-                raise InputError(
-                    f"{shown(card)}: the name {folder.name!r} is taken by "
-                    f"{shown(found[folder.name])}; rename the folder"
-                )
-            found[folder.name] = folder
-        return found
+        cards = [card.parent for card in (*registered, *submitted)]
+        return _once((folder.name, folder) for folder in cards)
 
     @cached_property
     def submitted_names(self) -> list[str]:
@@ -120,7 +132,7 @@ class Registry:
         name, given = split_options(id)
         if name not in self.dataset_names:
             raise InputError(f"dataset {nearest(name, self.dataset_names)}")
-        path = self.root / "datasets" / f"{name}.toml"
+        path = self.dataset_files[name]
         dataset = parse(Dataset, read_toml(path), shown(path))
         if dataset.name != name:
             raise InputError(f"{shown(path)}: name {dataset.name!r} must be the file's, {name!r}")
@@ -158,7 +170,7 @@ class Registry:
     def _track_and_entries(self, name: str) -> tuple[Track, tuple[Entry, ...]]:
         if name not in self.track_names:
             raise InputError(f"track {nearest(name, self.track_names)}")
-        path = self.root / "tracks" / f"{name}.toml"
+        path = self.track_files[name]
         track = parse(Track, read_toml(path), shown(path))
         if track.name != name:
             raise InputError(f"{shown(path)}: name {track.name!r} must be the file's, {name!r}")
@@ -207,3 +219,15 @@ class Registry:
             InputError: where a selector names nothing, with the nearest name.
         """
         return list(select.trials(self, select.entries(self, selectors), seeds))
+
+
+def _once(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Name → place. Raises InputError where two places have one name."""
+    found: dict[str, Path] = {}
+    for name, path in named:
+        if name in found:
+            raise InputError(
+                f"{shown(path)}: the name {name!r} is taken by {shown(found[name])}; rename it"
+            )
+        found[name] = path
+    return found

@@ -90,13 +90,20 @@ def decode(dataset: Dataset, where: str, batches: Iterable[Any]) -> Arrays:
 
 
 def _decode_image(dataset: Dataset, image: dict[str, Any] | None, where: str) -> np.ndarray:
+    if image is None or image["bytes"] is None:
+        raise InputError(f"{where}: holds no image; every row needs the encoded image in 'bytes'")
+    return read_image(dataset, image["bytes"], where)
+
+
+def read_image(dataset: Dataset, encoded: bytes, where: str) -> np.ndarray:
+    """uint8 [C, H, W] of a PNG's or JPEG's bytes. Raises InputError where they are none of the
+    dataset's shape.
+    """
     from PIL import Image
 
     channels, height, width = dataset.shape
-    if image is None or image["bytes"] is None:
-        raise InputError(f"{where}: holds no image; every row needs the encoded image in 'bytes'")
     try:
-        with Image.open(BytesIO(image["bytes"])) as picture:
+        with Image.open(BytesIO(encoded)) as picture:
             picture.load()
     # Pillow's decoders share no base class for what they raise on broken bytes.
     except Exception as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from registry.load import Registry
-from registry.places import clone
+from registry.places import HERE, clone
 from registry.select import with_references
 from registry.spec import InputError, Part, Track, Trial
 from registry.write import write_whole
@@ -138,20 +138,28 @@ def as_line(outcome: Outcome) -> str:
 
 
 def export_selection(chosen: Iterable[tuple[Track, Trial]]) -> dict[str, tuple[int, int]]:
-    """Exports every track of a selection from this home to the folder of registered results: track
-    → rows, new ones.
+    """Exports every track of a selection from this home to the results of the registry that it is
+    of: track → rows, new ones.
 
-    Raises InputError where that folder would be the installed package's.
+    Raises InputError where that would be in the installed package.
     """
-    if clone() is None and "REGBENCH_RESULTS" not in os.environ:
-        raise InputError(
-            "export: the package is installed, not a clone; set REGBENCH_RESULTS to the folder in "
-            "which to write"
-        )
     by_track: dict[str, tuple[Track, list[Trial]]] = {}
     for track, trial in chosen:
         by_track.setdefault(track.name, (track, []))[1].append(trial)
     return {
-        name: export(track, trials, home(), registered.results())
+        name: export(track, trials, home(), _results_of(track))
         for name, (track, trials) in by_track.items()
     }
+
+
+def _results_of(track: Track) -> Path:
+    """Where a track's rows are kept: $REGBENCH_RESULTS, or results/ of the registry it is in."""
+    if "REGBENCH_RESULTS" in os.environ:
+        return registered.results()
+    registry = Registry().track_files[track.name].parents[1]
+    if registry == HERE and clone() is None:
+        raise InputError(
+            "export: the package is installed, not a clone; set REGBENCH_RESULTS to the folder in "
+            "which to write"
+        )
+    return registry / "results"

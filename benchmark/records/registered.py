@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from registry.places import HERE, submissions
+from registry.places import HERE, further, submissions
 
 from .connection import PATIENCE, SCHEMA
 from .home import DATABASE, home, trial_folders
@@ -34,6 +34,8 @@ def files() -> list[Path]:
     found = sorted(results().glob("*.jsonl"))
     if "REGBENCH_RESULTS" in os.environ:
         return found
+    for folder in further():
+        found += sorted((folder / "results").glob("*.jsonl"))
     return [*found, *sorted(submissions().glob("*/results.jsonl"))]
 
 

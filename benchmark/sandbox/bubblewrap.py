@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from registry.places import HERE
+from registry.places import HERE, further
 from registry.spec import InputError
 
 from . import seccomp
@@ -122,6 +122,9 @@ def arguments(task: Path, submission: Path, scratch: int, seccomp_fd: int) -> li
         arguments += ["--tmpfs", str(place), "--remount-ro", str(place)]
     for package in ("benchmark", "registry"):
         arguments += ["--ro-bind", str(ROOT / package), str(ROOT / package)]
+    for place in further():  # networks of one's own
+        networks = str(place / "architectures")
+        arguments += ["--ro-bind-try", networks, networks]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
     arguments += [
         "--ro-bind",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
+import importlib.util
 import inspect
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +103,35 @@ def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
 
 
 def _register(architecture: Architecture) -> None:
-    """Loads the file in registry/architectures that registers the network; a second time costs
+    """Loads the file beside the architecture's TOML that registers the network; a second time costs
     nothing.
     """
+    # Of a registry of one's own it is an absolute path.
     path = HERE / "architectures" / str(architecture.module)
     if not path.is_file():
         raise InputError(
             f"{shown(path)}: no such file, but architecture {architecture.name!r} names it as its "
             "module"
         )
-    importlib.import_module(f"registry.architectures.{path.stem}")
+    if path.parent == HERE / "architectures":
+        importlib.import_module(f"registry.architectures.{path.stem}")
+    else:
+        _load_once(path)
     if not timm.is_model(architecture.timm):
         raise InputError(
             f"{shown(path)}: registers no {architecture.timm!r}; "
             "a function of that name under @register_from_scratch would"
         )
+
+
+@cache
+def _load_once(path: Path) -> None:
+    name = f"architecture_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # timm looks up what registers a network there
+    spec.loader.exec_module(module)
 
 
 def _is_timms(name: str) -> bool:

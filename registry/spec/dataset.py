@@ -59,6 +59,8 @@ class Dataset(Spec):
     def identity(self) -> str:
         """What makes two datasets the same training data, as canonical JSON."""
         source = {"packaged": self.packaged}
+        if not (self.hub or self.packaged):  # of one's own: nothing else tells two apart
+            source = {"name": self.name, "revision": self.revision}
         if self.hub:
             source = {
                 "hub": self.hub,

@@ -166,6 +166,37 @@ def test_an_export_into_the_installed_package_is_refused(installed):
     assert "set REGBENCH_RESULTS" in said.stderr
 
 
+def test_the_documents_example_of_a_registry_of_one_s_own_gives_ranked_rows(installed):
+    """Its blocks with a title are files, its commands are typed as they stand; the network that it
+    shows beside is built.
+    """
+    folder = installed.folder / "own"
+    page = (ROOT / "docs" / "how-to" / "own-registry.md").read_text()
+    blocks = re.findall(r'```(\w+)(?: title="([^"]+)")?\n(.*?)```', page, re.DOTALL)
+    for _, title, text in blocks:
+        if title:
+            (folder / title).parent.mkdir(parents=True, exist_ok=True)
+            (folder / title).write_text(text)
+    (typed,) = [text for language, _, text in blocks if language == "bash"]
+    environment = installed.variables(REGBENCH_HOME=str(folder / "runs"))
+    environment |= {"PATH": f"{installed.bin}:{os.environ['PATH']}"}
+    said = subprocess.run(
+        ["bash", "-ec", typed + "regbench rank shapes --json > rows.json; regbench show narrow"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    rows = json.loads((folder / "rows.json").read_text())
+    assert {row["regularizer"] for row in rows} == {"none", "jacobian", "my_method"}
+    assert all(row["rank"] and row["seeds"] == 3 and row["clean"] > 0.9 for row in rows), rows
+    exported = (folder / "mine" / "results" / "shapes.jsonl").read_text().splitlines()
+    assert len(exported) == 24
+    assert "timm: narrow_net" in said.stdout
+
+
 def test_the_app_starts_and_answers(installed):
     with socket.socket() as free:
         free.bind(("localhost", 0))
