@@ -43,6 +43,7 @@ def rank(
 
 
 def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
+    from ..ranking.both_sides import WIDE_GAP
     from ..ranking.placement import place
 
     seeds = rows[0]["seeds"] if rows else 0
@@ -53,6 +54,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     ranked_by = "worst" if track.ranks_by == "worst_case" else track.headline
     sources = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     columns = ["clean", *(threat.id for threat in track.threats), "worst"]
+    if any(row["certified"] is not None for row in rows):
+        columns.append("certified")
     diverged = ["diverged"] if any(row["diverged"] for row in rows) else []
     header = ["rank", "method", "λ", *columns, "tier", "cost ×", *diverged, *sources]
     for architecture in track.architectures:
@@ -77,13 +80,20 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
         for row in mine:
             if row["challenged"]:
                 print(f"– broken by challenge: {row['regularizer']}: {row['challenged']}")
+        gaps = [row for row in mine if (row["gap"] or 0) > WIDE_GAP]
+        for row in gaps:
+            print(
+                f"– {row['regularizer']}: {track.headline} leaves {100 * row['gap']:.1f} points "
+                "more than all attacks together"
+            )
     print(
         f"\nranked by {ranked_by}, in percent (distances: 100·‖r‖/‖x‖), with the 95 % interval "
         "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "
-        "rank; "
-        "rank: from the best to the worst that the methods it cannot\nbe told apart from allow; "
-        "λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond (`regbench "
-        "plan` says where)" + ("; diverged: of its trials, every λ" if diverged else "")
+        "rank"
+        + ("; certified: proven within them" if "certified" in columns else "")
+        + "; rank: from the best to the worst that the methods it cannot\nbe told apart from "
+        "allow; λ ↑ ↓: the largest or smallest of its grid, so that the best may lie beyond "
+        "(`regbench plan` says where)" + ("; diverged: of its trials, every λ" if diverged else "")
     )
 
 

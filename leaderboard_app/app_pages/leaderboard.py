@@ -33,6 +33,14 @@ def shown_columns(track: Track) -> dict:
         leaderboard.WORST: st.column_config.NumberColumn(
             help="Accuracy under the union of all attacks within the norm and ε that rank."
         ),
+        leaderboard.CERTIFIED: st.column_config.NumberColumn(
+            help="The share of images whose class is proven to withstand every perturbation within "
+            "the norm and ε that rank. The truth lies between it and the worst case."
+        ),
+        "Gap": st.column_config.NumberColumn(
+            help="Points that the attack which ranks leaves more than all attacks together, where "
+            "that is more than 2."
+        ),
         "Cost ×": st.column_config.NumberColumn(
             width=64, help="Training seconds of a trial relative to `none`."
         ),

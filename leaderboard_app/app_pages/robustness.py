@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from leaderboard_app.figures import brackets as bracket_figures
 from leaderboard_app.figures import curves, distributions, scatter
 from leaderboard_app.reading import charts, choices, frame, queries
-from leaderboard_app.tables import robustness, samples
+from leaderboard_app.tables import brackets, robustness, samples
 from leaderboard_app.words.labels import ATTACK_NAMES, RADII, family_label, percent
 
 st.title("Robustness curves")
@@ -35,6 +36,27 @@ for i, ((attack, norm, loss), table) in enumerate(found.items()):
             table,
             charts.behind(track, architecture),
         )
+
+with frame.reading():
+    both_ends = brackets.at_selected(queries.trials(track), queries.brackets(track), standings)
+if len(both_ends):
+    st.subheader("From both sides")
+    norm = track.headline_threat.norm
+    st.markdown(
+        "Dotted: the share of images that linear bounds certify, so that no perturbation within ε "
+        "changes their class. Solid: the share that no attack within ε has broken, FMN's nearest "
+        "images among them. The accuracy against a perfect attack lies between the two."
+    )
+    charts.chart(
+        bracket_figures.over_epsilon(
+            both_ends, styles, "Certified and not yet broken", RADII[norm]
+        ),
+        f"bracket-{track.name}-{architecture}",
+        both_ends,
+        charts.behind(track, architecture),
+    )
+    if both_ends["certified"].isna().any():
+        st.caption("No certificate: no bounds are known for this network.")
 
 st.subheader("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]

@@ -13,6 +13,7 @@ import streamlit as st
 
 from benchmark.execution import runner
 from benchmark.ranking.board import board
+from benchmark.ranking.brackets import brackets as ranking_brackets
 from benchmark.ranking.sweep import labelled
 from benchmark.records import registered, reports
 from benchmark.records.home import home
@@ -180,6 +181,17 @@ def rows(track: Track) -> pd.DataFrame:
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     track = _registry(registered).track(name)
     return labelled([track.with_tiers(trial) for trial in trials(track)], scores(track))
+
+
+def brackets(track: Track) -> pd.DataFrame:
+    """What is proven and what not broken, a row a trial and radius: `ranking.brackets.brackets`."""
+    return _brackets(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _brackets(version: Version, registered: Version, name: str) -> pd.DataFrame:
+    track = _registry(registered).track(name)
+    return ranking_brackets(track, trials(track), store())
 
 
 def examples(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from benchmark.ranking.both_sides import WIDE_GAP
 from benchmark.records.reports import Compared
 from registry.spec import Track
 
@@ -16,6 +17,7 @@ from ..words.labels import columns_of, percent, place, plain, radius, ranking
 from ..words.style import Style
 
 WORST = "Worst case"
+CERTIFIED = "Certified"
 OWN = {"background-color": "rgba(31,119,208,0.18)"}  # how the reader's own row stands out
 WORD = {  # whose word a row is, to its author
     "claimed": "Its rows are **claimed**: nobody has repeated them yet. `regbench verify` does.",
@@ -30,7 +32,7 @@ RERUN = {
 
 def headings(track: Track) -> dict[str, str]:
     """The columns with an interval, the one that ranks first."""
-    columns = columns_of(track) | {"worst": WORST}
+    columns = columns_of(track) | {"worst": WORST, "certified": CERTIFIED}
     first = (ranking(track), "clean")
     return {column: columns[column] for column in dict.fromkeys((*first, *columns))}
 
@@ -42,10 +44,14 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
     columns = headings(track)
     if not rows["worst"].notna().any() and ranking(track) != "worst":
         columns.pop("worst")
+    if not rows["certified"].notna().any():
+        columns.pop("certified")
     first = {column: columns.pop(column) for column in (ranking(track), "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
     if rows["diverged"].any():
         facts["diverged"] = "Diverged"
+    if (rows["gap"] > WIDE_GAP).any():
+        facts["gap"] = "Gap"
     told = {"challenged": "Challenged by", "flags": "Flags", "why": "Note"}
     told = {column: heading for column, heading in told.items() if (rows[column] != "").any()}
     return {"rank": "Rank", "regularizer": "Method"} | first | facts | columns | told
@@ -62,6 +68,8 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
         found["Rank"] = place(row["rank"], row["rank_high"])
     if "diverged" in names:
         found["Diverged"] = f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
+    if "gap" in names:
+        found["Gap"] = f"{100 * row['gap']:.1f}" if row["gap"] > WIDE_GAP else ""
     if pd.notna(row["lambda"]):
         found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ")
     return found

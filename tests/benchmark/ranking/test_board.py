@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.ranking.board import (
-    _means,
-    board,
-    of_headline,
-    with_ranks,
+from benchmark.ranking.board import _means, board, of_headline, with_ranks
+from benchmark.ranking.both_sides import (
+    with_certificates,
+    with_gap,
     with_worst_case,
     worst_case,
 )
@@ -181,3 +180,33 @@ def test_no_interval_of_any_track_leaves_0_to_100_percent_or_its_mean(name, regi
         assert (mean <= high).all() and (high <= 1).all()
         shown += len(known)
     assert shown or not (table["why"] == "").any()
+
+
+def certificates(share):
+    """Per-example values of "certified" at the headline's ε and at half of it."""
+    proven = {"certified-inf-0.1": share, "certified-inf-0.05": 1.0}
+    return pd.DataFrame(
+        [
+            {"key": key, "threat": threat, "examples": 200, "values": np.arange(200) < 200 * level}
+            for key in {trial.key for trial in TRIALS if trial.entry.regularizer != "curvature"}
+            for threat, level in proven.items()
+        ]
+    )
+
+
+def test_what_is_certified_is_a_mean_over_seeds_at_the_headlines_radius():
+    table = standings(TRACK, TRIALS, rows(dict.fromkeys(METHODS, 0.5))[0])
+    found = with_certificates(TRACK, selected_trials(TRIALS, table), table, certificates(0.3))
+    found = found.set_index("regularizer")
+    assert found.loc["jacobian", "certified"] == pytest.approx(0.3)
+    assert found.loc["jacobian", "certified_low"] < 0.3 < found.loc["jacobian", "certified_high"]
+    assert np.isnan(found.loc["curvature", "certified"])
+
+
+def test_the_gap_is_what_other_attacks_break_of_the_images_that_the_headline_leaves():
+    table = standings(TRACK, TRIALS, rows(dict.fromkeys(METHODS, 0.5))[0]).assign(worst=0.4)
+    groups = selected_trials(TRIALS, table)
+    keys = {trial.key for trial in TRIALS}
+    headline = dict.fromkeys(keys, (np.arange(100) < 50).astype(float))
+    worst = dict.fromkeys(keys, (np.arange(80) < 42).astype(float))
+    assert with_gap(groups, table, worst, headline)["gap"].tolist() == pytest.approx([0.1] * 6)

@@ -1,0 +1,147 @@
+"""The board's rows from both sides: the worst case under all attacks, and what is certified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from registry.spec import TIER_ATTACKS, Radius, Track, Trial
+
+from .sweep import sweep
+
+TIERS = ("quick", *TIER_ATTACKS)  # from the weakest to the strongest
+WIDE_GAP = 0.02  # between the headline's attack and all together: the row says so
+Images = Mapping[str, np.ndarray]  # key of a trial → one value an image
+
+
+def images_under(name: str, examples: pd.DataFrame) -> Images:
+    """Per-example values under a threat or a radius, of several samples the largest."""
+    if examples.empty:
+        return {}
+    mine = examples[examples["threat"] == name].sort_values("examples")
+    return {key: np.asarray(values, float) for key, values in zip(mine["key"], mine["values"])}
+
+
+def worst_case(correct: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """[N]: whether a model withstands all attacks, on the examples that all have: the first ones.
+
+    Args:
+        correct: attack → [N_i], above 0 where the model withstood it.
+    Raises:
+        ValueError: where there is no attack or no common example.
+    """
+    shared = min((len(values) for values in correct.values()), default=0)
+    if not shared:
+        raise ValueError("a worst case needs at least one attack and one example that all share")
+    stands = [np.asarray(values[:shared]) > 0 for values in correct.values()]
+    return np.all(stands, axis=0).astype(float)
+
+
+def worst_cases(
+    track: Track, groups: Sequence[Sequence[Trial]], examples: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Key → `worst_case` under all attacks within the headline's norm and ε; nothing where the
+    headline has no ε.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        examples: per-example values of "correct", as the store gives them.
+    """
+    if examples.empty or track.headline_threat.epsilon is None:
+        return {}
+    asked = {track.with_tiers(trial).evaluation for group in groups for trial in group}
+    names = {part.name for parts in asked for part in parts if track.within_headline(part)}
+    known: dict[str, dict[str, Sequence[float]]] = {}
+    # Of several samples of one attack the largest counts.
+    mine = examples[examples["threat"].isin(names)].sort_values("examples")
+    for key, threat, values in zip(mine["key"], mine["threat"], mine["values"]):
+        known.setdefault(key, {})[threat] = values
+    return {key: worst_case(attacks) for key, attacks in known.items()}
+
+
+def with_worst_case(
+    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, worst: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """The standings with `worst`, `worst_low` and `worst_high`: accuracy under the union of all
+    attacks, a mean over seeds and its interval.
+
+    Stronger attacks break more: only rows of an architecture's highest tier have a worst case, so
+    that no row leads for having been attacked less.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        worst: as `worst_cases` gives it.
+    """
+    if table.empty:
+        return table
+    level = table["tier"].map({tier: i for i, tier in enumerate(TIERS)})
+    highest = level == level.groupby(table["architecture"]).transform("max")
+    like = [group if highest[i] else [] for i, group in enumerate(groups)]
+    return table.join(_over_seeds(like, table, worst).add_prefix("worst"))
+
+
+def with_gap(
+    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, worst: Images, headline: Images
+) -> pd.DataFrame:
+    """The standings with `gap`: how much of the accuracy under the headline's attack the others
+    take away, on the images that all have seen; NaN where there is no worst case.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        worst: as `worst_cases` gives it.
+        headline: as `of_headline` gives it.
+    """
+    if table.empty:
+        return table
+    gaps = []
+    for group, shown in zip(groups, table["worst"].notna()):
+        pairs = [(headline[t.key], worst[t.key]) for t in group if t.key in headline and shown]
+        lost = [float(np.mean(stood[: len(left)] - left)) for stood, left in pairs]
+        gaps.append(np.mean(lost) if lost else np.nan)
+    return table.assign(gap=gaps)
+
+
+def with_certificates(
+    track: Track, groups: Sequence[Sequence[Trial]], table: pd.DataFrame, examples: pd.DataFrame
+) -> pd.DataFrame:
+    """The standings with `certified`, `certified_low` and `certified_high`: the share of images
+    that are proven at the headline's ε, a mean over seeds and its interval.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        examples: per-example values of "certified", as the store gives them.
+    """
+    if table.empty:
+        return table
+    headline, known = track.headline_threat, {}
+    if headline.epsilon is not None:
+        known = images_under(Radius(norm=headline.norm, epsilon=headline.epsilon).id, examples)
+    ends = _over_seeds(groups, table, known).add_prefix("certified")
+    return table.join(ends)
+
+
+def _over_seeds(
+    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, images: Images
+) -> pd.DataFrame:
+    """Of each row "", "_low" and "_high": the mean over seeds of what its trials have per image, as
+    a share, and its interval; NaN where a trial has nothing.
+    """
+    rows = []
+    for i, group in enumerate(groups):
+        if any(trial.key not in images for trial in group):
+            continue
+        place = {"architecture": table["architecture"][i], "regularizer": str(i), "lambda": 0.0}
+        score = {"threat": "", "split": "test", "metric": "robust_accuracy"}
+        for trial in group:
+            values = images[trial.key]
+            value = {"value": values.mean(), "n": len(values), "status": "finished"}
+            rows.append(place | score | value)
+    ends = pd.DataFrame(columns=["", "_low", "_high"], index=table.index, dtype=float)
+    if rows:
+        names = zip(table["architecture"], map(str, table.index), table["tried"])
+        selected = {(architecture, row) for architecture, row, tried in names if tried > 1}
+        means = sweep(pd.DataFrame(rows), selected)
+        ends.loc[means["regularizer"].astype(int), :] = means[["mean", "low", "high"]].to_numpy()
+    return ends
