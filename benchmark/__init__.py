@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .notebook import evaluate, load_images, load_model, try_regularizer
+    from .notebook import benchmark, evaluate, load_images, load_model, try_regularizer
 
     __version__: str
 
-__all__ = ["evaluate", "load_images", "load_model", "try_regularizer"]
+__all__ = ["benchmark", "evaluate", "load_images", "load_model", "try_regularizer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -90,3 +91,95 @@ def test_what_is_no_method_is_refused(home):
         benchmark.try_regularizer(3)
     with pytest.raises(InputError, match="none of lenet_300_100"):
         benchmark.try_regularizer(lambda step: step.losses, architecture="lenet_5")
+
+
+EPSILON = 0.15
+
+
+@pytest.fixture
+def linear(home):
+    """A linear model of two classes, and for its test images whether it is right, and whether it is
+    so everywhere within the ball and the box: there each pixel moves by itself.
+    """
+    x, y = benchmark.load_images("digits:1,8", 40)
+    w = x[y == 1].mean(0) - x[y == 0].mean(0)
+    b = -float((x * w).flatten(1).sum(1).mean())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.stack([-w.flatten(), w.flatten()]))
+        model[1].bias.copy_(torch.tensor([-b, b]))
+    toward = torch.where(y == 1, -1.0, 1.0)[:, None, None, None] * w.sign()
+    worst = (x + EPSILON * toward).clamp(0, 1)
+
+    def right(images):
+        return ((images * w).flatten(1).sum(1) + b > 0) == (y == 1)
+
+    return model, right(x), right(worst)
+
+
+def test_clean_and_robust_accuracy_of_a_linear_model_are_the_exact_ones(linear):
+    model, right, stands = linear
+    found = benchmark.benchmark(model, "digits:1,8", "Linf", eps=EPSILON, n_examples=40)
+    assert 0.1 < stands.float().mean() < right.float().mean()
+    expected = (right.double().mean(), (right & stands).double().mean())
+    assert found == pytest.approx(tuple(map(float, expected)))
+
+
+def test_a_model_of_normalised_images_scores_as_the_same_model_of_plain_ones(linear):
+    model, right, stands = linear
+    mean, std = 0.3, 0.5
+    other = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    with torch.no_grad():  # w·x + b = (std w)·((x − mean) / std) + b + mean Σw
+        other[1].weight.copy_(std * model[1].weight)
+        other[1].bias.copy_(model[1].bias + mean * model[1].weight.sum(1))
+    found = benchmark.benchmark(
+        other, "digits:1,8", eps=EPSILON, n_examples=40, normalise=([mean], [std])
+    )
+    assert found == pytest.approx((float(right.double().mean()), float(stands.double().mean())))
+
+
+def test_a_network_of_timm_can_be_scored_and_is_left_in_its_mode(home):
+    model = timm.create_model("test_resnet", num_classes=10, in_chans=1)
+    clean, robust = benchmark.benchmark(
+        model, "digits", eps=0.3, n_examples=3, normalise=([0.3], [0.4])
+    )
+    assert 0 <= robust <= clean <= 1
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"num_classes": 3}, r"gives \[2, 3\] for 2 images of digits, not \[2, 10\] logits, one"),
+        ({"in_chans": 3}, r"does not take images \[2, 1, 8, 8\] of digits \("),
+    ],
+)
+def test_a_network_that_does_not_fit_the_data_is_one_line(home, changes, expected):
+    model = timm.create_model("test_resnet", **{"num_classes": 10, "in_chans": 1} | changes)
+    for score in (
+        lambda: benchmark.evaluate(model, "quickstart"),
+        lambda: benchmark.benchmark(model, "digits", eps=0.1),
+    ):
+        with pytest.raises(InputError, match=expected) as refused:
+            score()
+        assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"threat": "linf"}, "'linf' is not known; did you mean 'Linf'"),
+        ({"dataset": "digit"}, "did you mean 'digits'"),
+        ({"eps": 0}, "eps must be a positive number"),
+        ({"eps": float("nan")}, "eps must be a positive number"),
+        ({"n_examples": 0}, "n_examples must be at least 1"),
+        ({"normalise": ([0.1, 0.2], [1, 1])}, "digits has 1 channels; give a mean"),
+        ({"normalise": ([0.1], [0])}, "a positive std for each"),
+    ],
+)
+def test_what_cannot_be_benchmarked_is_one_line(home, given, expected):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    asked = {"dataset": "digits", "eps": 0.1} | given
+    with pytest.raises(InputError, match=expected) as refused:
+        benchmark.benchmark(model, asked.pop("dataset"), **asked)
+    assert len(str(refused.value).splitlines()) == 1
