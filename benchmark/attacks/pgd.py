@@ -59,6 +59,9 @@ def pgd(
     """Steps up the loss, each projected back into the ball and the box (Madry et al. 2018, section
     2.1).
 
+    An example whose iterate comes again is done, as nothing new follows: of a model that always
+    answers alike the result is the same to the last bit (arXiv 2503.19347).
+
     Args:
         model: images [N,C,H,W] → logits [N,K].
         x: [N,C,H,W] within bounds.
@@ -91,6 +94,7 @@ def pgd(
         # The examples still classified correctly: the others are done.
         rows = torch.arange(len(x), device=x.device)
         highest = x.new_full((len(x),), -torch.inf)
+        earlier = current  # an iterate to come back to: that of the last power of two (Brent)
         for step in range(steps + 1):
             if not len(rows):
                 break
@@ -109,8 +113,13 @@ def pgd(
             else:
                 worst[rows[better]] = current[better]
             current, highest = after, torch.maximum(highest, losses)
-            if not mapped and wrong.any():
-                going = ~wrong
+            if mapped:
+                continue
+            going = ~(wrong | (after == earlier).flatten(1).all(1))
+            if step & (step + 1) == 0:
+                earlier = after
+            if not going.all():
                 rows, x, y, current = rows[going], x[going], y[going], current[going]
                 radius, stride, highest = radius[going], stride[going], highest[going]
+                earlier = earlier[going]
         return worst

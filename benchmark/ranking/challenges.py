@@ -21,7 +21,7 @@ def fell(
     broke how many that all attacks, and earlier challenges, had left.
 
     Args:
-        worst: key → [N], 1 where the model withstands all attacks: `both_sides.worst_cases`.
+        worst: key → [N], 1 where the model withstands all attacks, as `both_sides.worst_cases` has.
     """
     found, fallen = dict(worst), {}
     for challenge in challenges:
