@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from leaderboard_app.figures import curves
+from leaderboard_app.figures import curves, distributions, scatter
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import samples, theory
 from leaderboard_app.words import style
@@ -18,14 +18,16 @@ st.markdown(
 
 
 def has_theory(track: Track) -> bool:
-    return two_classes(track) or "perturbed" in track.measures
+    return two_classes(track) or bool({"perturbed", "margin_curvature"} & set(track.measures))
 
 
 def two_classes(track: Track) -> bool:
     return queries.registry().dataset(track.dataset).num_classes == 2
 
 
-track = choices.choose_track(choices.Need("two classes, and no perturbations measured", has_theory))
+track = choices.choose_track(
+    choices.Need("two classes, and neither perturbations nor curvature measured", has_theory)
+)
 architecture = choices.choose_architecture(track)
 with frame.reading():
     rows = queries.rows(track)
@@ -33,9 +35,8 @@ with frame.reading():
 models = samples.models(rows, architecture)
 styles = frame.method_styles()
 of_network = rows[rows["architecture"] == architecture]
-meetings = theory.perturbed(
-    samples.scored(of_network, queries.trials(track), selected, "regularizer")
-)
+ranked = samples.scored(of_network, queries.trials(track), selected, "regularizer")
+meetings = theory.perturbed(ranked)
 if not meetings.empty:
     st.subheader("Perturbations and the linearised network")
     st.markdown(
@@ -52,8 +53,45 @@ if not meetings.empty:
                     f"{name}-{track.name}-{architecture}",
                     mine,
                 )
+curvatures = theory.NOTHING
+if "margin_curvature" in track.measures:
+    scored = samples.models(ranked, architecture)
+    with frame.reading():
+        columns = {
+            column: queries.examples(scored["key"], metric, threat="margin_curvature")
+            for column, (metric, _) in theory.CURVATURES.items()
+        }
+    curvatures = samples.join(scored, columns)
+if len(curvatures):
+    st.subheader("Curvature of the margin")
+    st.markdown(
+        "H is the Hessian of the label's logit less the largest other, g that difference's "
+        "gradient. What the Cross-Hölder penalty holds down is ‖H·g/‖g‖‖, which ‖H‖ bounds."
+    )
+    method = choices.choose_method(list(dict.fromkeys(curvatures["method"])))
+    mine = curvatures[curvatures["method"] == method]
+    name = f"{track.name}-{architecture}-{method}"
+    left, right = st.columns(2)
+    with left:
+        long = theory.by_curvature(mine)
+        lines = theory.curvature_lines(style.COLOURS)
+        figure = distributions.densities(
+            long, "value", "quantity", lines, f"{method}, all seeds", "Per squared input unit"
+        )
+        charts.chart(figure, f"curvature-{name}", long)
+    with right:
+        figure = scatter.against(
+            mine,
+            "norm",
+            "along",
+            f"{method}, all seeds",
+            "‖H‖₂",
+            "‖H·g/‖g‖‖₂",
+            styles[method].colour,
+        )
+        charts.chart(figure, f"along-{name}", mine)
 if not two_classes(track):
-    if meetings.empty:
+    if meetings.empty and curvatures.empty:
         frame.nothing_yet(track)
     frame.end()
 points = theory.no_points()
