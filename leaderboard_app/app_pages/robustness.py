@@ -36,7 +36,7 @@ for i, ((attack, norm, loss), table) in enumerate(found.items()):
             charts.behind(track, architecture),
         )
 
-st.subheader("Distances")
+st.header("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
 chosen = samples.scored(samples.models(rows, architecture), queries.trials(track), standings)
 if not minimal:

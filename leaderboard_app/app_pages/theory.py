@@ -38,7 +38,7 @@ of_network = rows[rows["architecture"] == architecture]
 ranked = samples.scored(of_network, queries.trials(track), selected, "regularizer")
 meetings = theory.perturbed(ranked)
 if not meetings.empty:
-    st.subheader("Perturbations and the linearised network")
+    st.header("Perturbations and the linearised network")
     st.markdown(
         "Each seed at the λ that the leaderboard scores it at: perturbations z of PGD, and random "
         "ones of their length."
@@ -63,7 +63,7 @@ if "margin_curvature" in track.measures:
         }
     curvatures = samples.join(scored, columns)
 if len(curvatures):
-    st.subheader("Curvature of the margin")
+    st.header("Curvature of the margin")
     st.markdown(
         "H is the Hessian of the label's logit less the largest other, g that difference's "
         "gradient. What the Cross-Hölder penalty holds down is ‖H·g/‖g‖‖, which ‖H‖ bounds."
@@ -131,7 +131,7 @@ else:
         samples.join(one, columns if attack.empty else columns | {"distance": attack})
     )
 
-st.subheader("Perturbation size against confidence")
+st.header("Perturbation size against confidence")
 P = theory.confidences(points["log_odds"].to_numpy(float))
 sizes = {}
 nus = theory.typical(points)
@@ -174,7 +174,7 @@ st.caption(
     + (" ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else "")
 )
 
-st.subheader("What each penalty weighs")
+st.header("What each penalty weighs")
 weights = {
     f"{method}: {formula}": (
         theory.EVERY,
