@@ -95,7 +95,7 @@ classes = queries.registry().dataset(track.dataset)
 class_names = [classes.classes[i] for i in classes.subset or range(len(classes.classes))]
 labels = compare.labels_of(labelled, len(class_names))
 
-st.subheader("Every score")
+st.header("Every score")
 columns = columns_of(track)
 differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of)
 if differences.empty:
@@ -135,7 +135,7 @@ def stored(column: str, images: int) -> str:
     return f"On the first {images}{few} test images."
 
 
-st.subheader("Per class")
+st.header("Per class")
 ranking = track.headline if track.headline in values_of else "clean"
 if not len(labels):
     st.info("These trials hold no labels, without which no image's class is known.")
@@ -152,7 +152,7 @@ else:
                 images = int(classwise["images"].sum())
                 st.caption(f"{stored(column, images)} In brackets: images of the class.")
 
-st.subheader("Per image")
+st.header("Per image")
 if ranking not in values_of:
     st.info("These trials hold no answers per image.")
     frame.end()

@@ -67,7 +67,7 @@ tests = None
 if len(pairs):
     tests, verdict = equivalence.tests(pairs, headings, margin / 100)
     said = verdicts.together(tests, verdict, margin)
-    st.subheader("Verdict")
+    st.header("Verdict")
     st.markdown(f"`{LIPSCHITZ}` and `{CROSS_LIPSCHITZ}` {said}")
     st.caption(
         f"Differences are paired by seed, `{LIPSCHITZ}` less `{CROSS_LIPSCHITZ}`, in points "
@@ -92,7 +92,7 @@ if len(pairs):
                 f"paired-{track.name}-{architecture}-{column}",
                 mine,
             )
-st.subheader("The largest measured gap")
+st.header("The largest measured gap")
 if pairs.empty:
     strengths = scored.groupby("method")["matched"].unique()
     grids = {
@@ -116,7 +116,7 @@ else:
             )
 
 behind = charts.behind(track, architecture)
-st.subheader("The scores themselves")
+st.header("The scores themselves")
 st.caption("Bands are 95 % intervals over seeds.")
 by_lambda, by_clean = choices.tabs(["Against matched λ", "Against clean accuracy"], "view")
 with by_lambda:
@@ -154,7 +154,7 @@ with by_clean:
             )
 downloads.download(curves, f"equivalence-{track.name}-{architecture}", "Download all curves as CSV")
 
-st.subheader("Test by test")
+st.header("Test by test")
 if tests is None:
     st.info("There is nothing to test yet.")
 else:
@@ -173,7 +173,7 @@ else:
         )
         downloads.take_away(tests, shown, f"tests-{track.name}-{architecture}")
 
-st.subheader("µ² against Ω")
+st.header("µ² against Ω")
 st.markdown(
     "No point can lie above the line Ω = (2/K)·µ². How far below it lies is the part of µ² that Ω "
     "ignores: what all logits share, the component V·**1**."
@@ -217,7 +217,7 @@ with right:
         mine,
     )
 
-st.subheader("What the penalties bound")
+st.header("What the penalties bound")
 with frame.reading():
     measures = {
         metric: queries.examples([key], metric, threat="measures")

@@ -19,7 +19,7 @@ st.markdown(
 with frame.reading():
     filled = queries.filled_tracks()
 for paper, drawings in groupby(papers.DRAWINGS, lambda drawing: drawing.paper):
-    st.subheader(plain(paper))
+    st.header(plain(paper))
     for drawing in drawings:
         left, middle, right = st.columns([2, 5, 6])
         left.markdown(f"**{plain(drawing.number)}**")

@@ -156,7 +156,7 @@ for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
     rows = leaderboard.matching(everything, search, ranked_only, title_of)
     rows = leaderboard.in_order(rows, order)
-    st.subheader(plain(queries.registry().architecture(architecture).title))
+    st.header(plain(queries.registry().architecture(architecture).title))
     if rows.empty:
         st.info("No method matches.")
         continue

@@ -126,7 +126,7 @@ if of_split:
     )
     downloads.take_away(spread, shown.drop(columns="lambda").round(3), f"spread-{name}")
 
-st.subheader("Methods beside each other")
+st.header("Methods beside each other")
 st.caption("Each seed at the λ that the leaderboard scores it at, test images, pooled over seeds.")
 chosen = samples.scored(models, queries.trials(track), standings)
 with frame.reading():
@@ -163,7 +163,7 @@ for i, (metric, (table, axis)) in enumerate(drawn.items()):
             table,
         )
 
-st.subheader("Confidence and loss")
+st.header("Confidence and loss")
 for column, (title, axis) in SHARES.items():
     for where, (split, table) in zip(st.columns(2), losses.items()):
         with where:
@@ -175,7 +175,7 @@ for column, (title, axis) in SHARES.items():
                 table,
             )
 
-st.subheader("Generalization")
+st.header("Generalization")
 of_method = rows[
     (rows["architecture"] == architecture) & rows["regularizer"].isin(["none", method])
 ]

@@ -44,7 +44,7 @@ def has_method(track) -> bool:
     return any(base(method) == name for method in queries.methods_of(track))
 
 
-st.subheader("Results")
+st.header("Results")
 track = choices.choose_track(choices.Need(f"entry of {plain(name)}", has_method))
 architecture = choices.choose_architecture(track)
 variants = [method for method in queries.methods_of(track) if base(method) == name]
@@ -81,7 +81,7 @@ with frame.reading():
     found, sources = queries.trial_rows(asked), queries.sources(asked)
     files = provenance.files(asked)
 trials = method_tables.trials(asked, found.to_dict("records"), sources, files)
-st.subheader("Every trial")
+st.header("Every trial")
 st.dataframe(
     trials,
     hide_index=True,

@@ -27,7 +27,7 @@ with frame.reading():
     known = queries.first_runs({trial.key for mine in trials.values() for trial in mine})
 table = overview.of_tracks(tracks, trials, known, queries.titles())
 
-st.subheader("Tracks")
+st.header("Tracks")
 config = {
     "Done": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
     "Track": st.column_config.TextColumn(pinned=True),
@@ -79,7 +79,7 @@ if not filled:
     )
     frame.end()
 
-st.subheader("Methods")
+st.header("Methods")
 methods = overview.of_methods(boards)
 st.dataframe(
     methods,
@@ -108,5 +108,5 @@ st.caption(
 downloads.take_away(methods, methods.round(1).astype(object).fillna(""), "methods")
 claims = queries.claims()
 if claims:
-    st.subheader("What the papers claim, and what these rows say")
+    st.header("What the papers claim, and what these rows say")
     st.markdown(claims)

@@ -40,7 +40,7 @@ for i, ((attack, norm, loss), table) in enumerate(found.items()):
 with frame.reading():
     both_ends = brackets.at_selected(queries.trials(track), queries.brackets(track), standings)
 if len(both_ends):
-    st.subheader("From both sides")
+    st.header("From both sides")
     norm = track.headline_threat.norm
     st.markdown(
         "Dotted: the share of images that linear bounds certify, so that no perturbation within ε "
@@ -58,7 +58,7 @@ if len(both_ends):
     if both_ends["certified"].isna().any():
         st.caption("No certificate: no bounds are known for this network.")
 
-st.subheader("Distances")
+st.header("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
 chosen = samples.scored(samples.models(rows, architecture), queries.trials(track), standings)
 if not minimal:

@@ -55,7 +55,7 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
 
 
 if len(failed):
-    st.subheader("Failures")
+    st.header("Failures")
     st.dataframe(
         named(failed),
         hide_index=True,
@@ -65,6 +65,6 @@ if len(failed):
     st.caption(
         "A trial's folder under the home folder holds the whole traceback: `<key>/error.txt`."
     )
-st.subheader("Attempts, the latest first")
+st.header("Attempts, the latest first")
 st.dataframe(named(attempts), hide_index=True, placeholder="–")
 downloads.take_away(named(attempts), named(attempts), f"attempts-{track.name}")

@@ -16,12 +16,12 @@ if readme.exists():
     st.markdown(readme.read_text().partition("\n")[2])  # without its own title
 
 
-st.subheader("The form, filled in")
+st.header("The form, filled in")
 for name, language in (("card.toml", "toml"), ("regularizer.py", "python")):
     st.caption(f"`{name}`")
     st.code((TEMPLATE / name).read_text(), language=language)
 
-st.subheader("What the checks last said")
+st.header("What the checks last said")
 with frame.reading():
     reports = queries.last_checks()
 if not reports:

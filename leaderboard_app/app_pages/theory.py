@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from leaderboard_app.figures import curves
+from leaderboard_app.figures import curves, distributions, scatter
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import samples, theory
 from leaderboard_app.words import style
@@ -18,14 +18,16 @@ st.markdown(
 
 
 def has_theory(track: Track) -> bool:
-    return two_classes(track) or "perturbed" in track.measures
+    return two_classes(track) or bool({"perturbed", "margin_curvature"} & set(track.measures))
 
 
 def two_classes(track: Track) -> bool:
     return queries.registry().dataset(track.dataset).num_classes == 2
 
 
-track = choices.choose_track(choices.Need("two classes, and no perturbations measured", has_theory))
+track = choices.choose_track(
+    choices.Need("two classes, and neither perturbations nor curvature measured", has_theory)
+)
 architecture = choices.choose_architecture(track)
 with frame.reading():
     rows = queries.rows(track)
@@ -33,11 +35,10 @@ with frame.reading():
 models = samples.models(rows, architecture)
 styles = frame.method_styles()
 of_network = rows[rows["architecture"] == architecture]
-meetings = theory.perturbed(
-    samples.scored(of_network, queries.trials(track), selected, "regularizer")
-)
+ranked = samples.scored(of_network, queries.trials(track), selected, "regularizer")
+meetings = theory.perturbed(ranked)
 if not meetings.empty:
-    st.subheader("Perturbations and the linearised network")
+    st.header("Perturbations and the linearised network")
     st.markdown(
         "Each seed at the λ that the leaderboard scores it at: perturbations z of PGD, and random "
         "ones of their length."
@@ -52,8 +53,45 @@ if not meetings.empty:
                     f"{name}-{track.name}-{architecture}",
                     mine,
                 )
+curvatures = theory.NOTHING
+if "margin_curvature" in track.measures:
+    scored = samples.models(ranked, architecture)
+    with frame.reading():
+        columns = {
+            column: queries.examples(scored["key"], metric, threat="margin_curvature")
+            for column, (metric, _) in theory.CURVATURES.items()
+        }
+    curvatures = samples.join(scored, columns)
+if len(curvatures):
+    st.header("Curvature of the margin")
+    st.markdown(
+        "H is the Hessian of the label's logit less the largest other, g that difference's "
+        "gradient. What the Cross-Hölder penalty holds down is ‖H·g/‖g‖‖, which ‖H‖ bounds."
+    )
+    method = choices.choose_method(list(dict.fromkeys(curvatures["method"])))
+    mine = curvatures[curvatures["method"] == method]
+    name = f"{track.name}-{architecture}-{method}"
+    left, right = st.columns(2)
+    with left:
+        long = theory.by_curvature(mine)
+        lines = theory.curvature_lines(style.COLOURS)
+        figure = distributions.densities(
+            long, "value", "quantity", lines, f"{method}, all seeds", "Per squared input unit"
+        )
+        charts.chart(figure, f"curvature-{name}", long)
+    with right:
+        figure = scatter.against(
+            mine,
+            "norm",
+            "along",
+            f"{method}, all seeds",
+            "‖H‖₂",
+            "‖H·g/‖g‖‖₂",
+            styles[method].colour,
+        )
+        charts.chart(figure, f"along-{name}", mine)
 if not two_classes(track):
-    if meetings.empty:
+    if meetings.empty and curvatures.empty:
         frame.nothing_yet(track)
     frame.end()
 points = theory.no_points()
@@ -93,7 +131,7 @@ else:
         samples.join(one, columns if attack.empty else columns | {"distance": attack})
     )
 
-st.subheader("Perturbation size against confidence")
+st.header("Perturbation size against confidence")
 P = theory.confidences(points["log_odds"].to_numpy(float))
 sizes = {}
 nus = theory.typical(points)
@@ -136,7 +174,7 @@ st.caption(
     + (" ν here: the measured points' quantiles at 10, 50 and 90 %." if len(points) else "")
 )
 
-st.subheader("What each penalty weighs")
+st.header("What each penalty weighs")
 weights = {
     f"{method}: {formula}": (
         theory.EVERY,

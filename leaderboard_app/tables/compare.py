@@ -135,7 +135,7 @@ def side_by_side(
     Args:
         differences: as `every_score` gives them.
     """
-    table: dict[str, list[str]] = {"": [*facts[0], *differences["Score"], "Paired seeds"]}
+    table: dict[str, list[str]] = {"Quantity": [*facts[0], *differences["Score"], "Paired seeds"]}
     seeds = str(int(differences["seeds"].max()))
     for name, fact, side in zip(names, facts, ("first", "second")):
         scores = [percent(value) for value in differences[side]]

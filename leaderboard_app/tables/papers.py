@@ -69,14 +69,7 @@ DRAWINGS = (
         (SMOOTH[0], SMOOTH[2]),
         "robustness",
     ),
-    Drawing(
-        HOELDER,
-        "Figure 3",
-        "‖H·g/‖g‖‖ against ‖H‖",
-        SMOOTH,
-        "",
-        "a page for the measure `margin_curvature`, which the tracks take",
-    ),
+    Drawing(HOELDER, "Figure 3", "‖H·g/‖g‖‖ against ‖H‖", SMOOTH, "theory"),
     Drawing(ROTH, "Figure 6", "Accuracies of adversarially trained models", NORMS, "robustness"),
     Drawing(
         ROTH, "Figure 7", "Between operator norm and adversarial training", NORMS[:2], "robustness"

@@ -6,16 +6,41 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from benchmark.ranking.sweep import half_width
 
+from ..figures.distributions import Line
+
 STEEPEST = 36.0  # log-odds beyond which p_y is 1 to the last bit
 EVERY = np.linspace(0.0, 1.0, 301)  # confidences, for curves over all of them
 MEASURED = ["key", "probability", "log_odds", "nu", "distance", "input_gradient", "curvature"]
 NUS = [1.0, 2.0, 4.0]  # where nothing is measured
+
+
+NOTHING = pd.DataFrame()
+# The margin's curvature: column → the measure's name, and how it is written.
+CURVATURES = {
+    "norm": ("margin_hessian_norm", "‖H‖₂"),
+    "along": ("hessian_along_gradient", "‖H·g/‖g‖‖₂"),
+}
+
+
+def by_curvature(table: pd.DataFrame) -> pd.DataFrame:
+    """One row an image and quantity of CURVATURES, for densities: columns key, image, quantity and
+    value.
+    """
+    found = table.melt(["key", "image"], list(CURVATURES), "quantity", "value")
+    return found.astype({"value": float})
+
+
+def curvature_lines(colours: Sequence[str]) -> dict[str, Line]:
+    """How each of CURVATURES is drawn."""
+    named = zip(CURVATURES.items(), colours, ("solid", "dash"))
+    return {column: Line(said, colour, dash) for (column, (_, said)), colour, dash in named}
 
 
 def no_points() -> pd.DataFrame:

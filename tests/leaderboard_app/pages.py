@@ -29,7 +29,7 @@ def texts(app: AppTest) -> str:
         app.caption,
         app.text,
         app.title,
-        app.subheader,
+        app.header,
     )
     return "\n".join(str(element.value) for kind in kinds for element in kind)
 

@@ -1,95 +1,14 @@
 """The app as `regbench app` starts it, in a real Chromium. Screenshots: tests/output/."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-OUTPUT = ROOT / "tests" / "output"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Below a page's path Streamlit's client first tries to find the server under that path, then at the
-# root.
-PROBES = ("/_stcore/health", "/_stcore/host-config")
+from .browser import needs_chromium, settled
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="needs Chromium: apt install chromium"
-    ),
-]
+OUTPUT = Path(__file__).resolve().parents[3] / "tests" / "output"
 
-
-@pytest.fixture
-def server(home):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmark.commands", "app", "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    socket.create_connection(("localhost", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, process.stdout.read()
-                    assert time.monotonic() < deadline, "the app did not start within a minute"
-                    time.sleep(0.2)
-            yield f"http://localhost:{port}"
-        finally:
-            process.kill()  # Streamlit may wait for connections that nobody closes any more
-
-
-@pytest.fixture
-def page():
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM is not None, "CI needs Chromium: apt install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
-        page.set_default_timeout(60_000)
-        page.errors = []
-        page.on(
-            "console",
-            lambda message: (
-                page.errors.append(f"{message.text} ({message.location.get('url')})")
-                if message.type == "error" and not message.location.get("url", "").endswith(PROBES)
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        yield page
-        browser.close()
-
-
-def settled(page, heading: str) -> None:
-    """Waits until the page of that heading is drawn and checks that nothing on it broke."""
-    page.get_by_role("heading", name=heading, exact=True).wait_for()
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    assert page.locator("[data-testid=stException]").count() == 0
-    assert "Traceback" not in page.content()
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 def keep(page, name: str) -> None:

@@ -18,7 +18,10 @@ def test_every_score_is_the_leaderboards(fill):
     fill("quickstart")
     app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="none")
     assert not app.exception
-    shown, board = said(app).set_index(""), queries.standings(Registry().track("quickstart"))
+    shown, board = (
+        said(app).set_index("Quantity"),
+        queries.standings(Registry().track("quickstart")),
+    )
     for row in board[board["regularizer"].isin(["jacobian", "none"])].to_dict("records"):
         assert shown.loc["Clean", row["regularizer"]] == percent(row["clean"])
         assert shown.loc["PGD ℓ∞ ε=0.1", row["regularizer"]] == percent(row["pgd-inf-0.1"])

@@ -154,3 +154,20 @@ def test_the_points_of_two_classes_lie_on_the_curves_that_the_theory_draws():
     low, middle, high = theory.typical(points)
     assert points["nu"].min() < low < middle < high < points["nu"].max()
     assert theory.typical(theory.no_points()) == theory.NUS
+
+
+def test_each_curvature_keeps_its_values_in_the_density_that_is_drawn_of_it():
+    table = pd.DataFrame(
+        {
+            "key": "a",
+            "image": range(50),
+            "norm": np.linspace(1, 2, 50),
+            "along": np.linspace(0.2, 0.6, 50),
+        }
+    )
+    long = theory.by_curvature(table)
+    assert long[long["quantity"] == "along"]["value"].tolist() == table["along"].tolist()
+    lines = theory.curvature_lines(["#000000", "#FFFFFF"])
+    drawn = distributions.densities(long, "value", "quantity", lines, "t", "x").data
+    peaks = {trace.name: trace.x[np.argmax(trace.y)] for trace in drawn}
+    assert 1 < peaks["‖H‖₂"] < 2 and 0.2 < peaks["‖H·g/‖g‖‖₂"] < 0.6

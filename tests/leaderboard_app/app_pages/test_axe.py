@@ -1,0 +1,57 @@
+"""axe-core on every page, on both themes: contrast, labels, names, the order of headings."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from .browser import needs_chromium
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
+PATHS = (
+    "",
+    "leaderboard",
+    "find",
+    "equivalence",
+    "margins",
+    "robustness",
+    "theory",
+    "compare",
+    "method",
+    "figures",
+    "runs",
+    "submit",
+    "about",
+)
+NOT_OURS = {"scrollable-region-focusable"}  # a formula of Streamlit's scrolls by mouse alone
+
+
+def violations(page):
+    """Rule → the elements that break it."""
+    page.evaluate(AXE)
+    found = page.evaluate(
+        "rules => axe.run(document, {resultTypes: ['violations'], runOnly: rules})", RULES
+    )
+    return {
+        rule["id"]: [node["html"][:200] for node in rule["nodes"]]
+        for rule in found["violations"]
+        if rule["id"] not in NOT_OURS
+    }
+
+
+def test_no_page_breaks_a_rule_of_accessibility_on_either_theme(fill, server, page):
+    fill("digits-binary", seeds=3)
+    broken = {}
+    for path in PATHS:
+        page.goto(f"{server}/{path}" + ("?track=digits-binary" if path else ""))
+        page.get_by_role("heading", level=1).first.wait_for()
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.wait_for_timeout(1000)
+            if found := violations(page):
+                broken[path, theme] = found
+    assert broken == {}
