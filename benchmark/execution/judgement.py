@@ -91,9 +91,12 @@ def by_spread(
         f"{_moved(registered, fresh, name)}, {drifts[name]:.2g} times the spread of rounding, "
         f"{of_rounding:.2g}"
     )
+    within = drifts[name] <= TOLERANCE
+    if not within and not twins:
+        told += "; it could not be run with perturbed last bits"
     return Compared(
         **row,
-        verdict="within rounding" if drifts[name] <= TOLERANCE else "drifted",
+        verdict="within rounding" if within else "drifted",
         drift=drifts[name],
         spread=of_rounding,
         why=f"{told} ({where})",

@@ -116,6 +116,17 @@ def test_rank_of_the_registered_rows(tmp_path):
     assert any(row["rank"] for row in rows)
 
 
+def test_plan_names_the_methods_that_rank_marks_and_the_lambda_to_try(tmp_path):
+    places = {"home": tmp_path / "home", "results": HERE / "results"}
+    rows = said("rank", "quickstart", **places)
+    marked = {(row["regularizer"], row["next_lambda"]) for row in rows if row["at_end"]}
+    plan = said("plan", "quickstart", **places)
+    validator("plan").validate(plan)
+    assert {(row["regularizer"], row["next_lambda"]) for row in plan["ends"]} == marked
+    assert marked
+    assert said("plan", CONTROL, **places)["ends"] == []  # a λ is selected within a track
+
+
 def test_check(tmp_path):
     """Of a submission that fails before its code runs: its findings have all fields."""
     method = tmp_path / "another_name"
