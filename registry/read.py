@@ -22,7 +22,10 @@ S = TypeVar("S", bound=Spec)
 
 LARGEST_TOML = LARGEST_SOURCE = 2**20  # bytes
 
-SUBMISSION_FILES = ("card.toml", "regularizer.py", "entries.toml", "results.jsonl", "README.md")
+SUBMISSION_FILES = (
+    *("card.toml", "regularizer.py", "entries.toml"),
+    *("results.jsonl", "results.parquet", "README.md"),
+)
 UNSEEN = ("Cc", "Cf", "Zl", "Zp")  # control and format characters, line and paragraph separators
 
 
@@ -98,7 +101,8 @@ def parse(kind: type[S], data: dict[str, Any], source: str) -> S:
 def first_fault(error: ValidationError, kind: type[BaseModel]) -> str:
     """In one line the first field that is wrong, why, and what was given."""
     first = error.errors(include_url=False)[0]
-    loc = [step for step in first["loc"] if not (isinstance(step, str) and "[" in step)]
+    # Without the names of validators and of the types of a union.
+    loc = [step for step in first["loc"] if step != "float" and "[" not in str(step)]
     words = [
         f"{word} {step + 1}" if isinstance(step, int) else str(step)
         for word, step in zip(["", *loc], loc)

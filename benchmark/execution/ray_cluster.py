@@ -20,7 +20,7 @@ from typing import Any
 from registry.spec import InputError, Trial
 from registry.write import write_whole
 
-from ..records.home import OUTCOME
+from ..records.home import OUTCOME, TrialFolder
 from ..records.outcome import Outcome
 from ..trials.provenance import commit
 from .schedule import STACK, Schedule
@@ -124,7 +124,7 @@ def _settled(
     for outcome, files in results:
         _write(files, home)
         if outcome.status != "failed":
-            outcome.write(home / outcome.key / OUTCOME)
+            TrialFolder(home, outcome.key).finish(outcome)
         schedule.settle(outcome)
         yield outcome
 

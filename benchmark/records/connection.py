@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -35,10 +37,13 @@ def opened(
         beside: a database whose rows are read where `path` lacks them.
     Raises:
         Unavailable: another process holds it for longer.
-        InputError: it is no database.
+        Broken: it is no database, or has other tables.
     """
+    if os.path.lexists(path) and not path.is_file():
+        raise Broken(path, "it is no file")  # a pipe would be waited for
     connection = _connected(path, read_only, patience, on_wait)
     try:
+        _require_tables(connection, path)
         if beside is not None:
             _join(connection, beside)
         yield connection
@@ -56,7 +61,7 @@ def _connected(
         except duckdb.Error as error:
             who = _holder(error)
             if who is None:
-                raise broken(path, error) from None
+                raise Broken(path, error) from None
         if time.monotonic() > deadline:
             raise Unavailable(f"{shown(path)}: is held by {who}; wait for it to finish or end it")
         if not told:
@@ -71,12 +76,44 @@ def _holder(error: duckdb.Error) -> str | None:
     return f"process {found[2]} ({Path(found[1]).name})" if found else None
 
 
-def broken(path: Path, error: Exception) -> InputError:
-    """The error to raise of a file that is no database, or another's."""
-    reason = str(error).splitlines()[0]
-    return InputError(
-        f"{shown(path)}: cannot be read ({reason}); move it away, then `regbench collect` "
-        "builds it anew from the outcomes"
+def log(path: Path) -> Path:
+    """Where a killed writer leaves what is not in the file yet."""
+    return path.with_name(f"{path.name}.wal")
+
+
+class Broken(InputError):
+    """A file that is no database, or one of other tables."""
+
+    def __init__(self, path: Path, why: object):
+        reason = str(why).splitlines()[0][:100]
+        super().__init__(
+            f"{shown(path)}: cannot be read ({reason}); `regbench collect` builds it anew from the "
+            "outcomes"
+        )
+
+
+def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raises Broken for other tables, or ones of another form, than the schema's. None at all are
+    what a killed writer leaves.
+    """
+    found = _tables(connection)
+    if found and found != _declared():
+        raise Broken(path, "its tables are of another version")
+
+
+@cache
+def _declared() -> dict[str, str]:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(SCHEMA.read_text())
+        return _tables(connection)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Name → the statement that made it."""
+    return dict(
+        connection.execute(
+            "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = current_database()"
+        ).fetchall()
     )
 
 

@@ -1,6 +1,4 @@
-"""The rows that a pull request adds: a track's outcomes as JSON lines, small enough to be kept and
-reviewed.
-"""
+"""The rows that a pull request adds: a track's outcomes, small enough to be kept and reviewed."""
 
 from __future__ import annotations
 
@@ -16,9 +14,11 @@ from registry.select import with_references
 from registry.spec import InputError, Part, Track, Trial
 from registry.write import write_whole
 
-from . import registered
+from . import registered, rows
 from .home import TrialFolder, home
-from .outcome import TRAINING, Outcome
+from .metrics import TRAINING
+from .outcome import Outcome
+from .registered import COMMAND
 
 SAMPLE = 100  # per-example values kept of each column
 SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
@@ -28,41 +28,44 @@ PROTOCOLS = "protocols.json"
 
 
 def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> tuple[int, int]:
-    """Writes `folder/<track>.jsonl`: the rows that are there and those of `trials` and their
-    references that ran in `home`.
+    """Writes `folder/<track>.jsonl` and the Parquet file beside it: the rows that are there and
+    those of `trials` and their references that ran in `home`.
 
     A row is of one run: an outcome here replaces a registered one of the same key where it has all
     of its parts. Rows are ordered by key, so that a diff shows what changed.
 
     Returns:
-        How many rows the file holds, and how many of them are new or changed.
+        How many rows the files hold, and how many of them are new or changed.
     Raises:
-        InputError: nothing of the track has run, or its results were run under another protocol.
+        InputError: nothing of the track has run, its results were run under another protocol, or a
+            row, here or there, is not sound.
     """
     path = folder / f"{track.name}.jsonl"
     check_protocol(track, folder)
-    text = path.read_text() if path.exists() else ""
-    before = {json.loads(line)["key"]: line for line in text.splitlines()}
-    lines = dict(before)
+    before = {row.key: row for row in rows.outcomes(path, COMMAND)} if path.exists() else {}
+    after = dict(before)
     for trial in with_references(trials):
         if trial.sandboxed:
             continue  # a submission brings its own rows
-        outcome = TrialFolder(home, trial.key).outcome()
+        outcome = TrialFolder(home, trial.key).sound_outcome()
         if outcome is None or not outcome.answers(trial):
             continue  # not run, or not under all that the track now asks for
         row = reduced(outcome, track, track.with_tiers(trial).evaluation)
-        known = lines.get(trial.key)
-        if known is None or Outcome.model_validate_json(known).parts <= row.parts:
-            lines[trial.key] = as_line(row)
-    if not lines:
+        known = after.get(trial.key)
+        if known is None or known.parts <= row.parts:
+            after[trial.key] = row
+    if not after:
         raise InputError(
             f"export: nothing of track {track.name} has run in {home}; "
             f"`regbench run {track.name}` does"
         )
-    write_whole(path, "".join(f"{lines[key]}\n" for key in sorted(lines)))
+    lines = {key: rows.as_line(row) for key, row in before.items()}
+    changed = [key for key, row in after.items() if lines.get(key) != rows.as_line(row)]
+    if changed:
+        rows.write(path, after.values())
     known = protocols(folder) | {track.name: protocol(track)}
     write_whole(folder / PROTOCOLS, json.dumps(known, indent=1, sort_keys=True) + "\n")
-    return len(lines), sum(before.get(key) != line for key, line in lines.items())
+    return len(after), len(changed)
 
 
 def protocol(track: Track) -> str:
@@ -122,19 +125,6 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
         if (score.threat, score.split, score.examples) in wanted or score.threat == TRAINING
     )
     return outcome.model_copy(update={"scores": scores, "examples": tuple(kept)})
-
-
-def as_line(outcome: Outcome) -> str:
-    """One line of JSON without what is at its default, whole numbers among per-example values
-    without a point.
-    """
-    data = json.loads(outcome.model_dump_json(by_alias=True, exclude_defaults=True))
-    for column in data.get("examples", ()):
-        column["values"] = [
-            int(value) if isinstance(value, float) and value.is_integer() else value
-            for value in column["values"]
-        ]
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
 def export_selection(chosen: Iterable[tuple[Track, Trial]]) -> dict[str, tuple[int, int]]:

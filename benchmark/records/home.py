@@ -6,23 +6,26 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from registry.read import shown
-from registry.spec import Part, Unavailable
+from registry.read import first_fault, read_whole, shown
+from registry.spec import InputError, Part, Unavailable
 from registry.write import set_aside, write_whole
 
 from .outcome import Outcome, Row, TrainingRecord
+from .rules import Column, faults, part_faults
+from .seal import sealed, unsealed
 
 R = TypeVar("R", bound=Row)
 
 DATABASE = "regbench.duckdb"
 OUTCOME = "outcome.json"
+LARGEST = 2**30  # bytes of a file
 
 
 def home() -> Path:
@@ -92,10 +95,10 @@ class TrialFolder:
 
     def believe(self, training: TrainingRecord) -> None:
         """Writes how the weights, which must be there, were trained."""
-        write_whole(self._training, training.model_dump_json())
+        _write(self._training, training)
 
     def training(self) -> TrainingRecord | None:
-        return self._read(self._training, TrainingRecord)
+        return _or_aside(self._training, TrainingRecord)
 
     def set_aside_weights(self) -> None:
         set_aside(self.weights)
@@ -105,38 +108,83 @@ class TrialFolder:
         return self._parts / f"{_name(part)}.safetensors"
 
     def keep_part(self, part: Part, rows: Row) -> None:
-        write_whole(self._parts / f"{_name(part)}.json", rows.model_dump_json())
+        _write(self._parts / f"{_name(part)}.json", rows)
 
     def part(self, part: Part, form: type[R]) -> R | None:
         """The rows of a finished part, in the form in which they were kept."""
-        return self._read(self._parts / f"{_name(part)}.json", form)
+        return _or_aside(self._parts / f"{_name(part)}.json", form, lambda rows: _of(part, rows))
 
     def finish(self, outcome: Outcome) -> None:
         """Writes the outcome, which holds all that the parts did."""
-        outcome.write(self._outcome)
+        _write(self._outcome, outcome)
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def outcome(self) -> Outcome | None:
-        return self._read(self._outcome, Outcome)
+        """None where there is none yet, or none that can be believed."""
+        return _or_aside(self._outcome, Outcome, self._faults)
+
+    def sound_outcome(self) -> Outcome | None:
+        """None where there is none yet. Raises InputError, naming file and field, where it cannot
+        be believed.
+        """
+        if not os.path.lexists(self._outcome):
+            return None
+        return _read(self._outcome, Outcome, self._faults)
+
+    def _faults(self, outcome: Outcome) -> Iterator[str]:
+        if outcome.key != self.path.name:
+            yield f"key: is {outcome.key[:16]}, in the folder of {self.path.name}"
+        yield from faults(outcome)
 
     def fail(self, traceback: str) -> None:
         write_whole(self.path / "error.txt", traceback)
 
-    def _read(self, path: Path, form: type[R]) -> R | None:
-        try:
-            return form.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            set_aside(path)
-            return None
-
 
 def trial_folders(home: Path) -> Iterator[TrialFolder]:
     """Those under a home that have an outcome, in order of their keys."""
-    for path in sorted(home.glob(f"*/{OUTCOME}")):
-        yield TrialFolder(home, path.parent.name)
+    names = sorted(os.listdir(home)) if home.is_dir() else []
+    for name in names:
+        if os.path.lexists(home / name / OUTCOME):
+            yield TrialFolder(home, name)
 
 
 def _name(part: Part) -> str:
     return "_".join(map(str, part.id))
+
+
+def _write(path: Path, rows: Row) -> None:
+    write_whole(path, sealed(rows.model_dump_json(by_alias=True)))
+
+
+def _read(path: Path, form: type[R], faults_of: Callable[[R], Iterator[str]]) -> R:
+    """Raises InputError for what is no sound file of its form."""
+    try:
+        rows = form.model_validate_json(unsealed(read_whole(path, LARGEST)))
+        for fault in faults_of(rows):
+            raise ValueError(fault)
+        return rows
+    except ValidationError as error:
+        fault = first_fault(error, form)
+    except ValueError as error:
+        fault = str(error)
+    raise InputError(f"{shown(path)}: {fault}; delete its folder and run again")
+
+
+def _or_aside(
+    path: Path, form: type[R], faults_of: Callable[[R], Iterator[str]] = lambda rows: iter(())
+) -> R | None:
+    if not os.path.lexists(path):
+        return None
+    try:
+        return _read(path, form, faults_of)
+    except InputError:
+        set_aside(path)
+        return None
+
+
+def _of(part: Part, rows: Any) -> Iterator[str]:
+    """What of a part's rows cannot be true, or is another part's."""
+    for row in (*rows.scores, *rows.examples):
+        if (row.threat, row.split, row.examples) != part.id:
+            yield f"{row.metric} is of {row.threat} on {row.split} images"
+    yield from part_faults(rows.scores, map(Column.of, rows.examples))

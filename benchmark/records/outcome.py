@@ -5,23 +5,40 @@ keeps.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
-from registry.read import shown
-from registry.spec import InputError, Trial, entry_id, named_lambda
-from registry.write import write_whole
+from registry.spec import LARGEST, Count, Trial, entry_id, named_lambda
 
-TRAINING = "training"  # in place of a threat: what is told of the training itself
+from .metrics import TRAINING as TRAINING
+
+
+class _Named:
+    """A float, or the name of one that JSON has no word for. A union, since a validator in Python
+    would take as long as all else together."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        names = core_schema.literal_schema(["NaN", "Infinity", "-Infinity"])
+        named = core_schema.no_info_after_validator_function(float, names)
+        return core_schema.union_schema([handler(source), named], mode="left_to_right")
+
+
+Number = Annotated[float, _Named()]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Split = Literal["train", "validation", "test"]
 
 
 class Row(BaseModel):
-    """Strict data that survives JSON unchanged; a NaN or an infinity is a value like another."""
+    """Strict data that survives JSON unchanged; a NaN or an infinity is a value like another where
+    a field is a Number.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="strings")
 
 
 class Score(Row):
@@ -29,12 +46,12 @@ class Score(Row):
     were.
     """
 
-    threat: str  # a threat's or radius' id, or "clean", "honesty", "measures" or TRAINING
-    split: Literal["train", "validation", "test"]
+    threat: str  # a threat's or a radius' id, or "clean", "honesty", "measures" or TRAINING
+    split: Split
     metric: str
-    value: float
-    n: int
-    examples: int
+    value: Number
+    n: Count
+    examples: Count
     flags: tuple[str, ...] = ()
 
 
@@ -42,45 +59,45 @@ class Examples(Row):
     """One number for each of the first images of a split's fixed order."""
 
     threat: str
-    split: Literal["train", "validation", "test"]
+    split: Split
     metric: str
-    examples: int
-    values: tuple[float, ...]
+    examples: Count
+    values: tuple[Number, ...]
 
 
 class Layer(Row):
     """Singular values of one layer's linear map."""
 
     layer: str
-    kind: str
-    metric: str
-    value: float
+    kind: Annotated[str, Field(pattern="^(linear|conv_reshaped|conv_fft)$")]
+    metric: Annotated[str, Field(pattern="^sigma_(max|min|std)$")]
+    value: NonNegative
 
 
 class Epoch(Row):
     """Means over one pass of the training images."""
 
-    phase: str
-    epoch: int
-    loss: float
-    penalty: float
-    accuracy: float
-    learning_rate: float
+    phase: Annotated[str, Field(pattern="^(reference|fine_tune)$")]
+    epoch: Annotated[int, Field(ge=0, le=LARGEST)]
+    loss: Number
+    penalty: Number
+    accuracy: Share
+    learning_rate: NonNegative
 
 
 class TrainingRecord(Row):
     """How a trial's weights were trained."""
 
     status: Literal["finished", "diverged"]
-    iterations: int
-    seconds: float
+    iterations: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    seconds: NonNegative
     engine: str
     flags: tuple[str, ...] = ()
     epochs: tuple[Epoch, ...]
 
 
-class Outcome(Row):
-    """Everything that one run of a trial gave.
+class Told(Row):
+    """What is told of one run of a trial, lists and scores aside.
 
     status: "finished"; "diverged", where training stopped being finite (a result, kept as such); or
     "failed", where the run itself broke (recorded as an attempt, tried again by the next run).
@@ -90,16 +107,21 @@ class Outcome(Row):
     dataset: str
     architecture: str
     regularizer: str
-    strength: float = named_lambda()
-    seed: int
+    strength: NonNegative = named_lambda()
+    seed: Annotated[int, Field(ge=0, le=LARGEST)]
     spec: dict[str, Any]
     status: Literal["finished", "diverged", "failed"]
     error: str | None = None
-    iterations: int = 0
-    train_seconds: float = 0.0
-    evaluate_seconds: float = 0.0
+    iterations: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    train_seconds: NonNegative = 0.0
+    evaluate_seconds: NonNegative = 0.0
     started: str = ""  # UTC, ISO 8601
     provenance: dict[str, Any] = {}
+
+
+class Outcome(Told):
+    """Everything that one run of a trial gave."""
+
     epochs: tuple[Epoch, ...] = ()
     scores: tuple[Score, ...] = ()
     examples: tuple[Examples, ...] = ()
@@ -141,36 +163,3 @@ class Outcome(Row):
     def answers(self, trial: Trial) -> bool:
         """Whether it has all that the trial asks for."""
         return self.status == "diverged" or {part.id for part in trial.evaluation} <= self.parts
-
-    def write(self, path: Path) -> None:
-        """Written beside and renamed: a reader sees all of it or none."""
-        write_whole(path, self.model_dump_json(by_alias=True))
-
-    @classmethod
-    def read(cls, path: Path) -> Outcome:
-        """Raises InputError where the file is cut short or no outcome."""
-        try:
-            return cls.model_validate_json(path.read_text())
-        except (ValidationError, UnicodeDecodeError) as error:
-            first = str(error).splitlines()[0]
-            raise InputError(
-                f"{shown(path)}: is no whole outcome ({first}); delete its folder and run again"
-            ) from None
-
-
-def read_lines(path: Path, command: str) -> Iterator[Outcome]:
-    """The outcomes of a file, one a line. Raises InputError naming the line that is none, and the
-    command that writes such.
-    """
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield Outcome.model_validate_json(line)
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                reason = f"{where}: {first['msg']}" if where else first["msg"]
-                raise InputError(
-                    f"{shown(path)}: line {number}: is no outcome ({reason}); `{command}` writes "
-                    "such lines"
-                ) from None

@@ -1,8 +1,7 @@
-"""Registered results: the outcomes that the repository brings as JSON lines, and the database
-imported from them.
+"""Registered results: the rows that the repository brings, and the database imported from them.
 
-`registry/results/<track>.jsonl` and `submissions/<name>/results.jsonl` hold one Outcome a line.
-They bring no weights.
+`registry/results/<track>.jsonl` and `submissions/<name>/results.jsonl`, each with a Parquet file
+beside it, are of the form that `rows` says. They bring no weights.
 """
 
 from __future__ import annotations
@@ -15,11 +14,18 @@ from functools import lru_cache
 from pathlib import Path
 
 from registry.places import HERE, further, submissions
+from registry.read import read_whole, shown
+from registry.spec import InputError
+from registry.write import set_aside
 
-from .connection import PATIENCE, SCHEMA
+from . import rows
+from .connection import PATIENCE, SCHEMA, Broken, log
 from .home import DATABASE, home, trial_folders
-from .outcome import Outcome, read_lines
+from .outcome import Outcome
+from .rules import clash
 from .store import Store
+
+COMMAND = "regbench export"
 
 
 def results() -> Path:
@@ -40,50 +46,71 @@ def files() -> list[Path]:
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
-    """The rows of one file. Raises InputError naming the line that is no outcome."""
-    return read_lines(path, "regbench export")
+    """The rows of one file. Raises InputError naming the line that is no sound row."""
+    return rows.outcomes(path, COMMAND)
 
 
 def database(home: Path) -> Path | None:
     """The registered rows as a database in `home/cache/`, imported once for each state of the
     files; None without files.
     """
-    stamps = tuple(_stamp(path) for path in files())
-    if not stamps:
+    paths = files()
+    if not paths:
         return None
+    stamps = tuple(_stamp(each) for path in paths for each in (path, rows.parquet(path)))
     path = home / "cache" / f"registered-{_digest(stamps)}.duckdb"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.parent / ".registered", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the app's threads all ask at once
             if not path.exists():
-                _import([file for file, *_ in stamps], path)
+                _import(paths, path)
     return path
 
 
 def _stamp(path: Path) -> tuple[Path, int, int]:
-    status = path.stat()
+    """Raises InputError where the file is missing."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(
+            f"{shown(path)}: cannot be read: {error.strerror}; take it back from where it came"
+        ) from None
     return path, status.st_mtime_ns, status.st_size
 
 
-def _import(files: list[Path], path: Path) -> None:
+def _import(paths: list[Path], path: Path) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
-    imported = Store(unfinished)
-    if not imported.record_lines(files):
-        for file in files:  # the road that names the line
-            imported.record(_marked(outcomes(file)))
+    log(unfinished).unlink(missing_ok=True)
+    Store(unfinished).record_rows(_read(paths))
     for old in path.parent.glob("registered-*.duckdb"):
         old.unlink()
     unfinished.replace(path)
 
 
-def _marked(rows: Iterator[Outcome]) -> Iterator[Outcome]:
-    """With a standing in their provenance: a submission's rows have their own, and a run here has
-    none.
+def _read(paths: list[Path]) -> Iterator[rows.Rows]:
+    """Raises InputError for a line that is no sound row, and where two files give one score two
+    values.
     """
-    for row in rows:
-        yield row.model_copy(update={"provenance": {"standing": "registered"} | row.provenance})
+    known: dict[str, tuple[Path, Outcome]] = {}
+    for path in paths:
+        found = rows.read(path, COMMAND)
+        for outcome in found.outcomes:
+            before, other = known.setdefault(outcome.key, (path, outcome))
+            differs = clash(other, outcome)
+            if differs is not None:
+                raise InputError(
+                    f"{shown(path)}: key {outcome.key}: {differs}, the former in {shown(before)}; "
+                    f"`{COMMAND}` both from one home"
+                )
+        marked = [_marked(outcome) for outcome in found.outcomes]
+        yield rows.Rows(marked, found.lists)
+
+
+def _marked(row: Outcome) -> Outcome:
+    """With a standing in its provenance: a submission's row has its own, a run here has none."""
+    return row.model_copy(update={"provenance": {"standing": "registered"} | row.provenance})
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +120,7 @@ def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
     """
     digest = hashlib.sha256(SCHEMA.read_bytes())
     for path, *_ in stamps:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(read_whole(path, rows.LARGEST)).digest())
     return digest.hexdigest()[:16]
 
 
@@ -107,14 +134,20 @@ def open_store(folder: Path | None = None, patience: float = PATIENCE) -> Store:
 
 def collect(home: Path, store: Store) -> int:
     """Records every outcome under `home`, then every registered one: builds the database anew where
-    it is gone.
+    it is gone or, set aside, cannot be read.
 
-    Returns how many there were.
+    Returns how many there were. Raises InputError, and records nothing, where one is not sound.
     """
-    here = (folder.outcome() for folder in trial_folders(home))
-    found = [outcome for outcome in here if outcome is not None]
-    for path in files():
-        found += outcomes(path)
-    if found:
-        store.record(found)
-    return len(found)
+    here = [folder.sound_outcome() for folder in trial_folders(home)]
+    mine = rows.Rows.of(outcome for outcome in here if outcome is not None)
+    found = [mine, *_read(files())]
+    count = sum(len(each.outcomes) for each in found)
+    if count:
+        try:
+            store.record_rows(found)
+        except Broken:
+            for path in (store.path, log(store.path)):
+                if os.path.lexists(path):
+                    set_aside(path)
+            store.record_rows(found)
+    return count

@@ -4,7 +4,7 @@ and closes it.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from .connection import PATIENCE, SCHEMA, TABLES, broken, opened
+from .connection import PATIENCE, SCHEMA, Broken, log, opened
 from .outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LINES = Path(__file__).with_name("lines.sql")
+    from .rows import Rows
+
 CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
 SCORES = """
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
@@ -62,7 +63,7 @@ class Store:
         """What its answers rest on, as far as it exists. A killed writer leaves its log beside the
         file.
         """
-        known = (self.path, self.path.with_name(f"{self.path.name}.wal"), self.registered)
+        known = (self.path, log(self.path), self.registered)
         return [path for path in known if path is not None and path.exists()]
 
     def _open(
@@ -71,7 +72,7 @@ class Store:
         """To read, the registered rows stand in where there is no file yet, and beside it else."""
         if not (read_only and self.registered):
             return opened(self.path, read_only, self.patience, on_wait)
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return opened(self.registered, read_only, self.patience, on_wait)
         return opened(self.path, read_only, self.patience, on_wait, beside=self.registered)
 
@@ -81,52 +82,36 @@ class Store:
         """Inserts outcomes, all or none. A failed one leaves an attempt only, so that the next run
         tries it again.
         """
-        import pyarrow as pa  # keeps NaN and NULL apart, which a pandas frame does not
+        from .rows import Rows
 
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
-        for outcome in outcomes:
-            for table, new in _rows(outcome).items():
-                rows[table] += new
+        self.record_rows([Rows.of(outcomes)], on_wait)
+
+    def record_rows(
+        self, rows: Iterable[Rows], on_wait: Callable[[str], None] = lambda who: None
+    ) -> None:
+        """Inserts what files of rows hold, all or none. Raises Unavailable where the database is
+        held, Broken where it cannot take them.
+        """
+        from .inserting import insert
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open(read_only=False, on_wait=on_wait) as connection:
-            connection.execute("BEGIN")
-            connection.execute(SCHEMA.read_text())
-            for table, new in rows.items():
-                if new:
-                    connection.register("new_rows", pa.Table.from_pylist(new))
-                    columns = ", ".join(f'"{column}"' for column in new[0])
-                    connection.execute(
-                        f"INSERT INTO {table} ({columns}) SELECT * FROM new_rows "
-                        "ON CONFLICT DO NOTHING"
-                    )
-                    connection.unregister("new_rows")
-            connection.execute("COMMIT")
-
-    def record_lines(self, paths: Sequence[Path]) -> bool:
-        """Inserts the outcomes of files that bring them, one a line as JSON, as `record` would: by
-        the database's own reader, in a fifth of the time. False, and nothing inserted, where it
-        cannot read a line.
-        """
-        first, rest = LINES.read_text().split(";", 1)
-        with self._open(read_only=False) as connection:
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 connection.execute(SCHEMA.read_text())
-                connection.execute(first, {"paths": [str(path) for path in paths]})
-                connection.execute(rest)
-            except duckdb.Error:
-                connection.execute("ROLLBACK")
-                return False
-            connection.execute("COMMIT")
-        return True
+                for each in rows:
+                    insert(connection, each)
+                connection.execute("COMMIT")
+            except duckdb.Error as error:
+                raise Broken(self.path, error) from None
 
     def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
         """A table, empty where there is no database yet. Raises Unavailable where the database is
-        held, InputError where it is broken.
+        held, Broken where it cannot be read.
         """
         import pandas as pd
 
-        if not (self.path.exists() or self.registered):
+        if not (os.path.lexists(self.path) or self.registered):
             return pd.DataFrame()
         with self._open(read_only=True) as connection:
             try:
@@ -134,7 +119,7 @@ class Store:
             except duckdb.CatalogException:  # created, but killed before anything was in it
                 return pd.DataFrame()
             except duckdb.Error as error:
-                raise broken(self.path, error) from None
+                raise Broken(self.path, error) from None
 
     def scores(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row a score of the trials, and one without a score for a trial that diverged.
@@ -225,43 +210,3 @@ class Store:
         }
         found = self.query(DONE, **columns, count=len(set(parts)))
         return set(keys) & set(found.get("key", ()))
-
-
-def _rows(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
-    provenance = json.dumps(outcome.provenance, sort_keys=True)
-    attempt = {
-        "trial_key": outcome.key,
-        "started": outcome.started,
-        "status": outcome.status,
-        "error": outcome.error,
-        "provenance": provenance,
-    }
-    if outcome.status == "failed":
-        return {"attempt": [attempt]}
-    data = outcome.model_dump(mode="python", by_alias=True)
-    trial = {
-        column: data[column]
-        for column in (
-            "key",
-            "dataset",
-            "architecture",
-            "regularizer",
-            "lambda",
-            "seed",
-            "status",
-            "iterations",
-            "train_seconds",
-            "evaluate_seconds",
-        )
-    }
-    trial |= {"spec": json.dumps(outcome.spec, sort_keys=True), "provenance": provenance}
-    tables = {
-        "score": data["scores"],
-        "example": data["examples"],
-        "layer": data["layers"],
-        "epoch": data["epochs"],
-    }
-    found = {"trial": [trial], "attempt": [attempt]}
-    for name, rows in tables.items():
-        found[name] = [{"trial_key": outcome.key} | row for row in rows]
-    return found

@@ -1,22 +1,20 @@
-"""Whether the rows of a submission's `results.jsonl` are those of its code and its tracks, and
-whether their numbers can be.
+"""Whether the rows of a submission's `results.jsonl` are those of its code and its tracks. Whether
+their numbers can be, whoever wrote them, `records.rules` says of every row that is read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 
 from registry.load import Registry
 from registry.read import shown
-from registry.spec import InputError, Trial, canonical
+from registry.spec import InputError, Trial
 
-from ..records.flags import CHECKS, check_scores, flags_of
-from ..records.outcome import Examples, Outcome, Score
+from ..records.flags import check_scores
+from ..records.outcome import Outcome, Score
 from .results import path_of, read, standing, trials_of
 
-SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
 PROTOCOL = {  # part of a trial's spec → in words
     "recipe": "the track's recipe",
     "data": "the data set",
@@ -34,21 +32,13 @@ def sound(registry: Registry, name: str) -> str:
     path = path_of(registry, name)
     trials = trials_of(registry, name)  # looks at the folder's files before any is opened
     outcomes = read(path)
-    seen: set[str] = set()
     for number, outcome in enumerate(outcomes, start=1):
-        why = next(_faults(outcome, trials), None)
-        if outcome.key in seen:
-            why = f"key {outcome.key} is given twice"
-        if why:
+        for why in _faults(outcome, trials):
             raise InputError(f"{shown(path)}: line {number}: {why}")
-        seen.add(outcome.key)
     return f"{len(outcomes)} of {len(trials)} trials, {standing(outcomes)}"
 
 
 def _faults(outcome: Outcome, trials: dict[str, Trial]) -> Iterator[str]:
-    digest = hashlib.sha256(canonical(outcome.spec).encode()).hexdigest()[:16]
-    if digest != outcome.key:
-        yield f"key {outcome.key} is not that of its own spec, {digest}"
     who = f"{outcome.entry_id} seed {outcome.seed}"
     trial = trials.get(outcome.key)
     if trial is None:
@@ -91,7 +81,6 @@ def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
     counts: dict[tuple[str, int], int] = {}
     for score in outcome.scores:
         yield from _miscounted(score, trial, counts)
-        yield from _misvalued(score)
     accuracy = {
         (score.threat, score.split, score.examples): score.value
         for score in outcome.scores
@@ -99,10 +88,6 @@ def _impossible(outcome: Outcome, trial: Trial) -> Iterator[str]:
     }
     if check_scores(trial.evaluation, accuracy).get("robust_above_clean", -1.0) > 0:
         yield "it is more accurate under an attack than on clean images"
-    for column in outcome.examples:
-        share = accuracy.get((column.threat, column.split, column.examples))
-        if column.metric == "correct" and share is not None:
-            yield from _mishit(column, share, counts[column.split, column.examples])
     if not (outcome.iterations > 0 and outcome.train_seconds > 0):
         yield "a training takes iterations and seconds"
 
@@ -120,24 +105,3 @@ def _miscounted(score: Score, trial: Trial, counts: dict[tuple[str, int], int]) 
     n = counts.setdefault((score.split, score.examples), score.n)
     if n != score.n and score.threat != "honesty":
         yield f"{_where(score)}: n = {score.n}, elsewhere {n}"
-
-
-def _misvalued(score: Score) -> Iterator[str]:
-    if score.metric in SHARES or score.metric.startswith("robust_accuracy:"):
-        hits = score.value * score.n
-        if not 0 <= score.value <= 1 or abs(hits - round(hits)) > 1e-3:
-            yield f"{_where(score)} is {score.value:g}, which is no share of {score.n} examples"
-    elif score.metric == "loss" and not score.value >= 0:
-        yield f"{_where(score)} is {score.value:g}; a cross-entropy is at least 0"
-    if score.metric in CHECKS and score.flags != flags_of(score.metric, score.value):
-        yield f"{_where(score)}: its flags are not those of its value"
-
-
-def _mishit(column: Examples, share: float, n: int) -> Iterator[str]:
-    """Every hit and miss must be there, or a sample of them."""
-    where = f"correct under {column.threat} on {column.split} images"
-    hits, told = sum(column.values), len(column.values)
-    if told > n or set(column.values) - {0.0, 1.0}:
-        yield f"{where}: {told} values that are no hits and misses of {n} examples"
-    elif not hits <= round(share * n) <= hits + n - told:
-        yield f"{where}: {hits:g} hits of {told}, but an accuracy of {share:g} over {n} examples"

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ..records.outcome import Outcome
-from .plausibility import SHARES
 
 # How far a repetition on another machine may lie from a claim: shares and relative distances are
 # means over an entry's seeds.
 TOLERANCE = 0.03
 RELATIVE_TOLERANCE = 0.1
+SHARES = ("accuracy", "robust_accuracy", "success")  # metrics that count examples
 DIVERGED = "diverged"  # in place of a metric
 
 

@@ -1,5 +1,5 @@
-"""A submission's `results.jsonl`: one Outcome a line, claimed by its author or verified by a
-maintainer, as `provenance["standing"]` says.
+"""A submission's `results.jsonl`, with the Parquet file beside it: rows claimed by its author or
+verified by a maintainer, as `provenance["standing"]` says.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Literal
 from registry.load import Registry
 from registry.read import shown
 from registry.spec import InputError, Track, Trial
-from registry.write import write_whole
 
-from ..records.export import as_line, reduced
-from ..records.outcome import Examples, Outcome, Score, read_lines
+from ..records import rows
+from ..records.export import reduced
+from ..records.outcome import Examples, Outcome, Score
 
 Standing = Literal["claimed", "verified"]
 
@@ -54,13 +54,13 @@ def write(registry: Registry, name: str, outcomes: Iterable[Outcome], standing: 
     asked: dict[str, list[tuple[Track, Trial]]] = defaultdict(list)
     for track, trial in _asked(registry, name):
         asked[trial.key].append((track, trial))
-    rows = []
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.key):
+    found = []
+    for outcome in outcomes:
         row = _row(outcome, asked[outcome.key])
         told = outcome.provenance | {"standing": standing}
-        rows.append(row.model_copy(update={"provenance": told}))
+        found.append(row.model_copy(update={"provenance": told}))
     path = path_of(registry, name)
-    write_whole(path, "".join(f"{as_line(row)}\n" for row in rows))
+    rows.write(path, found)
     return path
 
 
@@ -78,8 +78,8 @@ def _row(outcome: Outcome, asked: Iterable[tuple[Track, Trial]]) -> Outcome:
 
 
 def read(path: Path) -> list[Outcome]:
-    """Raises InputError naming the line that is no outcome."""
-    found = list(read_lines(path, "regbench submit"))
+    """Raises InputError naming the line that is no sound row."""
+    found = list(rows.outcomes(path, "regbench submit"))
     if not found:
         raise InputError(f"{shown(path)}: is empty; delete it, or let `regbench submit` write it")
     return found

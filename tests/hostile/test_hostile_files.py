@@ -85,7 +85,7 @@ def _unprintable(folder):
 
 
 @pytest.mark.parametrize("beside", [_extension, _cache, _link, _pipe, _folder, _unprintable])
-def test_a_folder_with_something_beside_its_five_files_is_refused_by_every_command(
+def test_a_folder_with_something_beside_its_six_files_is_refused_by_every_command(
     submission, beside
 ):
     folder = submission()

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from benchmark.execution.rounding import PERTURBATIONS
+from benchmark.records import registered, rows
 from benchmark.records.reports import RERUN, last_rerun
 
 from ..command import regbench
@@ -64,21 +65,21 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(ran, tmp_path):
 
 def test_a_row_that_does_not_come_out_again_ends_with_1_and_says_what_moved(ran, tmp_path):
     _, results = ran
-    path = results / "quickstart.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    forged = next(row for row in rows if row["regularizer"] == "jacobian")
-    score = next(
-        s for s in forged["scores"] if s["threat"] == "pgd-inf-0.1" and s["split"] == "test"
-    )
-    score["value"] = 1.0 - score["value"] / 2
-    other = tmp_path / "results"
-    other.mkdir()
-    (other / path.name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path, other = results / "quickstart.jsonl", tmp_path / "results"
+    found = []
+    for row in registered.outcomes(path):
+        scores = [
+            s.model_copy(update={"value": 9 * s.value}) if s.metric == "relative_distance" else s
+            for s in row.scores
+        ]
+        is_forged = row.regularizer == "jacobian"
+        found.append(row.model_copy(update={"scores": tuple(scores)} if is_forged else {}))
+    rows.write(other / path.name, found)
     result = regbench(
         "rerun", SELECTION, "--seeds", "1", "--device", "cpu", home=tmp_path / "home", results=other
     )
     assert result.returncode == 1
-    assert "DRIFTED: robust_accuracy under pgd-inf-0.1" in result.stdout
+    assert "DRIFTED: relative_distance under deepfool-2" in result.stdout
     assert "though device and versions are the same" in result.stdout
     assert "1 rows: 0 reproduced exactly, 0 within rounding, 1 DRIFTED" in result.stdout
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.execution import runner
 from benchmark.execution.local import run_local
-from benchmark.records.home import DATABASE, sole_runner
+from benchmark.records.home import DATABASE, sole_runner, trial_folders
 from benchmark.records.outcome import Outcome
 from benchmark.records.store import Store
 from registry.load import Registry
@@ -182,7 +182,7 @@ def test_a_diverged_trial_is_a_result_and_not_run_again(tmp_path):
 
 def test_recording_the_same_outcome_twice_changes_nothing(finished, tmp_path):
     store = Store(tmp_path / DATABASE)
-    outcome = Outcome.read(next(finished.glob("*/outcome.json")))
+    outcome = next(trial_folders(finished)).sound_outcome()
     store.record([outcome])
     store.record([outcome, outcome])
     assert len(store.query("SELECT * FROM score")) == len(outcome.scores)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.ranking.paper_claims.page import CLAIMS, main, render, verdicts
 from benchmark.ranking.paper_claims.rows import Interval, Rows
-from benchmark.records import registered
+from benchmark.records import registered, rows
 from benchmark.records.outcome import Layer, Outcome, Score
 from benchmark.records.store import Store
 from registry.load import HERE, Registry
@@ -224,10 +224,8 @@ def test_the_page_is_written_beside_the_rows(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="`regbench export` writes them"):
         main()
     (tmp_path / "results").mkdir()
-    rows = list(outcomes("guo-final-layer", lambda *_: 0.7))
-    (tmp_path / "results" / "guo-final-layer.jsonl").write_text(
-        "".join(row.model_dump_json(by_alias=True) + "\n" for row in rows)
-    )
+    found = list(outcomes("guo-final-layer", lambda *_: 0.7))
+    rows.write(tmp_path / "results" / "guo-final-layer.jsonl", found)
     main()
     page = (tmp_path / "results" / "README.md").read_text()
     assert page.count("| shown |") == 1

@@ -28,7 +28,8 @@ def submission(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("registered")
     (folder / "results").mkdir()
-    shutil.copy(HERE / "results" / f"{TRACK}.jsonl", folder / "results")
+    for suffix in ("jsonl", "parquet"):
+        shutil.copy(HERE / "results" / f"{TRACK}.{suffix}", folder / "results")
     mine = folder / "submissions" / MINE
     shutil.copytree(HERE / "regularizers" / LIKE, mine)
     card = mine / "card.toml"

@@ -12,10 +12,9 @@ import pytest
 
 from benchmark.commands.rank import rank
 from benchmark.execution import runner
-from benchmark.records import registered
+from benchmark.records import registered, rows
 from benchmark.records.export import check_protocol, export, export_selection, protocol
-from benchmark.records.home import DATABASE
-from benchmark.records.outcome import Outcome
+from benchmark.records.home import DATABASE, TrialFolder, trial_folders
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
 from registry.load import Registry
@@ -70,9 +69,9 @@ def table(store, name, columns="*"):
 
 def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
     home, results = ran
-    rows = ranking(tmp_path, results)
-    assert {row["source"] for row in rows} == {"registered", ""}
-    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(
+    shown = ranking(tmp_path, results)
+    assert {row["source"] for row in shown} == {"registered", ""}
+    assert [row | {"source": "here" if row["source"] else ""} for row in shown] == ranking(
         home, tmp_path / "none"
     )
     assert not (tmp_path / DATABASE).exists()
@@ -81,7 +80,11 @@ def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
 def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tmp_path):
     home, results = ran
     assert "3 outcomes" in regbench("collect", home=tmp_path, results=results).stdout
-    assert ranking(tmp_path, tmp_path / "none") == ranking(home, tmp_path / "none")
+    rows = ranking(tmp_path, tmp_path / "none")
+    assert {row["source"] for row in rows} == {"registered", ""}
+    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(
+        home, tmp_path / "none"
+    )
 
 
 def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_rows, tmp_path):
@@ -143,7 +146,7 @@ def test_the_import_is_kept_until_a_file_changes(registered_rows):
     first = open_store().registered
     assert open_store().registered == first
     path = registered_rows / "quickstart.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    rows.write(path, list(registered.outcomes(path))[:2])
     second = open_store()
     assert second.registered != first
     assert not first.exists()
@@ -182,7 +185,7 @@ def test_rows_are_ordered_whole_and_a_second_export_changes_nothing(ran, tmp_pat
     found = list(registered.outcomes(path))
     assert [outcome.key for outcome in found] == sorted(outcome.key for outcome in found)
     for outcome in found:
-        whole = Outcome.read(home / outcome.key / "outcome.json")
+        whole = TrialFolder(home, outcome.key).sound_outcome()
         assert outcome.model_dump(exclude={"examples"}) == whole.model_dump(exclude={"examples"})
         assert max(len(column.values) for column in outcome.examples) <= 360
 
@@ -192,11 +195,10 @@ def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
     track = Registry().track("quickstart")
     trials = [trial for _, trial in Registry().select(["quickstart"], 1)]
     shutil.copytree(results, tmp_path / "results")
-    for path in home.glob("*/outcome.json"):
-        outcome = Outcome.read(path)
-        outcome.model_copy(update={"scores": outcome.scores[:2]}).write(
-            tmp_path / "home" / path.parent.name / path.name
-        )
+    for folder in trial_folders(home):
+        outcome = folder.sound_outcome()
+        clean = {"scores": outcome.scores[:2], "examples": ()}
+        TrialFolder(tmp_path / "home", outcome.key).finish(outcome.model_copy(update=clean))
     assert export(track, trials, tmp_path / "home", tmp_path / "results") == (3, 0)
     with pytest.raises(
         InputError, match="nothing of track quickstart has run"
@@ -223,7 +225,7 @@ def test_a_changed_protocol_needs_a_new_version(ran):
 def test_a_line_that_is_no_outcome_is_named(registered_rows):
     path = registered_rows / "quickstart.jsonl"
     path.write_text(path.read_text().splitlines()[0] + '\n{"key": "half\n')
-    with pytest.raises(InputError, match=r"quickstart.jsonl: line 2: is no outcome"):
+    with pytest.raises(InputError, match=r"quickstart.jsonl: line 2: is no sound row"):
         open_store()
 
 

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from benchmark import sandbox
+from benchmark.records import rows
 from benchmark.records.outcome import Outcome
 from benchmark.review import results
 from benchmark.review.check import card_gaps
@@ -173,7 +174,7 @@ def test_verify_repeats_the_rows_and_marks_them(clone, tmp_path):
     assert results.standing(results.read(other.method / "results.jsonl")) == "verified"
 
 
-def spoilt(clone, tmp_path, change, file="results.jsonl"):
+def spoilt(clone, tmp_path, change, file):
     """A registry with the submitted folder in which `change` (text → text) was made to a file."""
     folder = tmp_path / "submissions" / "my_method"
     shutil.copytree(clone.method, folder)
@@ -183,79 +184,101 @@ def spoilt(clone, tmp_path, change, file="results.jsonl"):
     return Registry(HERE, folder.parent, "my_method")
 
 
-def of_first_line(change):
-    def apply(text):
-        first, _, rest = text.partition("\n")
-        data = json.loads(first)
-        change(data)
-        return f"{json.dumps(data)}\n{rest}"
+def forged(clone, tmp_path, change):
+    """A registry with the submitted folder whose first row `change` (outcome → outcome) made."""
+    folder = tmp_path / "submissions" / "my_method"
+    shutil.copytree(clone.method, folder)
+    first, *others = results.read(folder / "results.jsonl")
+    rows.write(folder / "results.jsonl", [change(first), *others])
+    return Registry(HERE, folder.parent, "my_method")
+
+
+def changed(**fields):
+    return lambda outcome: outcome.model_copy(update=fields)
+
+
+def rescored(metric, value, threat="pgd-inf-0.1", split="test"):
+    def apply(outcome):
+        scores = [
+            s.model_copy(update={"value": value})
+            if (s.metric, s.threat, s.split) == (metric, threat, split)
+            else s
+            for s in outcome.scores
+        ]
+        assert tuple(scores) != outcome.scores
+        return outcome.model_copy(update={"scores": tuple(scores)})
 
     return apply
 
 
-def score(data, metric, threat="pgd-inf-0.1", split="test"):
-    return next(
-        s
-        for s in data["scores"]
-        if (s["metric"], s["threat"], s["split"]) == (metric, threat, split)
-    )
+def rehit(change, threat="pgd-inf-0.1"):
+    def apply(outcome):
+        columns = [
+            c.model_copy(update={"values": tuple(map(change, c.values))})
+            if (c.metric, c.threat, c.split) == ("correct", threat, "test")
+            else c
+            for c in outcome.examples
+        ]
+        return outcome.model_copy(update={"examples": tuple(columns)})
+
+    return apply
 
 
-def changed(**fields):
-    return of_first_line(lambda data: data.update(fields))
-
-
-def rescored(metric, value, threat="pgd-inf-0.1"):
-    return of_first_line(lambda data: score(data, metric, threat).update(value=value))
-
-
-def rehit(change):
-    def apply(data):
-        wanted = "correct", "pgd-inf-0.1", "test"
-        column = next(
-            c for c in data["examples"] if (c["metric"], c["threat"], c["split"]) == wanted
-        )
-        column["values"] = [change(hit) for hit in column["values"]]
-
-    return of_first_line(apply)
+def all_stand(outcome):
+    """Every image stands under PGD: more than are classified correctly."""
+    return rehit(lambda hit: 1)(rescored("robust_accuracy", 1.0)(outcome))
 
 
 def without(threat):
-    return of_first_line(
-        lambda data: data.update(scores=[s for s in data["scores"] if s["threat"] != threat])
-    )
+    def apply(outcome):
+        kept = {
+            field: tuple(row for row in getattr(outcome, field) if row.threat != threat)
+            for field in ("scores", "examples")
+        }
+        return outcome.model_copy(update=kept)
+
+    return apply
 
 
-SPOILT = {
+FORGED = {
     "another key": (changed(key="0" * 16), "is not that of its own spec"),
-    "another seed in words": (changed(seed=9), "but its key is that of"),
+    "another seed in words": (changed(seed=9), "seed: is 9, in the spec"),
+    "another name": (changed(architecture="lenet_5"), "but its key is that of"),
     "no share of the examples": (rescored("robust_accuracy", 0.99999), "is no share of 360"),
-    "above one": (rescored("robust_accuracy", 1.5), "is no share of 360"),
-    "more robust than accurate": (rescored("robust_accuracy", 1.0), "more accurate under"),
+    "above one": (rescored("robust_accuracy", 1.5), r"must be within \[0, 1\]"),
+    "more robust than accurate": (all_stand, "more accurate under"),
     "hits that are not the accuracy's": (
         rehit(lambda hit: 1 - hit),
         "hits of 360, but an accuracy of",
     ),
-    "hits that are none": (rehit(lambda hit: 2 * hit), "values that are no hits and misses"),
+    "hits that are none": (rehit(lambda hit: 2 * hit), "2 is among the values"),
     "a flag taken away": (rescored("vanishing_gradients", 0.9, "honesty"), "its flags are not"),
     "a part missing": (without("deepfool-2"), "deepfool-2 on test images is missing"),
-    "training for nothing": (changed(train_seconds=0), "takes iterations and seconds"),
-    "a row twice": (lambda text: text + text.partition("\n")[0] + "\n", "is given twice"),
-    "no JSON": (lambda text: text[:-100], "line 6: is no outcome"),
-    "no standing": (
-        of_first_line(lambda data: data["provenance"].pop("standing")),
-        "standing must be",
-    ),
+    "training for nothing": (changed(train_seconds=0.0), "takes iterations and seconds"),
+    "no standing": (changed(provenance={}), "standing must be"),
 }
 
 
-@pytest.mark.parametrize("case", SPOILT)
+@pytest.mark.parametrize("case", FORGED)
 def test_results_that_cannot_be_are_refused_in_one_line(clone, tmp_path, case):
-    change, expected = SPOILT[case]
-    registry = spoilt(clone, tmp_path, change)
-    with pytest.raises(InputError, match=expected) as caught:
+    change, expected = FORGED[case]
+    registry = forged(clone, tmp_path, change)
+    with pytest.raises(InputError, match=expected):
         sound(registry, "my_method")
-    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda text: text + text.partition("\n")[0] + "\n", "line 7: is no sound row: lists"),
+        (lambda text: text[:-100], "line 6: is no sound row"),
+        (lambda text: text.replace('"seed":0', '"seed":1', 1), "changed since it was written"),
+    ],
+)
+def test_results_that_were_edited_by_hand_are_refused(clone, tmp_path, change, expected):
+    registry = spoilt(clone, tmp_path, change, "results.jsonl")
+    with pytest.raises(InputError, match=expected):
+        sound(registry, "my_method")
 
 
 def test_results_of_other_code_or_entries_are_refused(clone, tmp_path):

@@ -4,6 +4,7 @@ came out again.
 
 import pytest
 
+from benchmark.records import rows
 from benchmark.records.reports import CheckReport, Compared, Finding, RerunReport
 from registry.load import Registry
 
@@ -18,8 +19,7 @@ def test_without_a_database_the_registered_results_are_shown(home, tmp_path, mon
     folder.mkdir()
     monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
     once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
-    lines = [outcome_of(trial, "finished").model_dump_json(by_alias=True) for trial in once]
-    (folder / "quickstart.jsonl").write_text("\n".join(lines) + "\n")
+    rows.write(folder / "quickstart.jsonl", [outcome_of(trial, "finished") for trial in once])
     shown = tables(opened(track="quickstart"))
     assert shown["Rank"].notna().all()
     assert shown["Seeds"].tolist() == [3] * 6
@@ -35,16 +35,14 @@ def test_a_claim_is_shown_as_one_and_a_run_here_as_that(fill, home, tmp_path, mo
     monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
     once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
     standing = {"jacobian": "claimed", "curvature": "verified"}
-    rows = [outcome_of(trial) for trial in once if trial.entry.regularizer in standing]
+    mine = [outcome_of(trial) for trial in once if trial.entry.regularizer in standing]
     marked = [
         row.model_copy(
             update={"provenance": row.provenance | {"standing": standing[row.regularizer]}}
         )
-        for row in rows
+        for row in mine
     ]
-    (folder / "quickstart.jsonl").write_text(
-        "".join(f"{row.model_dump_json(by_alias=True)}\n" for row in marked)
-    )
+    rows.write(folder / "quickstart.jsonl", marked)
     fill(
         "quickstart",
         status=lambda trial: None if trial.entry.regularizer in standing else "finished",
