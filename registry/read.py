@@ -112,9 +112,9 @@ def first_fault(error: ValidationError, kind: type[BaseModel]) -> str:
         w for i, w in enumerate(words) if not (i + 1 < len(loc) and isinstance(loc[i + 1], int))
     )
     if first["type"] == "extra_forbidden":
-        fields = _fields_at(kind, loc[:-1])
-        parent, colon, _ = where.rpartition(": ")
-        return f"{parent}{colon}unknown field {nearest(str(loc[-1]), fields, 'a field')}"
+        name = str(first["loc"][-1])
+        parent = where.removesuffix(name)
+        return f"{parent}unknown field {nearest(name, _fields_at(kind, loc[:-1]), 'a field')}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     given = _given(first.get("input"))

@@ -1,11 +1,12 @@
 -- Insert-only. No foreign keys: a row never waits for another. Everything here can be rebuilt from the outcome files.
+-- The rows have been read strictly before; the checks keep out what a hand might write, and a file without them is another's.
 CREATE TABLE IF NOT EXISTS trial (
     key VARCHAR PRIMARY KEY,
     dataset VARCHAR NOT NULL,
     architecture VARCHAR NOT NULL,
     regularizer VARCHAR NOT NULL,
-    "lambda" DOUBLE NOT NULL,
-    seed INTEGER NOT NULL,
+    "lambda" DOUBLE NOT NULL CHECK ("lambda" >= 0 AND isfinite("lambda")),
+    seed INTEGER NOT NULL CHECK (seed >= 0),
     status VARCHAR NOT NULL CHECK (status IN ('finished', 'diverged')),
     iterations BIGINT NOT NULL,
     train_seconds DOUBLE NOT NULL,
@@ -24,12 +25,14 @@ CREATE TABLE IF NOT EXISTS attempt (  -- every run of a trial, also those that f
 CREATE TABLE IF NOT EXISTS score (
     trial_key VARCHAR NOT NULL,
     threat VARCHAR NOT NULL,
-    split VARCHAR NOT NULL,
+    split VARCHAR NOT NULL CHECK (split IN ('train', 'validation', 'test')),
     metric VARCHAR NOT NULL,
     examples INTEGER NOT NULL,  -- as many as the track asked for
     value DOUBLE NOT NULL,
     n INTEGER NOT NULL,         -- as many as there were
     flags VARCHAR[] NOT NULL,
+    CHECK (n BETWEEN 1 AND examples),
+    CHECK (value BETWEEN 0 AND 1 OR NOT regexp_matches(metric, '^((robust_)?accuracy|success)(:|$)|:finite$')),
     PRIMARY KEY (trial_key, threat, split, metric, examples)
 );
 CREATE TABLE IF NOT EXISTS example (  -- one value for each of the first images of the split's fixed order

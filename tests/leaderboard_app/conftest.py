@@ -64,7 +64,7 @@ def outcome_of(trial: Trial, status: str = "finished") -> Outcome:
                     split=part.split,
                     metric=metric,
                     examples=part.examples,
-                    values=tuple(values.tolist()),
+                    values=tuple(values.astype(float).tolist()),
                 )
             )
     layers = [

@@ -14,12 +14,31 @@ from ..pages import every_page, opened, tables, texts
 pytestmark = pytest.mark.slow
 
 
+def counted(outcome):
+    """With accuracies that are shares of the images, and hits that are theirs."""
+    hits = {}
+    scores = []
+    for score in outcome.scores:
+        if score.metric in ("accuracy", "robust_accuracy"):
+            some = round(score.value * score.n)
+            hits[score.threat, score.split] = [1.0] * some + [0.0] * (score.n - some)
+            score = score.model_copy(update={"value": some / score.n})
+        scores.append(score)
+    columns = [
+        column.model_copy(update={"values": tuple(hits[column.threat, column.split])})
+        if column.metric == "correct"
+        else column
+        for column in outcome.examples
+    ]
+    return outcome.model_copy(update={"scores": tuple(scores), "examples": tuple(columns)})
+
+
 def test_without_a_database_the_registered_results_are_shown(home, tmp_path, monkeypatch):
     folder = tmp_path / "results"
     folder.mkdir()
     monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
     once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
-    rows.write(folder / "quickstart.jsonl", [outcome_of(trial, "finished") for trial in once])
+    rows.write(folder / "quickstart.jsonl", [counted(outcome_of(trial)) for trial in once])
     shown = tables(opened(track="quickstart"))
     assert shown["Rank"].notna().all()
     assert shown["Seeds"].tolist() == [3] * 6
@@ -35,7 +54,7 @@ def test_a_claim_is_shown_as_one_and_a_run_here_as_that(fill, home, tmp_path, mo
     monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
     once = {trial.key: trial for _, trial in Registry().select(["quickstart"])}.values()
     standing = {"jacobian": "claimed", "curvature": "verified"}
-    mine = [outcome_of(trial) for trial in once if trial.entry.regularizer in standing]
+    mine = [counted(outcome_of(trial)) for trial in once if trial.entry.regularizer in standing]
     marked = [
         row.model_copy(
             update={"provenance": row.provenance | {"standing": standing[row.regularizer]}}
