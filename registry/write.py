@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -22,4 +23,9 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 def set_aside(path: Path) -> None:
     """Renames a damaged file that can be made again to `.quarantined`, for whoever asks why."""
-    path.replace(path.with_suffix(".quarantined"))
+    aside = path.with_suffix(".quarantined")
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside)
+    elif os.path.lexists(aside):  # a folder could not take its place
+        aside.unlink()
+    path.replace(aside)
