@@ -104,8 +104,9 @@ def run(
     tier: Annotated[
         str,
         typer.Option(
-            help="quick: the track's own threats. standard, verified: then also APGD or "
-            "AutoAttack on the whole test set, for each method's selected λ."
+            help="quick: the track's own threats. For each method's selected λ then also, on the "
+            "whole test set, standard: APGD and PGD on the margin; verified: PGD, and AutoAttack "
+            "on the images that it leaves; autoattack: that on all images."
         ),
     ] = "quick",
     workers: Workers = CORES,
@@ -146,7 +147,7 @@ def run(
     # A λ is selected within a track.
     tracks = [registry.track(name) for name in selectors] if tier != "quick" else []
     for track in tracks:
-        track.tier_part(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
+        track.tier_parts(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = home_folder(), open_store()
     if executor == "ray":
         from ..execution.ray_cluster import run_ray

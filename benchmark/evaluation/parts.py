@@ -21,6 +21,7 @@ from .columns import MEASURES, further_measures
 from .examples import example_measures
 from .found import Found
 from .honesty import check_model
+from .union import square_helped, union
 
 BATCH = 512
 
@@ -74,6 +75,9 @@ def threats(
 ) -> list[Found]:
     """Of each threat of a curve, or of a single one; only the latter uses the checkpoint."""
     first, purpose = curve[0], purpose_of(curve[0], seed)
+    if first.attack == "union":
+        found = union(first, model, x, y, purpose, checkpoint)
+        return [robustness(found.success, found.info)]
     if len(curve) > 1:
         points = attack_curve(curve, model, x, y, seed=purpose, batch_size=BATCH)
         return [robustness(point.success) for point in points]
@@ -102,6 +106,9 @@ def robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> Found:
     for member, share in info.get("robust", {}).items():
         metrics[f"robust_accuracy:{member}"] = share
     warnings = check_warnings(info.get("warnings", {}), min(BATCH, len(success)))
+    helped = square_helped(info.get("robust", {}))
+    if helped > warnings.get("autoattack_square_helped", 0):
+        warnings["autoattack_square_helped"] = helped
     return Found({"correct": ~success}, metrics | warnings)
 
 

@@ -43,13 +43,13 @@ def certified(
     return (margin_lower_bounds(model, x, y, epsilon, norm, method=method) > 0).all(1)
 
 
-def affordable(model: nn.Module, shape: tuple[int, int, int]) -> Method:
-    """ "crown" where a layer's functions have at most AFFORDABLE coefficients for an image of shape
+def affordable(model: nn.Module, shape: tuple[int, int, int], most: int = AFFORDABLE) -> Method:
+    """ "crown" where a layer's functions have at most so many coefficients for an image of shape
     (C, H, W), else "intervals", which cost no more than the network.
 
     Raises NoCertificateError, as `margin_lower_bounds` does.
     """
-    return "crown" if _widest(read_chain(model, shape)) <= AFFORDABLE else "intervals"
+    return "crown" if _widest(read_chain(model, shape)) <= most else "intervals"
 
 
 def margin_lower_bounds(

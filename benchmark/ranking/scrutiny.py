@@ -33,9 +33,9 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
         return "quick"
     tier: Tier = "quick"
     for higher in TIER_ATTACKS:
-        if complete(lambda trial, tier=higher: [track.tier_part(tier, trial.dataset.test_size)]):
+        if complete(lambda trial, tier=higher: track.tier_parts(tier, trial.dataset.test_size)):
             tier = higher
-    return tier
+    return "verified" if tier == "autoattack" else tier
 
 
 def raised(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]:

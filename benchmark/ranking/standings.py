@@ -200,7 +200,7 @@ def for_tier(
     """The trials that the standings rest on, each with what `tier` adds to its evaluation."""
     table = standings(track, trials, scores)
     return [
-        trial.also([track.tier_part(tier, trial.dataset.test_size)])
+        trial.also(track.tier_parts(tier, trial.dataset.test_size))
         for group in selected_trials(trials, table)
         for trial in group
     ]

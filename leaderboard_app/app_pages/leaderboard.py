@@ -47,7 +47,7 @@ def shown_columns(track: Track) -> dict:
         "Tier": st.column_config.TextColumn(
             width=72,
             help="quick: the track's own threats. standard: APGD as well, on "
-            "the whole test set. verified: AutoAttack as well.",
+            "the whole test set. verified: AutoAttack on what PGD leaves, or on all.",
         ),
         "Seeds": st.column_config.NumberColumn(width=56, help=f"The track asks for {track.seeds}."),
         "Diverged": st.column_config.NumberColumn(

@@ -16,6 +16,7 @@ ATTACK_NAMES = {
     "carlini_wagner": "C&W",
     "fmn": "FMN",
     "apgd": "APGD",
+    "union": "Union",
     "autoattack": "AutoAttack",
 }
 AXIS_LINE = 44  # characters

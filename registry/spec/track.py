@@ -14,6 +14,7 @@ from .threat import (
     CERTIFIED_EXAMPLES,
     CERTIFIED_SHARES,
     HONESTY_EXAMPLES,
+    MARGIN,
     TIER_ATTACKS,
     Curve,
     Measure,
@@ -210,9 +211,9 @@ class Track(Spec):
             headline.epsilon,
         )
 
-    def tier_part(self, tier: Tier, test_size: int) -> Part:
-        """What a tier above "quick" adds: its attack, under the headline's norm and ε, on the first
-        `tier_examples` test images, or on all of them.
+    def tier_parts(self, tier: Tier, test_size: int) -> tuple[Part, ...]:
+        """What a tier above "quick" adds: its attacks, under the headline's norm and ε, on the
+        first `tier_examples` test images, or on all of them.
 
         Raises InputError where the headline has no ε, or the tier has no attack.
         """
@@ -224,9 +225,15 @@ class Track(Spec):
                 f"track {self.name}: tier {tier!r} needs a headline threat with an epsilon, which "
                 f"{headline.id} has not"
             )
-        threat = Threat(attack=TIER_ATTACKS[tier], norm=headline.norm, epsilon=headline.epsilon)
+        within = {"norm": headline.norm, "epsilon": headline.epsilon}
+        threats = [Threat(attack=TIER_ATTACKS[tier], **within)]
+        if tier == "standard":
+            threats.append(Threat(**MARGIN, **within))
         examples = min(self.tier_examples or test_size, test_size)
-        return Part(name=threat.id, split="test", examples=examples, threat=threat)
+        return tuple(
+            Part(name=threat.id, split="test", examples=examples, threat=threat)
+            for threat in threats
+        )
 
     def certificates(self, test_size: int) -> tuple[Part, ...]:
         """Both sides of robustness on the first `certified_examples` test images: what is proven in
@@ -253,5 +260,5 @@ class Track(Spec):
         if self.headline_threat.epsilon is None:
             return trial
         size = trial.dataset.test_size
-        tiers = [self.tier_part(tier, size) for tier in TIER_ATTACKS]
-        return trial.also((*tiers, *self.certificates(size)))
+        parts = [part for tier in TIER_ATTACKS for part in self.tier_parts(tier, size)]
+        return trial.also((*parts, *self.certificates(size)))

@@ -251,11 +251,11 @@ def test_importing_the_registry_loads_no_torch():
 
 def test_the_higher_tiers_take_the_whole_test_set_unless_the_track_says_how_many(registry_copy):
     track = reading(registry_copy).track("quickstart")
-    assert track.tier_part("verified", 360).examples == 360
+    assert track.tier_parts("verified", 360)[0].examples == 360
     spoil(registry_copy, "seeds = 3", "seeds = 3\ntier_examples = 100")
     fewer = reading(registry_copy).track("quickstart")
-    assert fewer.tier_part("verified", 360).examples == 100
-    assert fewer.tier_part("standard", 60).examples == 60
+    assert fewer.tier_parts("verified", 360)[0].examples == 100
+    assert fewer.tier_parts("standard", 60)[0].examples == 60
     trial = reading(registry_copy).select(["quickstart"], seeds=1)[0][1]
     examples = {part.name: part.examples for part in fewer.with_tiers(trial).evaluation}
     assert examples["apgd-inf-0.1"] == examples["autoattack-inf-0.1"] == 100

@@ -165,7 +165,7 @@ def test_a_fine_tune_that_lacks_a_part_brings_its_reference_back_for_the_weights
     track = Registry().track("quickstart")
     more = [
         chosen[0].model_copy(
-            update={"evaluation": (*chosen[0].evaluation, track.tier_part("standard", 360))}
+            update={"evaluation": (*chosen[0].evaluation, *track.tier_parts("standard", 360))}
         )
     ]
     assert [trial.key for trial in runner.plan(more, open_store()).to_run] == [
