@@ -65,6 +65,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
         for row in mine:
             scores = [_score(row, column, with_ends=column == ranked_by) for column in columns]
             rank = place(row["rank"], row["rank_high"])
+            if row["would_be"]:
+                rank = f"would be {row['would_be']}"
             cost = "" if row["cost"] is None else f"{row['cost']:.1f}"
             told = [_share_diverged(row) for _ in diverged] + [row[source] for source in sources]
             cells.append(

@@ -21,9 +21,11 @@ from .both_sides import (
 )
 from .challenges import fell, with_challengers
 from .comparison import told_better
+from .placement import place
 from .selection import selected_trials
 from .standings import ordered, standings
 
+CLAIMED = "claimed: nobody else has run it yet; `regbench verify` does"
 # Of a method's rows the first of these counts.
 SOURCES = ("claimed", "here", "registered", "verified")
 
@@ -57,8 +59,32 @@ def board(
         metric = track.headline_metric
         values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
         images = of_headline(track, values)
-    ranked = with_ranks(groups, table, images, _means(track, scores))
-    return with_source(groups, ranked, store.sources(keys))
+    table = with_source(groups, table, store.sources(keys))
+    return table if table.empty else with_places(groups, table, images, _means(track, scores))
+
+
+def with_places(
+    groups: Sequence[Sequence[Trial]],
+    table: pd.DataFrame,
+    images: Images,
+    means: Mapping[str, float],
+) -> pd.DataFrame:
+    """The standings with ranks among the rows that somebody has run or repeated, and with
+    `would_be`: the rank, in words, that a claimed row would have beside them and the other claims;
+    "" for every other row.
+
+    Args:
+        groups, images, means: as for `with_ranks`.
+        table: as `with_source` gives it.
+    """
+    everyone = with_ranks(groups, table, images, means)
+    claimed = (table["source"] == "claimed") & everyone["rank"].notna()
+    would_be = [
+        place(first, last) if claim else ""
+        for first, last, claim in zip(everyone["rank"], everyone["rank_high"], claimed)
+    ]
+    found = table.assign(why=table["why"].mask(claimed, CLAIMED))
+    return with_ranks(groups, found, images, means).assign(would_be=would_be)
 
 
 def with_ranks(

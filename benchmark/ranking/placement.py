@@ -29,7 +29,8 @@ def placements(track: Track, board: pd.DataFrame, name: str) -> list[str]:
 def _told(track: Track, row: dict, rows: list[dict]) -> str:
     where = f"{row['regularizer']} on {track.name}, {row['architecture']}"
     if pd.isna(row["rank"]):
-        return f"{where}: not ranked: {row['why']}"
+        beside = f"would be rank {row['would_be']}, but is " if row["would_be"] else ""
+        return f"{where}: {beside}not ranked: {row['why']}"
     ranked = [
         other
         for other in rows

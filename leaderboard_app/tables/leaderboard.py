@@ -66,6 +66,8 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     }
     if pd.notna(row["rank"]):
         found["Rank"] = place(row["rank"], row["rank_high"])
+    elif row["would_be"]:
+        found["Rank"] = f"would be {row['would_be']}"
     if "diverged" in names:
         found["Diverged"] = f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
     if "gap" in names:

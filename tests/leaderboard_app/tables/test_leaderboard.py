@@ -25,6 +25,7 @@ def board(source="here"):
             row |= {column: value, f"{column}_low": value - 0.01, f"{column}_high": value + 0.01}
         row |= {"rank": RANKS[method][0], "rank_high": RANKS[method][1], "source": source}
         why = "" if method != "d" else "flagged: the gradients are masked"
+        row |= {"diverged": 0, "trials": 9, "gap": 0.0, "challenged": "", "would_be": ""}
         rows.append(row | {"tier": "quick", "seeds": 3, "flags": "", "why": why})
     return pd.DataFrame(rows).astype({"rank": "Int64", "rank_high": "Int64"})
 
@@ -60,3 +61,14 @@ def test_rows_are_ordered_by_what_is_asked_for_the_best_first():
 
     assert order("rank") == order("clean") == order("regularizer") == "abcd"
     assert order("cost") == "bcad"
+
+
+def test_a_claim_reads_as_the_rank_that_it_would_have():
+    rows = board().astype({"rank": "Int64"})
+    rows.loc[rows["regularizer"] == "b", ["rank", "rank_high"]] = pd.NA
+    rows.loc[rows["regularizer"] == "b", "would_be"] = "2–3"
+    html = leaderboard.shown(rows, TRACK, styles("abcd")).to_html()
+    assert "would be 2–3" in html
+    assert "leads" in leaderboard.leaders(rows, TRACK) and "**b**" not in leaderboard.leaders(
+        rows, TRACK
+    )
