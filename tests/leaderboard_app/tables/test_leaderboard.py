@@ -25,6 +25,7 @@ def board(source="here"):
             row |= {column: value, f"{column}_low": value - 0.01, f"{column}_high": value + 0.01}
         row |= {"rank": RANKS[method][0], "rank_high": RANKS[method][1], "source": source}
         why = "" if method != "d" else "flagged: the gradients are masked"
+        row |= {"diverged": 0, "gap": 0.0, "challenged": ""}
         rows.append(row | {"tier": "quick", "seeds": 3, "flags": "", "why": why})
     return pd.DataFrame(rows).astype({"rank": "Int64", "rank_high": "Int64"})
 
