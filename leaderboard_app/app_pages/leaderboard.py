@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import pareto
-from leaderboard_app.reading import charts, choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, provenance, queries
 from leaderboard_app.tables import leaderboard
 from leaderboard_app.words.labels import (
     axis_title,
@@ -83,7 +83,7 @@ def shown_columns(track: Track) -> dict:
 def last_rerun(track: Track) -> None:
     """What the last `regbench rerun` said of this track's rows."""
     with frame.reading():
-        report = queries.last_rerun()
+        report = provenance.last_rerun()
     keys = {trial.key for trial in queries.trials(track)}
     mine = [] if report is None else [row for row in report.rows if row.key in keys]
     if report is None or not mine:

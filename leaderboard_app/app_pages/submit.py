@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from leaderboard_app.reading import frame, queries
+from leaderboard_app.reading import frame, provenance
 from leaderboard_app.words.labels import plain
 from registry.places import TEMPLATE, submissions
 
@@ -23,7 +23,7 @@ for name, language in (("card.toml", "toml"), ("regularizer.py", "python")):
 
 st.header("What the checks last said")
 with frame.reading():
-    reports = queries.last_checks()
+    reports = provenance.last_checks()
 if not reports:
     st.info(
         "Nothing has been checked yet. Run\n\n```\nregbench check submissions/my_method\n```\n\n"

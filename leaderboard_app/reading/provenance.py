@@ -1,11 +1,11 @@
-"""Where rows lie, and which code made them."""
+"""Where rows lie, which code made them, and what reruns and checks said of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 
-from benchmark.records import registered
+from benchmark.records import registered, reports
 from benchmark.records.home import home
 from registry.read import shown
 
@@ -13,6 +13,18 @@ from ..words.style import base
 from . import queries
 
 HEAD, KEY = '{"key":"', 16  # how a registered row begins, and the length of a key
+
+
+def last_rerun() -> reports.RerunReport | None:
+    """What `regbench rerun` last said. Raises InputError where its file is damaged."""
+    return reports.last_rerun(home())
+
+
+def last_checks() -> list[reports.CheckReport]:
+    """What `regbench check` last said of each submission. Raises InputError where a file is
+    damaged.
+    """
+    return reports.last_checks(home())
 
 
 def commits(method: str) -> list[str]:

@@ -53,18 +53,6 @@ def version() -> Version:
     return _state([*store().files, home() / reports.RERUN])
 
 
-def last_rerun() -> reports.RerunReport | None:
-    """What `regbench rerun` last said. Raises InputError where its file is damaged."""
-    return reports.last_rerun(home())
-
-
-def last_checks() -> list[reports.CheckReport]:
-    """What `regbench check` last said of each submission. Raises InputError where a file is
-    damaged.
-    """
-    return reports.last_checks(home())
-
-
 def registry() -> Registry:
     return _registry(registry_version())
 
