@@ -229,6 +229,7 @@ def require_files(folder: Path, known: Sequence[str], what: str) -> None:
 
 
 def tables(path: Path, key: str) -> list[dict[str, Any]]:
+    """The tables of a file that holds nothing but an array of them under `key`."""
     data = read_toml(path)
     tables = data.get(key)
     if (

@@ -1,3 +1,5 @@
+"""`python -m benchmark.commands`: the command line."""
+
 from .main import main
 
 main()

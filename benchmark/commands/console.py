@@ -12,10 +12,12 @@ T = TypeVar("T")
 
 
 def print_json(data: Any) -> None:
+    """What `--json` prints: standard JSON, so no NaN."""
     print(json.dumps(data, indent=1, default=str, allow_nan=False))
 
 
 def without_nan(value: Any) -> Any:
+    """The same data with null for every number that JSON has not."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -24,6 +26,7 @@ def without_nan(value: Any) -> Any:
 def print_table(
     columns: list[str], rows: list[list[str]], right: frozenset[str] = frozenset()
 ) -> None:
+    """A table as wide as its cells; the columns named in `right` are set flush right."""
     from rich.console import Console
     from rich.table import Table
 

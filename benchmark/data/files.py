@@ -50,6 +50,7 @@ def read_parquet(dataset: Dataset, path: Path) -> Arrays:
 
 
 def check_columns(wanted: Iterable[str], present: Iterable[str], where: str) -> None:
+    """Raises InputError naming the first of `wanted` that is not among `present`."""
     for column in wanted:
         if column not in present:
             raise InputError(
@@ -167,4 +168,5 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

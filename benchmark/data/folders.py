@@ -32,6 +32,7 @@ class Source:
 
 
 def fingerprint(dataset: Dataset, *parts: object) -> str:
+    """A digest of what was found and of how its bytes are decoded: the cache's name."""
     # Fields that decide how the same bytes decode are part of it.
     decoding = (
         LAYOUT,

@@ -39,15 +39,18 @@ def clean(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
 
 
 def honesty(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    """Whether attacks on the model can be believed: scores of `honesty.check_model`."""
     return Found({}, check_model(model, x, y, seed=seed))
 
 
 def measures(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    """The measures of every track, a value an image, and their means and medians."""
     columns = example_measures(model, x, y)
     return Found(columns, _summaries(columns))
 
 
 def further(name: str, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
+    """A measure that a track asks for by name, with its spread beside mean and median."""
     columns = further_measures(name, model, x, y, seed=seed)
     metrics: dict[str, Tensor] = {}
     for column, values in columns.items():

@@ -17,6 +17,7 @@ SILU_ROUNDING = 2.0**-20
 
 
 def silu(x: Tensor) -> Tensor:
+    """x·σ(x), in the type of x."""
     return x * x.sigmoid()
 
 

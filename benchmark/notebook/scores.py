@@ -149,6 +149,7 @@ def _check_fits(model: nn.Module, dataset: Dataset, x: Tensor) -> None:
 
 
 def table(parts: Iterable[tuple[Part, evaluation.Evaluated]]) -> pd.DataFrame:
+    """A row a score."""
     rows = [
         score.model_dump(include={"threat", "split", "metric", "value", "n", "flags"})
         for _, found in parts

@@ -85,6 +85,7 @@ def protocol(track: Track) -> str:
 
 
 def protocols(folder: Path) -> dict[str, str]:
+    """Track → digest of the protocol that its rows were run under."""
     path = folder / PROTOCOLS
     return json.loads(path.read_text()) if path.exists() else {}
 

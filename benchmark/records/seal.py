@@ -29,6 +29,7 @@ def unsealed(content: bytes) -> bytes:
 
 
 def is_sealed(content: bytes) -> bool:
+    """Whether a line begins with a seal, be it right or not."""
     return _SEAL.match(content) is not None
 
 

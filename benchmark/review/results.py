@@ -22,6 +22,7 @@ Standing = Literal["claimed", "verified"]
 
 
 def path_of(registry: Registry, name: str) -> Path:
+    """Where a submission keeps its rows."""
     return registry.regularizer_folders[name] / "results.jsonl"
 
 

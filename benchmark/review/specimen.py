@@ -94,6 +94,7 @@ class Plain(nn.Module):
 
 
 def plain(subject: Subject, seed: int = 0, dtype: torch.dtype = torch.float64) -> Plain:
+    """A small network without BatchNorm, of an activation that the method can bear."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Plain(nn.SiLU if subject.card.smooth_activation else nn.ReLU).to(dtype)
@@ -102,6 +103,7 @@ def plain(subject: Subject, seed: int = 0, dtype: torch.dtype = torch.float64) -
 def batch(
     size: int = B, classes: int = CLASSES, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, Tensor]:
+    """Images [size, 1, SIDE, SIDE] in [0, 1], always the same, and labels [size]."""
     generator = torch.Generator().manual_seed(3)
     return torch.rand((size, 1, SIDE, SIDE), generator=generator, dtype=dtype), torch.arange(
         size
@@ -109,6 +111,7 @@ def batch(
 
 
 def step_of(subject: Subject, model: Any, x: Tensor, y: Tensor, **options: Any) -> Step:
+    """A step at λ from the middle of the method's grid, with noise of its own."""
     noise = Noise(torch.Generator(x.device).manual_seed(11))
     return Step(model, x, y, **({"strength": subject.strength, "noise": noise} | options))
 
@@ -138,6 +141,7 @@ def losses_and_penalty(regularizer: Regularizer, step: Step) -> tuple[Tensor, Te
 
 
 def gradients(total: Tensor, model: nn.Module) -> tuple[Tensor, ...]:
+    """Of `total` by every parameter; zeros where it depends on none."""
     return torch.autograd.grad(
         total, list(model.parameters()), allow_unused=True, materialize_grads=True
     )

@@ -128,9 +128,11 @@ def sgd(parameters: Iterable[Tensor], phase: Phase) -> torch.optim.SGD:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of every group."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def all_finite(parameters: Iterable[Tensor]) -> bool:
+    """Whether no parameter is infinite or NaN."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)

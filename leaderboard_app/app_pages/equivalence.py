@@ -19,6 +19,7 @@ from registry.spec import Track
 
 
 def has_both(track: Track) -> bool:
+    """Whether the track compares µ² with Ω."""
     methods = {base(name) for name in queries.methods_of(track)}
     return {LIPSCHITZ, CROSS_LIPSCHITZ} <= methods
 

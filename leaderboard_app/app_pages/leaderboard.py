@@ -16,6 +16,7 @@ from registry.spec import Track
 
 
 def shown_columns(track: Track) -> dict:
+    """How each column of the board is set, and the help in its head."""
     config = {
         "Rank": st.column_config.NumberColumn(
             width=52,
@@ -149,6 +150,7 @@ styles = frame.method_styles()
 
 
 def title_of(method: str) -> str:
+    """A method's title, from its card."""
     return queries.registry().method_and_params(method)[0].card.title
 
 

@@ -41,6 +41,7 @@ with st.expander("Code"):
 
 
 def has_method(track) -> bool:
+    """Whether the method takes part in the track."""
     return any(base(method) == name for method in queries.methods_of(track))
 
 

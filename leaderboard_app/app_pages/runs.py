@@ -41,6 +41,7 @@ if attempts.empty:
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs with headings, and entries for keys."""
     entries = [keys[key].entry.id for key in table["key"]]
     return pd.DataFrame(
         {

@@ -18,10 +18,12 @@ st.markdown(
 
 
 def has_theory(track: Track) -> bool:
+    """Whether a figure of this page can be drawn for the track."""
     return two_classes(track) or bool({"perturbed", "margin_curvature"} & set(track.measures))
 
 
 def two_classes(track: Track) -> bool:
+    """Whether the binary constants are defined on the track's data."""
     return queries.registry().dataset(track.dataset).num_classes == 2
 
 

@@ -49,6 +49,7 @@ def prepare(param: str, asked: Any, default: Any, fits: Callable[[Any], bool]) -
 
 
 def remember(param: str, value: Any) -> None:
+    """Keeps a choice for other pages and in the address; None removes it from there."""
     st.session_state[f"chosen {param}"] = value
     if value:
         st.query_params[param] = value

@@ -40,6 +40,7 @@ def plotted(figure: go.Figure) -> pd.DataFrame:
 def download(
     table: pd.DataFrame, name: str, label: str = "Download CSV", *, quiet: bool = False
 ) -> None:
+    """A button that hands out a table as CSV."""
     st.download_button(
         label,
         lambda: table.to_csv(index=False),

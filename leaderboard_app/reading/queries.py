@@ -54,6 +54,7 @@ def version() -> Version:
 
 
 def registry() -> Registry:
+    """The registry as its files are now."""
     return _registry(registry_version())
 
 
@@ -110,6 +111,7 @@ def architecture_names() -> list[str]:
 
 
 def trials(track: Track) -> list[Trial]:
+    """Every trial of a track."""
     return _trials(registry_version(), track.name)
 
 

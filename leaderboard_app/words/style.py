@@ -49,6 +49,8 @@ FIRST = (
 
 @dataclass(frozen=True)
 class Style:
+    """How a method looks in every figure of every page."""
+
     colour: str
     dash: str
     symbol: str

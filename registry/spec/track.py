@@ -197,19 +197,14 @@ class Track(Spec):
     @property
     def headline_metric(self) -> str:
         """What ranks: robust accuracy, or for an attack without ε the mean relative distance."""
-        return (
-            "robust_accuracy" if self.headline_threat.epsilon is not None else "relative_distance"
-        )
+        return "relative_distance" if self.headline_threat.epsilon is None else "robust_accuracy"
 
     def within_headline(self, part: Part) -> bool:
         """Whether a part attacks within the headline's norm and ε: ranks and worst cases rest on
         such.
         """
-        headline = self.headline_threat
-        return part.threat is not None and (part.threat.norm, part.threat.epsilon) == (
-            headline.norm,
-            headline.epsilon,
-        )
+        ranks, its = self.headline_threat, part.threat
+        return its is not None and its.norm == ranks.norm and its.epsilon == ranks.epsilon
 
     def tier_parts(self, tier: Tier, test_size: int) -> tuple[Part, ...]:
         """What a tier above "quick" adds: its attacks, under the headline's norm and ε, on the

@@ -1,3 +1,5 @@
+"""`python -m benchmark.ranking.paper_claims`: writes the page of findings."""
+
 from .page import main
 
 main()
