@@ -132,9 +132,11 @@ def _class_folders(dataset: Dataset, folder: Path) -> Source:
     for split in ("train", "test"):
         found = sorted(path.name for path in (folder / split).glob("*") if path.is_dir())
         if found != sorted(dataset.classes):
+            wrong = [f"lacks {name}" for name in dataset.classes if name not in found]
+            wrong += [f"{name} is none of them" for name in found if name not in dataset.classes]
             raise InputError(
-                f"{folder / split}: has the folders {', '.join(found) or 'none'}, but the classes "
-                f"of {dataset.name} are {', '.join(dataset.classes)}; give one folder for each"
+                f"{folder / split}: {', '.join(wrong)}; give a folder for each of the "
+                f"{dataset.num_classes} classes of {dataset.name}, named as it"
             )
         places = [folder / split / name for name in dataset.classes]
         files[split] = [path for place in places for path in sorted(place.glob("*.png"))]

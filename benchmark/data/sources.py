@@ -42,9 +42,8 @@ def find(dataset: Dataset) -> Source:
 def _nothing(dataset: Dataset, refusals: Iterable[str]) -> InputError:
     return InputError(
         f"dataset {dataset.name}: no source answers ({'; '.join(refusals)}); put train-*.parquet "
-        f"and {dataset.test_split}-*.parquet, the IDX files train-*-ubyte and t10k-*-ubyte, or "
-        f"folders train/<class>/ and test/<class>/ of PNG files into a folder {dataset.name}/ and "
-        "set REGBENCH_DATA to the folder that holds it"
+        f"and {dataset.test_split}-*.parquet, IDX files or train/<class>/*.png into a folder "
+        f"{dataset.name}/ and set REGBENCH_DATA to the folder that holds it"
     )
 
 

@@ -179,7 +179,7 @@ def _refused(path: Path, number: int, fault: str, command: str) -> InputError:
 
 
 def _way(command: str) -> str:
-    return f"take both files back from where they came, `{command}` writes them"
+    return f"`{command}` writes it"
 
 
 def outcomes(path: Path, command: str) -> Iterator[Outcome]:

@@ -28,7 +28,8 @@ st.dataframe(
     column_config={"Value": st.column_config.TextColumn(width="large")},
 )
 with st.expander("Cite"):
-    commits = provenance.commits(name)
+    with frame.reading():
+        commits = provenance.commits(name)
     cited = [citation.of_benchmark(commits)]
     if not card.is_control:
         cited.insert(0, citation.of_method(card))

@@ -1,6 +1,5 @@
 """Challenges against one trial of quickstart, whose registered rows they lower."""
 
-import json
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 import benchmark
+from benchmark.records import registered, rows
 from benchmark.trials.run import run_trial
 from registry.load import Registry
 from registry.places import HERE
@@ -39,13 +39,14 @@ def registered_rows(folder: Path) -> Path:
     nothing to be found.
     """
     folder.mkdir()
-    lines = []
-    for line in (HERE / "results" / "quickstart.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        for table in ("scores", "examples"):
-            row[table] = [one for one in row.get(table, ()) if "auto" not in one["threat"]]
-        lines.append(json.dumps(row))
-    (folder / "quickstart.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    kept = []
+    for row in registered.outcomes(HERE / "results" / "quickstart.jsonl"):
+        without = {
+            table: tuple(one for one in getattr(row, table) if "auto" not in one.threat)
+            for table in ("scores", "examples")
+        }
+        kept.append(row.model_copy(update=without))
+    rows.write(folder / "quickstart.jsonl", kept)
     return folder
 
 

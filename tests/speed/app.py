@@ -85,7 +85,7 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
             FROM range({max(0, trials - len(keys))}) t(i);
         INSERT INTO score SELECT key, threat, split, metric, examples,
             CASE metric WHEN 'randomised' THEN 0 WHEN 'accuracy' THEN 0.97
-                ELSE 0.3 + hash(key) % 1000 / 2500 END, {IMAGES}, [] FROM parts;
+                ELSE 0.3 + hash(key) % 1000 / 2500 END, examples, [] FROM parts;
         INSERT INTO score SELECT key, 'threat ' || i, 'test', 'robust_accuracy', 1000, 0.5, 1000, []
             FROM trial, range(10) t(i) WHERE regularizer = 'other';
         INSERT INTO example SELECT key, threat, split, 'correct', examples,

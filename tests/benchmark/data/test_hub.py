@@ -126,7 +126,7 @@ def test_a_hub_that_does_not_answer_is_given_up_quickly(tmp_path):
         "refused dataset mnist: no source answers (REGBENCH_DATA is not set; no package brings it;"
         " hub ylecun/mnist@77f3279092a1c1579b2250db8eafed0ad422088c: "
     )
-    assert "put train-*.parquet and test-*.parquet" in answer
+    assert "into a folder mnist/ and set REGBENCH_DATA" in answer
     assert float(seconds) < 10  # its client alone would retry for 23 seconds
 
 

@@ -302,8 +302,11 @@ def test_sizes_that_do_not_add_up_to_the_packaged_digits_are_refused(tmp_path, m
 
 def test_a_dataset_without_any_source_says_how_to_supply_it(own, tmp_path):
     message = refusal("digits", tmp_path, packaged=str(tmp_path / "absent"))
-    assert f"{own / 'digits'} is no folder; {tmp_path / 'absent'} is not installed" in message
-    assert "into a folder digits/ and set REGBENCH_DATA" in message
+    beginning = f"dataset digits: no source answers ({own / 'digits'} is no folder; "
+    assert message.startswith(beginning)
+    assert message.endswith(
+        "into a folder digits/ and set REGBENCH_DATA to the folder that holds it"
+    )
 
 
 # --- a folder for each class
@@ -347,17 +350,17 @@ def _a_class_less(folder):
     for path in (folder / "test" / "cat").iterdir():
         path.unlink()
     (folder / "test" / "cat").rmdir()
-    return r"test: has the folders airplane, .* but the classes of cifar10 are"
+    return r"test: lacks cat; give a folder for each of the 10 classes of cifar10"
 
 
 def _a_class_more(folder):
     (folder / "train" / "zebra").mkdir()
-    return r"train: has the folders .*zebra, but the classes of cifar10 are"
+    return r"train: zebra is none of them; give a folder for each"
 
 
 def _no_test(folder):
     (folder / "test").rename(folder / "tests")
-    return "test: has the folders none, but the classes of cifar10 are"
+    return "test: lacks airplane, lacks automobile, "
 
 
 def _another_size(folder):

@@ -27,7 +27,7 @@ def run(accuracy, robust, distance, trial=TRIALS[0], n=(100, 400)):
 
     scores = (
         score("clean", "accuracy", accuracy, n[0]),
-        score("pgd", "robust_accuracy", robust, n[1]),
+        score("pgd-inf-0.1", "robust_accuracy", robust, n[1]),
         score("deepfool-2", "relative_distance", distance, 50),
     )
     return Outcome.of(trial, status="finished", scores=scores)

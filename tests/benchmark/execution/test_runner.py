@@ -69,7 +69,7 @@ def test_a_reference_is_trained_once_and_shared(finished):
 
 def test_plan_counts_what_is_done(finished):
     result = regbench("plan", *SELECTION, "--seeds", "2", "--json", home=finished)
-    assert json.loads(result.stdout) == {"trials": 6, "done": 3, "to_run": 3}
+    assert json.loads(result.stdout) == {"trials": 6, "done": 3, "to_run": 3, "ends": []}
 
 
 def test_the_deleted_database_is_collected_to_the_identical_ranking(finished, tmp_path):

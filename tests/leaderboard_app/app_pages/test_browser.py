@@ -33,7 +33,7 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     page.goto(f"{server}/leaderboard")
     settled(page, "Leaderboard")
     page.locator("[data-testid=stDataFrame]").first.wait_for()
-    page.locator(".js-plotly-plot").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
     keep(page, "leaderboard")
 
     page.get_by_role("combobox", name="Track").click()  # the track picker

@@ -58,7 +58,7 @@ def test_malformed_rows_break_no_page(fill, home):
     with duckdb.connect(str(home / DATABASE)) as connection:
         connection.execute(
             "UPDATE score SET value = 'nan' "
-            "WHERE metric = 'robust_accuracy' AND hash(trial_key) % 3 = 0"
+            "WHERE metric = 'relative_distance' AND hash(trial_key) % 3 = 0"
         )
         connection.execute(
             """UPDATE example SET "values" = ['nan'::FLOAT, 'inf'::FLOAT, 1]
