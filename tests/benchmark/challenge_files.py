@@ -50,6 +50,15 @@ def registered_rows(folder: Path) -> Path:
     return folder
 
 
+def with_provenance(folder: Path, target: Path, chosen, **facts) -> None:
+    """Writes the rows to `target`, and into the provenance of those that are chosen `facts`."""
+    changed = [
+        row.model_copy(update={"provenance": row.provenance | facts}) if chosen(row) else row
+        for row in registered.outcomes(folder / "quickstart.jsonl")
+    ]
+    rows.write(target / "quickstart.jsonl", changed)
+
+
 def train(home: Path) -> Path:
     """Its weights in a home, without an evaluation."""
     trial = challenged().model_copy(update={"evaluation": ()})

@@ -246,7 +246,8 @@ def test_a_toml_that_does_not_fit_is_refused(folder, clean, old, new, expected):
 
 def test_a_trial_without_a_row_cannot_be_challenged(folder, clean, tmp_path):
     files.write(folder, PLACES, clean)
-    (tmp_path / "results" / "quickstart.jsonl").write_text("")
+    for file in (tmp_path / "results").iterdir():
+        file.unlink()
     refused(folder, "has no row to challenge")
 
 

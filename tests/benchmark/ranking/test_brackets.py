@@ -54,7 +54,13 @@ def test_a_trial_has_a_row_for_each_radius_once_it_is_certified(tmp_path):
 
     def record(columns, key):
         rows = [
-            Examples(threat=threat, split="test", metric=metric, examples=200, values=tuple(values))
+            Examples(
+                threat=threat,
+                split="test",
+                metric=metric,
+                examples=200,
+                values=tuple(map(float, values)),
+            )
             for (threat, metric), values in columns.items()
         ]
         outcome = Outcome.of(TRIAL, status="finished", examples=tuple(rows))

@@ -2,7 +2,6 @@
 none of them.
 """
 
-import json
 
 import pandas as pd
 import pytest
@@ -28,11 +27,7 @@ def results(tmp_path, home, monkeypatch):
 
 
 def claim(folder):
-    lines = [json.loads(line) for line in (folder / "quickstart.jsonl").read_text().splitlines()]
-    for row in lines:
-        if row["regularizer"] == CLAIM:
-            row["provenance"]["standing"] = "claimed"
-    (folder / "quickstart.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lines))
+    files.with_provenance(folder, folder, lambda row: row.regularizer == CLAIM, standing="claimed")
 
 
 def ranked(without=()):

@@ -10,7 +10,7 @@ import torch
 
 import benchmark
 from benchmark.ranking.board import board
-from benchmark.records import open_store
+from benchmark.records import open_store, registered
 from benchmark.records.challenges import ACCEPTED, accepted
 from benchmark.records.home import TrialFolder
 from benchmark.records.weights import WeightsStore
@@ -58,14 +58,12 @@ def registered_survivors(results):
     """[360] bool: the images on which the registered model withstands FGSM and PGD, from the file
     itself.
     """
-    lines = (results / "quickstart.jsonl").read_text().splitlines()
-    rows = {row["key"]: row for row in map(json.loads, lines)}
-    columns = rows[files.challenged().key]["examples"]
+    rows = {row.key: row for row in registered.outcomes(results / "quickstart.jsonl")}
     attacks = [
-        column["values"]
-        for column in columns
-        if column["metric"] == "correct" and column["threat"] in ("pgd-inf-0.1", "fgsm-inf-0.1")
-        if column["split"] == "test"
+        column.values
+        for column in rows[files.challenged().key].examples
+        if column.metric == "correct" and column.threat in ("pgd-inf-0.1", "fgsm-inf-0.1")
+        if column.split == "test"
     ]
     return np.all([np.asarray(values) > 0 for values in attacks], axis=0)
 
@@ -126,14 +124,10 @@ def test_other_weights_than_the_row_s_are_refused(folder, results, tmp_path, mon
     """The row says which weights gave it."""
     files.write(folder, *files.broken())
     key = files.challenged().key
-    lines = [json.loads(line) for line in (results / "quickstart.jsonl").read_text().splitlines()]
-    for row in lines:
-        if row["key"] == key:
-            row["provenance"]["weights_sha256"] = "0" * 64
     other = tmp_path / "other"
     other.mkdir()
     monkeypatch.setenv("REGBENCH_RESULTS", str(other))
-    (other / "quickstart.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lines))
+    files.with_provenance(results, other, lambda row: row.key == key, weights_sha256="0" * 64)
     with pytest.raises(InputError) as refused:
         check(folder)
     assert "are not the weights of the row of digits/lenet_300_100/jacobian/0.01" in str(
