@@ -2,7 +2,6 @@
 none of them.
 """
 
-
 import pandas as pd
 import pytest
 
