@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 FORGE = """
 import os
 for fd in range(3, 64):
-    try: os.write(fd, {line!r})
+    try: os.write(fd, {line})
     except OSError: pass
 {then}
 """
