@@ -19,7 +19,7 @@ from .console import print_json, print_table, without_nan
 from .options import CORES, Device, Json, Seeds, Selectors, Workers, check_device
 
 if TYPE_CHECKING:
-    from ..execution.certify import Looked
+    from ..execution.look import Looked
     from ..records.store import Store
 
 Chosen = list[tuple[Track, Trial]]
@@ -140,7 +140,7 @@ def _looked_at(
     images: int | None,
     seconds: float | None,
 ) -> list[dict[str, Any]]:
-    from ..execution.certify import look_at
+    from ..execution.look import look_at
     from ..records import TrialFolder
 
     here = {

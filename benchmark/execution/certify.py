@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from registry.spec import Radius, Track, Trial
+from registry.spec import Track, Trial
 
 from ..records.home import TrialFolder
 from ..records.store import Store
-from .runner import Plan
-
-if TYPE_CHECKING:
-    from ..trials.certify import Looked
+from .runner import Plan, known
 
 
 def to_certify(chosen: Iterable[tuple[Track, Trial]], home: Path, store: Store) -> Plan:
@@ -26,13 +22,9 @@ def to_certify(chosen: Iterable[tuple[Track, Trial]], home: Path, store: Store) 
     for track, trial in chosen:
         parts = track.certificates(trial.dataset.test_size)
         alone = trial.model_copy(update={"evaluation": parts, "sandboxed": False})
-        known = merged.get(trial.key)
-        merged[trial.key] = alone if known is None else known.also(parts)
-    done = {
-        key
-        for key, trial in merged.items()
-        if store.done([key], [part.id for part in trial.evaluation])
-    }
+        other = merged.get(trial.key)
+        merged[trial.key] = alone if other is None else other.also(parts)
+    done = known(merged, store)
     trials = [trial for trial in merged.values() if trial.key in done or _has_run(trial, home)]
     return Plan(trials, [trial for trial in trials if trial.key not in done])
 
@@ -41,21 +33,3 @@ def _has_run(trial: Trial, home: Path) -> bool:
     """Whether there are weights, and an outcome that certificates can be added to."""
     folder = TrialFolder(home, trial.key)
     return folder.is_trained and folder.outcome() is not None
-
-
-def look_at(
-    trial: Trial,
-    home: Path,
-    radii: Sequence[Radius],
-    images: int,
-    *,
-    seconds: float | None,
-    on_images: Callable[[int], None],
-) -> list[Looked]:
-    """Both sides of a trained model at any radii, stored nowhere; see `trials.certify`."""
-    import torch
-
-    from ..trials.certify import look_at
-
-    torch.set_num_threads(1)
-    return look_at(trial, home, radii, images, seconds=seconds, on_images=on_images)

@@ -16,7 +16,7 @@ from ..records.outcome import Outcome
 from ..records.reports import Compared, RerunReport
 from .judgement import at_first_sight, by_spread, drifts_of
 from .local import run_local
-from .rounding import Spread, Twins, with_references
+from .rounding import Spread, Twins, references_first
 
 
 def rerun(
@@ -65,7 +65,7 @@ def rerun(
     fresh: dict[str, Outcome] = {}
     open_still: list[str] = []
     with _scratch(home) as folder:
-        for outcome in run_local(with_references(trials.values()), folder, workers, device):
+        for outcome in run_local(references_first(trials.values()), folder, workers, device):
             if outcome.key not in trials:
                 continue
             fresh[outcome.key] = outcome

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.select import with_references
 from registry.spec import Trial
 
 from ..records.home import TrialFolder
@@ -123,20 +124,19 @@ class Twins:
             if not (home / "cache").is_symlink():
                 (home / "cache").symlink_to(self._images)
             for _ in run_local(
-                with_references(trials), home, workers, device, environment=perturbation
+                references_first(trials), home, workers, device, environment=perturbation
             ):
                 pass
 
 
-def with_references(trials: Iterable[Trial]) -> list[Trial]:
+def references_first(trials: Iterable[Trial]) -> list[Trial]:
     """The trials in an order in which each follows its reference; one that is not among them is
     trained, and not evaluated.
     """
     mine = {trial.key: trial for trial in trials}
-    references = {
-        trial.reference.key: trial.reference.model_copy(update={"evaluation": ()})
-        for trial in mine.values()
-        if trial.reference is not None
-    }
-    first = [mine.get(key, reference) for key, reference in references.items()]
-    return [*first, *(trial for key, trial in mine.items() if key not in references)]
+    started_from = {trial.reference.key for trial in mine.values() if trial.reference is not None}
+    everyone = [
+        mine.get(trial.key, trial.model_copy(update={"evaluation": ()}))
+        for trial in with_references(mine.values())
+    ]
+    return sorted(everyone, key=lambda trial: trial.key not in started_from)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +38,23 @@ class Plan:
         return len(self.trials) - len(self.to_run)
 
 
+def known(trials: Mapping[str, Trial], store: Store) -> set[str]:
+    """Those of `trials`, key → trial, of which the store has every part; asked once for all that
+    are evaluated alike.
+    """
+    shared = {
+        id(trial.evaluation): trial.evaluation for trial in trials.values()
+    }  # few objects; hashing each is slow
+    alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
+    lists = {number: alike[evaluation] for number, evaluation in shared.items()}
+    for key, trial in trials.items():
+        lists[id(trial.evaluation)].append(key)
+    done: set[str] = set()
+    for evaluation, keys in alike.items():
+        done |= store.done(keys, [part.id for part in evaluation])
+    return done
+
+
 def plan(trials: Iterable[Trial], store: Store) -> Plan:
     """Trials that are one by their key become one, evaluated under the threats of all.
 
@@ -61,16 +78,7 @@ def plan(trials: Iterable[Trial], store: Store) -> Plan:
     for key in merged.keys() & first.keys():
         first[key] = first[key].also(merged.pop(key).evaluation)
     everything = first | merged
-    shared = {
-        id(trial.evaluation): trial.evaluation for trial in everything.values()
-    }  # few objects; hashing each is slow
-    alike: dict[tuple[Part, ...], list[str]] = {evaluation: [] for evaluation in shared.values()}
-    lists = {number: alike[evaluation] for number, evaluation in shared.items()}
-    for key, trial in everything.items():
-        lists[id(trial.evaluation)].append(key)
-    done: set[str] = set()
-    for evaluation, keys in alike.items():
-        done |= store.done(keys, [part.id for part in evaluation])
+    done = known(everything, store)
     # Registered rows bring no weights: a reference that is known but not here runs where a
     # fine-tune starts from it.
     home = store.path.parent

@@ -79,6 +79,8 @@ def with_places(
     """
     everyone = with_ranks(groups, table, images, means)
     claimed = (table["source"] == "claimed") & everyone["rank"].notna()
+    if not claimed.any():
+        return everyone.assign(would_be="")
     would_be = [
         place(first, last) if claim else ""
         for first, last, claim in zip(everyone["rank"], everyone["rank_high"], claimed)

@@ -13,6 +13,7 @@ from registry.spec import Part, Radius, Threat, Trial
 
 from ..evaluation.certificates import certificates, exact_verdicts
 from ..evaluation.evaluate import evaluate
+from .group import configure
 from .run import trained
 
 
@@ -53,6 +54,7 @@ def look_at(
     Raises:
         InputError: there are no exact answers for such a network.
     """
+    configure()
     data, _, model = trained(trial, home, "cpu")
     x = data.test.pixels(torch.arange(min(images, len(data.test))))
     y = data.test.labels[: len(x)]

@@ -31,8 +31,9 @@ paired differences over seeds and test images cannot tell (at 95 %, all pairs to
 method is first or third. A method whose attacks cannot be believed is flagged, and not ranked.
 
 ## Tiers
-*quick*: the track's own attacks on a fixed subset of test images. *standard*: APGD on the whole
-test set as well. *verified*: AutoAttack as well.
+*quick*: the track's own attacks on a fixed subset of test images. *standard*: APGD as well, and
+PGD on the margin with ten restarts. *verified*: AutoAttack as well, on what PGD leaves and bounds
+do not certify.
 
 ## Whose word a row is
 *here*: run into this database. *registered*: brought by the repository. *claimed*: a submission's

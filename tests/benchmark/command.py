@@ -1,5 +1,5 @@
 """`regbench` in a process of its own, in a home and with a folder of registered results that the
-test chooses.
+test chooses, or else those of its environment.
 """
 
 import os
@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 
-def regbench(*arguments, home, results):
-    environment = os.environ | {"REGBENCH_HOME": str(home), "REGBENCH_RESULTS": str(results)}
+def regbench(*arguments, home=None, results=None):
+    chosen = {"REGBENCH_HOME": home, "REGBENCH_RESULTS": results}
+    environment = os.environ | {name: str(value) for name, value in chosen.items() if value}
     return subprocess.run(
         [sys.executable, "-m", "benchmark.commands", *arguments],
         env=environment,

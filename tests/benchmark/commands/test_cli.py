@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from ..command import regbench
+
 COMMANDS = (
     "list",
     "show",
@@ -29,15 +31,6 @@ COMMANDS = (
     "weights push",
     "weights pull",
 )
-
-
-def regbench(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark.commands", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

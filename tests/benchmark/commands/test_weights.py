@@ -1,8 +1,5 @@
 """weights push, weights pull: from one machine's home to another's, where nothing trains again."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -12,6 +9,8 @@ from benchmark.trials.run import run_trial
 from registry.load import Registry
 from registry.spec import InputError, Part, Threat, Unavailable
 
+from ..command import regbench
+
 ENTRY = "digits/lenet_300_100/jacobian/0.1"
 NEW = Part(
     name="fgsm-inf-0.05",
@@ -19,15 +18,6 @@ NEW = Part(
     examples=100,
     threat=Threat(attack="fgsm", epsilon=0.05),
 )
-
-
-def regbench(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark.commands", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

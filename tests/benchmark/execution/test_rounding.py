@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark.execution.rounding import PERTURBATIONS, Spread, Twins, with_references
+from benchmark.execution.rounding import PERTURBATIONS, Spread, Twins, references_first
 from benchmark.records.home import TrialFolder
 from benchmark.records.outcome import Outcome, Score
 from registry.load import Registry
@@ -72,7 +72,7 @@ def test_a_trial_of_which_one_twin_is_missing_or_lacks_a_part_is_not_known(tmp_p
 
 def test_a_reference_is_run_before_what_starts_from_it_and_evaluated_only_where_asked_for():
     some = [trial for trial in TRIALS if trial.seed == 0 and trial.reference is not None][:3]
-    order = with_references(some)
+    order = references_first(some)
     place = {trial.key: i for i, trial in enumerate(order)}
     assert all(place[trial.reference.key] < place[trial.key] for trial in some)
     references = {trial.reference.key for trial in some}
