@@ -16,7 +16,7 @@ def keep(page, name: str) -> None:
         "document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight"
     )
     page.set_viewport_size({"width": 1280, "height": min(height + 80, 5000)})
-    page.wait_for_timeout(1500)  # charts are drawn anew at their size
+    page.wait_for_timeout(500)  # charts are drawn anew at their size
     OUTPUT.mkdir(exist_ok=True)
     page.screenshot(path=OUTPUT / f"{name}.png")
     page.set_viewport_size({"width": 1280, "height": 1000})
