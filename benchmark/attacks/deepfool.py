@@ -4,8 +4,13 @@ again and again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import torch
 from torch import Tensor
+
+from registry.spec import Norm
 
 from .frozen import Model, frozen
 from .objective import misclassified
@@ -72,6 +77,36 @@ def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
         distance [N] in input units, inf where no logit moves against y's; direction [N,C,H,W], a
         positive multiple of the gradient of z_j − z_y at that j.
     """
+    distance, gradient = x.new_full((len(x),), torch.inf), torch.zeros_like(x)
+    for distances, gradients in _boundaries(model, x, y, 2):
+        nearest, which = distances.min(0)
+        closer = nearest < distance
+        distance = nearest.where(closer, distance)
+        chosen = gradients[which, torch.arange(len(x), device=x.device)]
+        gradient = chosen.where(closer.view(-1, *[1] * (x.dim() - 1)), gradient)
+    return distance, gradient
+
+
+def boundary_distances(model: Model, x: Tensor, y: Tensor, norm: Norm) -> Tensor:
+    """(z_y − z_j) / ‖∇(z_j − z_y)‖ in the norm's dual: how far each class's boundary is, the model
+    taken as linear.
+
+    Args:
+        x: [N,C,H,W].
+        y: [N] class indices.
+    Returns:
+        [N,K] in input units, inf for y itself and where z_j does not move against z_y.
+    """
+    dual = 1 if norm == "inf" else 2
+    return torch.cat([distances for distances, _ in _boundaries(model, x, y, dual)]).T
+
+
+def _boundaries(
+    model: Model, x: Tensor, y: Tensor, dual: Literal[1, 2]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """For k classes at a time their linearised distances [k,N], inf where there is none, and
+    positive multiples of the gradients of z_j − z_y [k,N,C,H,W].
+    """
     logits, pull = torch.func.vjp(model, x)[:2]
     classes = logits.shape[1]
     gaps = logits.gather(1, y[:, None]) - logits  # [N,K]
@@ -79,18 +114,11 @@ def nearest_boundary(model: Model, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor
     # gradients would be lost.
     scale = gaps.abs().amax(1, keepdim=True)
     scale = scale.where((scale > 0) & scale.isfinite(), 1)
-    distance, gradient = x.new_full((len(x),), torch.inf), torch.zeros_like(x)
     own = torch.nn.functional.one_hot(y, classes).to(logits)
     eye = torch.eye(classes, dtype=logits.dtype, device=logits.device)
     for others in torch.arange(classes, device=x.device).split(CLASSES_AT_ONCE):
         cotangents = (eye[others][:, None] - own) / scale  # [k,N,K]
         gradients = torch.func.vmap(lambda cotangent: pull(cotangent)[0])(cotangents)  # [k,N,C,H,W]
-        lengths = torch.linalg.vector_norm(gradients.flatten(2), dim=2)  # [k,N]
+        lengths = torch.linalg.vector_norm(gradients.flatten(2), ord=dual, dim=2)  # [k,N]
         usable = (lengths > 0) & lengths.isfinite() & (others[:, None] != y)
-        distances = ((gaps / scale)[:, others].T / lengths).where(usable, torch.inf)
-        nearest, which = distances.min(0)
-        closer = nearest < distance
-        distance = nearest.where(closer, distance)
-        chosen = gradients[which, torch.arange(len(x), device=x.device)]
-        gradient = chosen.where(closer.view(-1, *[1] * (x.dim() - 1)), gradient)
-    return distance, gradient
+        yield ((gaps / scale)[:, others].T / lengths).where(usable, torch.inf), gradients

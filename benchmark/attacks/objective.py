@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .frozen import Model
 
-Loss = Literal["ce", "margin"]
+Loss = Literal["ce", "margin", "target"]
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -35,7 +35,19 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(logits, y, reduction="none")
 
 
-LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "margin": margin}
+def lead_of_target(logits: Tensor, classes: Tensor) -> Tensor:
+    """z_t − z_y: above 0 the image is misclassified, if not always as t. [N,K], [N,2] of (y, t) →
+    [N].
+    """
+    own, target = logits.gather(1, classes).unbind(1)
+    return target - own
+
+
+LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "ce": cross_entropy,
+    "margin": margin,
+    "target": lead_of_target,
+}
 
 
 def misclassified(logits: Tensor, y: Tensor) -> Tensor:
@@ -49,6 +61,9 @@ def input_gradient(model: Model, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tens
     """One forward and one backward pass to the images alone: no parameter is differentiated and no
     `.grad` written.
 
+    Args:
+        y: what the loss takes beside the logits: class indices [N], or [N,2] of (y, t) for
+            "target".
     Returns:
         gradient [N,C,H,W] of each example's own loss, losses [N], logits [N,K].
     """

@@ -52,6 +52,7 @@ def pgd(
     step_size: float | Tensor | None = None,
     start: Tensor | None = None,
     loss: Loss = "ce",
+    target: Tensor | None = None,
     bounds: Bounds = (0.0, 1.0),
     keep: Literal["worst", "last"] = "worst",
     mapped: bool = False,
@@ -70,7 +71,8 @@ def pgd(
         step_size: length of a step in the norm; 2.5·epsilon/steps where not given.
         start: [N,C,H,W] points of the unit ball (`unit_ball`), from which x + epsilon·start begins;
             x itself where not given. An example's result depends on its own start only.
-        loss: "ce", or "margin" for max_{j≠y} z_j − z_y.
+        loss: "ce", or "margin" for max_{j≠y} z_j − z_y, or "target" for z_t − z_y.
+        target: [N] class indices t ≠ y, of the loss "target".
         keep: "worst", to evaluate: the first iterate that is misclassified, else the one of highest
             loss. "last", to train on: the last iterate; no step then depends on data, so that it
             can be mapped over models.
@@ -80,12 +82,13 @@ def pgd(
         [N,C,H,W], without gradient.
     """
     radius = per_example(epsilon, x)
+    goal = y if target is None else torch.stack((y, target), 1)  # what the loss is about
     stride = 2.5 * radius / steps if step_size is None else per_example(step_size, x)
     with torch.no_grad(), frozen(model) as net:
         current = x if start is None else project(x + radius * start, x, radius, norm, bounds)
         if keep == "last":
             for _ in range(steps):
-                gradient, _, _ = input_gradient(net, current, y, loss)
+                gradient, _, _ = input_gradient(net, current, goal, loss)
                 after = current + stride * steepest(gradient, norm)
                 current = project(after, x, radius, norm, bounds)
             return current
@@ -99,12 +102,12 @@ def pgd(
             if not len(rows):
                 break
             if step < steps:
-                gradient, losses, logits = input_gradient(net, current, y, loss)
+                gradient, losses, logits = input_gradient(net, current, goal, loss)
                 after = current + stride * steepest(gradient, norm)
                 after = project(after, x, radius, norm, bounds)
             else:
                 logits, after = net(current), current
-                losses = LOSSES[loss](logits, y)
+                losses = LOSSES[loss](logits, goal)
             wrong = misclassified(logits, y)
             better = wrong | (losses > highest)
             if mapped:
@@ -120,6 +123,7 @@ def pgd(
                 earlier = after
             if not going.all():
                 rows, x, y, current = rows[going], x[going], y[going], current[going]
+                goal = goal[going]
                 radius, stride, highest = radius[going], stride[going], highest[going]
                 earlier = earlier[going]
         return worst

@@ -18,6 +18,7 @@ from .carlini_wagner import carlini_wagner
 from .deepfool import deepfool
 from .fmn import fmn
 from .frozen import Model, frozen, in_blocks
+from .malt import malt
 from .objective import LOSSES, misclassified
 from .perturbation import drawn_unit_ball, size
 from .pgd import fgsm, pgd
@@ -65,7 +66,7 @@ def attack(
         checkpoint: the file in which `autoattack` and `apgd` keep their finished members; the
             others take no notice.
     Raises:
-        InputError: images outside [0,1].
+        InputError: images outside [0,1]; "union", which is several attacks.
     """
     _check(threat, x)
     if threat.attack in OF_THE_PACKAGE:
@@ -132,6 +133,11 @@ def attack_curve(
 
 
 def _check(threat: Threat, x: Tensor) -> None:
+    if threat.attack not in OURS and threat.attack not in OF_THE_PACKAGE:
+        raise InputError(
+            f"threat {threat.id}: is several attacks, each on what those before it left; "
+            "`benchmark.evaluate` runs it"
+        )
     if len(x) and not (x.min() >= 0 and x.max() <= 1):
         raise InputError(
             f"threat {threat.id}: images must lie in [0, 1], not [{x.min():.3g}, {x.max():.3g}]; "
@@ -191,6 +197,16 @@ def _one_step(search: _Search, net: Model, rows: Tensor) -> Tensor:
     return adversarial
 
 
+def _towards_classes(search: _Search, net: Model, rows: Tensor) -> Tensor:
+    """MALT's images; x itself beside `rows`."""
+    x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
+    adversarial = x.clone()
+    for some in search.batches(rows):
+        given = _given(search.threat)
+        adversarial[some] = malt(net, x[some], y[some], epsilon[some], norm, **given)
+    return adversarial
+
+
 def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
     """PGD from random starts, each restart on the examples that none has broken; the highest loss
     where all fail.
@@ -223,6 +239,7 @@ def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
 OURS: dict[AttackName, Callable[[_Search, Model, Tensor], Tensor]] = {
     "fgsm": _one_step,
     "pgd": _restarts,
+    "malt": _towards_classes,
     "deepfool": partial(_nearest, deepfool),
     "carlini_wagner": partial(_nearest, carlini_wagner),
     "fmn": _nearest_in_norm,

@@ -12,6 +12,7 @@ from registry.spec import Threat, Track
 ATTACK_NAMES = {
     "fgsm": "FGSM",
     "pgd": "PGD",
+    "malt": "MALT",
     "deepfool": "DeepFool",
     "carlini_wagner": "C&W",
     "fmn": "FMN",

@@ -11,7 +11,7 @@ from .base import Count, Norm, Positive, Spec
 # "apgd" is AutoAttack's first members: APGD-CE and, from four classes on, APGD-T.
 # "union": PGD, PGD on the margin from ten starts, and AutoAttack on what they left.
 AttackName = Literal[
-    "fgsm", "pgd", "deepfool", "carlini_wagner", "fmn", "apgd", "union", "autoattack"
+    "fgsm", "pgd", "malt", "deepfool", "carlini_wagner", "fmn", "apgd", "union", "autoattack"
 ]
 # Those of which all points of a curve of accuracy against ε are found in one pass.
 CurveAttack = Literal["fgsm", "pgd"]
@@ -19,10 +19,11 @@ SINGLE_STEP: tuple[AttackName, ...] = ("fgsm",)
 
 # Their customary settings: a threat's id names only what differs from these. An attack without an
 # `epsilon` searches the smallest perturbation instead of staying within a ball. PGD's `step_size`
-# is 2.5 ε / steps.
+# is 2.5 ε / steps; a restart of MALT goes to another class.
 ATTACKS: dict[AttackName, dict[str, Any]] = {
     "fgsm": {"norm": "inf", "epsilon": 0.1},
     "pgd": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 1, "loss": "ce"},
+    "malt": {"norm": "inf", "epsilon": 0.1, "steps": 20, "restarts": 9},
     "deepfool": {"norm": "2", "steps": 50},
     "carlini_wagner": {"norm": "2", "steps": 200},
     "fmn": {"norm": "inf", "steps": 100},

@@ -6,45 +6,17 @@ import warnings
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.attacks import attack, carlini_wagner, deepfool, fgsm, pgd, unit_ball
 from registry.spec import Threat
+
+from .linear import Linear
 
 with warnings.catch_warnings():
     # Foolbox imports SciPy's filter by its former name.
     warnings.filterwarnings("ignore", "Please import `gaussian_filter`", DeprecationWarning)
     import foolbox
-
-
-class Linear:
-    """z = Wx + b on grey 4×4 images around mid-grey, with every boundary well inside the box."""
-
-    def __init__(self, classes: int):
-        generator = torch.Generator().manual_seed(classes)
-        self.weight = torch.randn(classes, 16, generator=generator, dtype=torch.float64)
-        self.bias = -self.weight.sum(1) / 2 + 0.1 * torch.randn(
-            classes, generator=generator, dtype=torch.float64
-        )
-        self.x = 0.45 + 0.1 * torch.rand(20, 1, 4, 4, generator=generator, dtype=torch.float64)
-        self.y = self(self.x).argmax(1)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x.flatten(1) @ self.weight.T + self.bias
-
-    def distance(self, dual: int) -> Tensor:
-        """min_{j≠y} (z_y − z_j) / ‖w_y − w_j‖_dual, one example and class after the other."""
-        logits, least = self(self.x), []
-        for n, y in enumerate(self.y.tolist()):
-            others = [j for j in range(len(self.bias)) if j != y]
-            least.append(
-                min(
-                    (logits[n, y] - logits[n, j]) / (self.weight[y] - self.weight[j]).norm(p=dual)
-                    for j in others
-                )
-            )
-        return torch.stack(least)
 
 
 def length(adversarial: Tensor, x: Tensor) -> Tensor:
@@ -110,6 +82,8 @@ ALL = [
     Threat(attack="fgsm", norm="2", epsilon=1.0),
     Threat(attack="pgd", steps=3),
     Threat(attack="pgd", norm="2", epsilon=1.0, steps=3, loss="margin"),
+    Threat(attack="malt", steps=3),
+    Threat(attack="malt", norm="2", epsilon=1.0, steps=3),
     Threat(attack="deepfool", steps=3),
     Threat(attack="carlini_wagner", steps=5),
     Threat(attack="fmn", steps=5),
@@ -163,28 +137,6 @@ def test_deepfool_crosses_an_exact_tie():
     found = deepfool(model, x, y)
     assert (model(found).argmax(1) != y).all()
     assert length(found, x).max() < 1e-4
-
-
-@pytest.fixture(scope="module")
-def digits() -> tuple[nn.Module, Tensor, Tensor]:
-    """A trained network and 500 test images."""
-    data = load_digits()
-    x, y = torch.tensor(data.images / 16, dtype=torch.float32)[:, None], torch.tensor(data.target)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-        optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-        for _ in range(200):
-            some = torch.randperm(1297)[:128]
-            loss = nn.functional.cross_entropy(model(x[some]), y[some])
-            for parameter, gradient in zip(
-                model.parameters(), torch.autograd.grad(loss, tuple(model.parameters()))
-            ):
-                parameter.grad = gradient
-            optimiser.step()
-    model.eval()
-    assert (model(x[1297:]).argmax(1) == y[1297:]).float().mean() > 0.9
-    return model, x[1297:], y[1297:]
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("inf", 0.05), ("inf", 0.1), ("2", 0.3), ("2", 0.6)])

@@ -18,6 +18,7 @@ THREATS = [
     Threat(attack="fgsm", norm="2", epsilon=0.3),
     Threat(attack="pgd", norm="inf", epsilon=0.04, steps=5, restarts=2),
     Threat(attack="pgd", norm="2", epsilon=0.3, steps=5, loss="margin"),
+    Threat(attack="malt", norm="inf", epsilon=0.04, steps=5, restarts=3),
     Threat(attack="deepfool", steps=10),
     Threat(attack="carlini_wagner", steps=15),
     Threat(attack="fmn", steps=10),
