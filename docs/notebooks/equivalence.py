@@ -95,4 +95,4 @@ figure.show()
 # With $\mu^2$ in the loss the common part is gone; with $\Omega$ it is left where it was, and no
 # prediction and no attack notices. Whether the two also give the same *robustness* is a question
 # to trained networks, with seeds and intervals: the page Equivalence of `regbench app` answers it
-# for every track, and [What the results say](../results.md) in a sentence.
+# for every track, and [What the results say](../../results/) in a sentence.

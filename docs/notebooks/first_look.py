@@ -55,4 +55,4 @@ figure.show()
 
 # %% [markdown]
 # A penalty of which this curve lies above the control's dot is worth a submission: `regbench new`
-# makes the folder, [Submit](../submit.md) says the rest.
+# makes the folder, [Submit](../../submit/) says the rest.
