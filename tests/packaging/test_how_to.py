@@ -1,4 +1,6 @@
-"""The how-tos' commands run as they stand: a page's blocks marked `bash`, in one folder."""
+"""The how-tos run as they stand: a page's blocks marked `bash`, in one folder; the examples of
+hooks.
+"""
 
 import os
 import re
@@ -8,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.regularizer import Regularizer
 from registry.places import HERE
 
 PAGES = sorted((HERE.parent / "docs" / "how-to").glob("*.md"))
 ELSEWHERE = "own-registry"  # test_wheel goes through it, from an installed wheel
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.M | re.S)
+CODE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +42,14 @@ def test_a_pages_commands_run(page, tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_the_example_of_every_hook_runs(home):
+    """A page's `python` blocks are one program, whose assertions say what each example does."""
+    text = (HERE.parent / "docs" / "how-to" / "hooks.md").read_text()
+    program = "\n".join(CODE.findall(text))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "pgd-inf-0.1" in done.stdout
+    hooks = {name for name in vars(Regularizer) if not name.startswith("_")}
+    assert {name for name in hooks if f"def {name}(" in program} == hooks
