@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,8 +53,10 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     folder = TrialFolder(home, trial.key)
     try:
         outcome = _run(trial, home, device, started)
+        folder.finish(outcome)
     except Exception as error:
-        folder.fail(traceback.format_exc())
+        with suppress(OSError):  # a full disk takes no record of it either
+            folder.fail(traceback.format_exc())
         return Outcome.of(
             trial,
             status="failed",
@@ -61,7 +64,6 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
             started=started,
             provenance=provenance(device),
         )
-    folder.finish(outcome)
     return outcome
 
 

@@ -139,3 +139,4 @@ def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_
     full = (tmp_path / "full").read_text()
     assert found.stdout.split() == ["1", "0"], found.stderr + full + (tmp_path / "free").read_text()
     assert "No space left" in full
+    assert "Traceback" not in full
