@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -82,9 +83,16 @@ def log(path: Path) -> Path:
 
 
 class Broken(InputError):
-    """A file that is no database, or one of other tables."""
+    """A file that is no database, or one of other tables, or one that finds no room on its disk."""
 
     def __init__(self, path: Path, why: object):
+        full = os.strerror(errno.ENOSPC)
+        if full in str(why):
+            super().__init__(
+                f"{shown(path)}: cannot be written: {full}; free some and run again: what has "
+                "finished is kept"
+            )
+            return
         reason = str(why).splitlines()[0][:100]
         super().__init__(
             f"{shown(path)}: cannot be read ({reason}); `regbench collect` builds it anew from the "

@@ -29,6 +29,7 @@ from benchmark.execution.local import run_local
 from benchmark.records import open_store
 from benchmark.records.home import sole_runner
 from registry.load import Registry
+from registry.spec import InputError
 
 SHORT = {"reference_epochs": 0, "reference_iterations": 40,
          "fine_tune_epochs": 0, "fine_tune_iterations": 40}
@@ -46,7 +47,10 @@ if __name__ == "__main__":
     with sole_runner(home):
         chosen = execution.prepared(trials(), home, store)
         outcomes = execution.run(chosen, home, store, partial(run_local, workers=2))
-        failed = [outcome.error for outcome in outcomes if outcome.status == "failed"]
+        try:
+            failed = [outcome.error for outcome in outcomes if outcome.status == "failed"]
+        except InputError as error:  # as the command does
+            sys.exit(str(error))
     print(len(chosen.trials), "trials;", *failed)
     sys.exit(bool(failed))
 """
