@@ -11,12 +11,15 @@ quickstart: .venv/.installed
 	$(BIN)/regbench rank quickstart
 	@echo "Now: $(BIN)/regbench app"
 
+# One process more than there are cores: browsers and runs that are killed wait.
+PROCESSES := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Between two edits: without what takes long.
 test-fast: .venv/.installed-dev
-	$(BIN)/python -m pytest -m 'not slow' -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not slow' -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

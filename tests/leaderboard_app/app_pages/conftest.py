@@ -37,24 +37,32 @@ def server(home):
             process.kill()  # Streamlit may wait for connections that nobody closes any more
 
 
-@pytest.fixture
-def page():
+@pytest.fixture(scope="module")
+def browser():
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM is not None, "CI needs Chromium: apt install chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
-        page.set_default_timeout(60_000)
-        page.errors = []
-        page.on(
-            "console",
-            lambda message: (
-                page.errors.append(f"{message.text} ({message.location.get('url')})")
-                if message.type == "error" and not message.location.get("url", "").endswith(PROBES)
-                else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """In a context of its own: nothing that another test's page stored."""
+    with browser.new_context(
+        viewport={"width": 1280, "height": 1000}, color_scheme="light"
+    ) as context:
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.errors = errors = []  # of every page of the context
+
+        def note(message) -> None:
+            probes = message.location.get("url", "").endswith(PROBES)
+            if message.type == "error" and not probes:
+                errors.append(f"{message.text} ({message.location.get('url')})")
+
+        context.on("console", note)
+        context.on("weberror", lambda error: errors.append(str(error.error)))
+        yield page

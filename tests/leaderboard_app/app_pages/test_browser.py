@@ -133,13 +133,18 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
     assert page.errors == []
 
 
-@pytest.mark.parametrize("path", ["leaderboard", "equivalence", "margins", "robustness", "compare"])
-def test_the_open_page_follows_a_run(fill, server, page, path):
-    page.goto(f"{server}/{path}?track=quickstart")
-    page.get_by_text("fills by itself").wait_for()
+def test_the_open_pages_follow_a_run(fill, server, page):
+    opened = {}
+    for path in ("leaderboard", "equivalence", "margins", "robustness", "compare"):
+        opened[path] = page.context.new_page()
+        opened[path].set_default_timeout(60_000)
+        opened[path].goto(f"{server}/{path}?track=quickstart")
+        opened[path].get_by_text("fills by itself").wait_for()
     fill("quickstart", seeds=1)
-    page.locator(".js-plotly-plot").first.wait_for()  # without a reload
-    assert page.get_by_text("fills by itself").count() == 0
+    for path, tab in opened.items():
+        tab.bring_to_front()
+        tab.locator(".js-plotly-plot").first.wait_for()  # without a reload
+        assert tab.get_by_text("fills by itself").count() == 0, path
     assert page.errors == []
 
 
