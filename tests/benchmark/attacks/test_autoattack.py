@@ -15,6 +15,8 @@ from benchmark.attacks import attack
 from benchmark.attacks.autoattack import assemble, by_kind
 from registry.spec import InputError, Threat
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = {2: ["apgd-ce", "fab", "square"], 3: ["apgd-ce", "fab", "square"]}
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
 

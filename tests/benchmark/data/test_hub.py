@@ -12,10 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+import pytest
+
 from benchmark.data.splits import load
 from registry.spec import Dataset
 
 from .image_files import ROOT, made, spec, write_parquet
+
+pytestmark = pytest.mark.slow
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -24,6 +24,8 @@ from registry.spec import Part
 
 from ..data.image_files import write_parquet
 
+pytestmark = pytest.mark.slow
+
 REGISTRY = Registry()
 GIANT = {"wrn_28_10", "wrn_50_2_bottleneck"}
 PER_CLASS, BATCH = 8, 2

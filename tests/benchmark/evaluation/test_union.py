@@ -12,6 +12,8 @@ from benchmark.measures.certificates import certified
 from registry.load import Registry
 from registry.spec import Threat
 
+pytestmark = pytest.mark.slow
+
 THREAT = Threat(attack="union", norm="inf", epsilon=0.03)
 TRACK = Registry().track("quickstart")
 

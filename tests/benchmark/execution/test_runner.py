@@ -18,6 +18,8 @@ from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import Unavailable
 
+pytestmark = pytest.mark.slow
+
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 
 

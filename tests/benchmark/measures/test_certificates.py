@@ -14,6 +14,8 @@ from benchmark.measures.exact import smallest_margin
 from benchmark.measures.layer_chain import Activation, MaxPool, NoCertificateError
 from benchmark.measures.relaxations import relaxed
 
+pytestmark = pytest.mark.slow
+
 
 def seeded(build):
     """What `build` makes under a random state of its own."""

@@ -13,6 +13,8 @@ from benchmark.records.outcome import Layer, Outcome, Score
 from benchmark.records.store import Store
 from registry.load import HERE, Registry
 
+pytestmark = pytest.mark.slow
+
 CLAIM = {claim.judge.__name__: claim.words for claim in CLAIMS}
 
 

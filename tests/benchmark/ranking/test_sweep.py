@@ -10,6 +10,8 @@ from benchmark.ranking.selection import choose
 from benchmark.ranking.sweep import half_width, sweep
 from registry.load import Registry
 
+pytestmark = pytest.mark.slow
+
 TRACK = Registry().track("quickstart")
 IMAGES = 1000
 

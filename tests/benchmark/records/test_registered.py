@@ -22,6 +22,8 @@ from registry.spec import InputError
 
 from ..command import regbench
 
+pytestmark = pytest.mark.slow
+
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
 
 

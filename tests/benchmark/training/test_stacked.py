@@ -11,6 +11,8 @@ from benchmark.training.stacked import train_stacked
 from registry.load import Registry
 from registry.spec import Recipe
 
+pytestmark = pytest.mark.slow
+
 REGISTRY = Registry()
 METHODS = [
     name
