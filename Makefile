@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_PYTHON := $(CURDIR)/.venv/bin/python
 
-.PHONY: quickstart test test-fast lint docs setup app clean
+.PHONY: quickstart test test-fast lowest lint docs setup app clean
 
 # Runs what the repository brings rows of as well: without them in sight.
 quickstart: .venv/.installed
@@ -21,6 +21,12 @@ test: .venv/.installed-dev
 test-fast: .venv/.installed-dev
 	$(BIN)/python -m pytest -m 'not slow' -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# That the lower bounds in pyproject.toml are facts: the quick tests with the oldest versions they allow.
+lowest: .venv/bin/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[dev]'
+	.venv-lowest/bin/python -m pytest -m 'not slow' -W ignore::DeprecationWarning -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -36,7 +42,7 @@ app: .venv/.installed
 	$(BIN)/regbench app
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-lowest
 
 .venv/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python 3.11 or newer is needed; try make PYTHON=python3.12")'

@@ -49,7 +49,7 @@ def counted(things: Sequence[T], what: str) -> Iterator[T]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    yield from track(things, what, console=console, disable=not console.is_terminal)
+    yield from track(things, what, console=console) if console.is_terminal else things
 
 
 def duration(seconds: float) -> str:
