@@ -277,10 +277,15 @@ def ranked_by(store):
     return [sorted(map(tuple, frame.to_numpy().tolist())) for frame in (scores, hits)]
 
 
-@settings(thoroughly, max_examples=50)  # opened several times a case, it takes as long as 500
+@pytest.fixture(scope="module")
+def undamaged(store):
+    return store.path.read_bytes(), ranked_by(store)
+
+
+@thoroughly
 @given(damage=damages(is_text=False))
-def test_a_database(store, damage):
-    whole, before = store.path.read_bytes(), ranked_by(store)
+def test_a_database(store, undamaged, damage):
+    whole, before = undamaged
     try:
         put(store.path, whole, damage)
         assert said(lambda: ranked_by(store)) in (None, before)
