@@ -4,6 +4,7 @@ commands and the schemas say of themselves.
 
 from __future__ import annotations
 
+import html
 import json
 import posixpath
 import re
@@ -14,8 +15,10 @@ from typing import Any
 
 import pandas as pd
 import typer.main
+from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from benchmark.commands.main import app
 from benchmark.ranking.board import board
@@ -36,6 +39,7 @@ DOCUMENTS = {
 }
 PICTURE = "leaderboard_app/screenshot.png"
 Boards = Mapping[str, pd.DataFrame]  # of the tracks with registered rows
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
@@ -68,6 +72,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, content in generated.items():
         files.append(File.generated(config, page, content=content))
     return files
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Formulas as MathML, which browsers draw themselves: the site runs no script from elsewhere."""
+
+    def drawn(match: re.Match[str]) -> str:
+        display = "block" if match[1] == "div" else "inline"
+        return convert(html.unescape(match[2]), display=display)
+
+    return FORMULA.sub(drawn, content)
 
 
 def document(path: str) -> str:
