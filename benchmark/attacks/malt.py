@@ -46,11 +46,11 @@ def malt(
     with torch.no_grad(), frozen(model) as net:
         found = x.clone()
         rows = (~misclassified(net(x), y)).nonzero()[:, 0]
-        # A flat model has no nearest class, and its own is never one to go to.
         distances = boundary_distances(net, x, y, norm)
-        order = distances.argsort(stable=True, dim=1)[:, : min(restarts, distances.shape[1] - 1)]
-        for rank in range(order.shape[1]):
-            rows = rows[distances[rows, order[rows, rank]].isfinite()]
+        order = distances.argsort(stable=True, dim=1)[:, :restarts]
+        for target in order.T:
+            # Its own class is none to go to, nor one whose logit does not move against its own.
+            rows = rows[distances[rows, target[rows]].isfinite()]
             if not len(rows):
                 break
             moved = pgd(
@@ -60,8 +60,7 @@ def malt(
                 radius[rows],
                 norm,
                 steps=steps,
-                loss="target",
-                target=order[rows, rank],
+                target=target[rows],
                 bounds=bounds,
             )
             wrong = misclassified(net(moved), y[rows])

@@ -71,8 +71,8 @@ def pgd(
         step_size: length of a step in the norm; 2.5·epsilon/steps where not given.
         start: [N,C,H,W] points of the unit ball (`unit_ball`), from which x + epsilon·start begins;
             x itself where not given. An example's result depends on its own start only.
-        loss: "ce", or "margin" for max_{j≠y} z_j − z_y, or "target" for z_t − z_y.
-        target: [N] class indices t ≠ y, of the loss "target".
+        loss: "ce", or "margin" for max_{j≠y} z_j − z_y.
+        target: [N] class indices t ≠ y to go to: the loss is then z_t − z_y.
         keep: "worst", to evaluate: the first iterate that is misclassified, else the one of highest
             loss. "last", to train on: the last iterate; no step then depends on data, so that it
             can be mapped over models.
@@ -82,7 +82,9 @@ def pgd(
         [N,C,H,W], without gradient.
     """
     radius = per_example(epsilon, x)
-    goal = y if target is None else torch.stack((y, target), 1)  # what the loss is about
+    goal = y  # what the loss takes beside the logits
+    if target is not None:
+        loss, goal = "target", torch.stack((y, target), 1)
     stride = 2.5 * radius / steps if step_size is None else per_example(step_size, x)
     with torch.no_grad(), frozen(model) as net:
         current = x if start is None else project(x + radius * start, x, radius, norm, bounds)

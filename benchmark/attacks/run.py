@@ -188,22 +188,12 @@ def _nearest_in_norm(search: _Search, net: Model, rows: Tensor) -> Tensor:
     return _nearest(partial(fmn, norm=search.threat.norm), search, net, rows)
 
 
-def _one_step(search: _Search, net: Model, rows: Tensor) -> Tensor:
-    """FGSM's images; x itself beside `rows`."""
+def _within(kernel: Callable[..., Tensor], search: _Search, net: Model, rows: Tensor) -> Tensor:
+    """The images of an attack that begins at x and stays in the ball; x itself beside `rows`."""
     x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
-    adversarial = x.clone()
+    adversarial, given = x.clone(), _given(search.threat)
     for some in search.batches(rows):
-        adversarial[some] = fgsm(net, x[some], y[some], epsilon[some], norm)
-    return adversarial
-
-
-def _towards_classes(search: _Search, net: Model, rows: Tensor) -> Tensor:
-    """MALT's images; x itself beside `rows`."""
-    x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
-    adversarial = x.clone()
-    for some in search.batches(rows):
-        given = _given(search.threat)
-        adversarial[some] = malt(net, x[some], y[some], epsilon[some], norm, **given)
+        adversarial[some] = kernel(net, x[some], y[some], epsilon[some], norm, **given)
     return adversarial
 
 
@@ -237,9 +227,9 @@ def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
 
 # The adversarial images [N,C,H,W] that an attack finds for the examples `rows`, x itself elsewhere.
 OURS: dict[AttackName, Callable[[_Search, Model, Tensor], Tensor]] = {
-    "fgsm": _one_step,
+    "fgsm": partial(_within, fgsm),
     "pgd": _restarts,
-    "malt": _towards_classes,
+    "malt": partial(_within, malt),
     "deepfool": partial(_nearest, deepfool),
     "carlini_wagner": partial(_nearest, carlini_wagner),
     "fmn": _nearest_in_norm,

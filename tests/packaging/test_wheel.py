@@ -225,3 +225,23 @@ def answer(address, server):
         except OSError:
             assert server.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_every_page_loads(installed):
+    """As Streamlit's own harness runs a page, from the installed files."""
+    (installed.folder / "pages.py").write_text(PAGES)
+    said = installed.type("python pages.py")
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+PAGES = """
+from importlib.util import find_spec
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+
+folder = Path(find_spec("leaderboard_app").origin).parent
+app = AppTest.from_file(folder / "app.py", default_timeout=120).run()
+for page in sorted(folder.glob("app_pages/*.py")):
+    app.switch_page(f"app_pages/{page.name}").run()
+    assert not app.exception, (page.name, app.exception[0].message)
+"""
