@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from .browser import needs_chromium, settled
 
@@ -40,15 +41,14 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     page.get_by_role("option", name="guo-fashion-binary").click()
     page.get_by_role("heading", name="LeNet-5").wait_for()
     settled(page, "Leaderboard")
-    assert "track=guo-fashion-binary" in page.url
+    page.wait_for_url("**track=guo-fashion-binary**")
 
     page.get_by_role("textbox", name="Search methods").fill("curvature")  # a filter
     page.get_by_role("textbox", name="Search methods").press("Enter")
     page.wait_for_url("**search=curvature**")
     settled(page, "Leaderboard")
-    assert page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents() == [
-        "curvature"
-    ]
+    legend = page.locator(".js-plotly-plot").first.locator(".legendtext")
+    expect(legend).to_have_text(["curvature"])
     page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
     settled(page, "Leaderboard")
 
@@ -71,8 +71,8 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     )  # a deep link
     settled(page, "Equivalence")
     scores = page.locator(".js-plotly-plot").filter(has=page.locator(".legendtext")).first
-    assert scores.locator(".legendtext").all_text_contents() == ["none", "curvature"]
-    assert page.get_by_role("combobox", name="Architecture").input_value() == "LeNet-5"
+    expect(scores.locator(".legendtext")).to_have_text(["none", "curvature"])
+    expect(page.get_by_role("combobox", name="Architecture")).to_have_value("LeNet-5")
     assert page.errors == []
 
 
@@ -144,7 +144,7 @@ def test_the_open_pages_follow_a_run(fill, server, page):
     for path, tab in opened.items():
         tab.bring_to_front()
         tab.locator(".js-plotly-plot").first.wait_for()  # without a reload
-        assert tab.get_by_text("fills by itself").count() == 0, path
+        expect(tab.get_by_text("fills by itself"), path).to_have_count(0)
     assert page.errors == []
 
 
@@ -160,8 +160,8 @@ def test_a_click_on_a_point_shows_its_trials_and_what_repeats_them(fill, server,
     box = plot.locator(".scatterlayer .point").last.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.get_by_text("Behind the point: 3 trials").wait_for()
-    assert page.get_by_text("regbench run 'digits/lenet_300_100/").first.is_visible()
-    assert page.get_by_text("@software{regbench").count() == 1
+    expect(page.get_by_text("regbench run 'digits/lenet_300_100/").first).to_be_visible()
+    expect(page.get_by_text("@software{regbench")).to_have_count(1)
     page.get_by_role("button", name="Link to this view").click()
     page.get_by_text("track=quickstart&sort=clean").wait_for()
     assert page.errors == []
@@ -176,7 +176,7 @@ def test_the_open_tab_is_in_the_address_and_opens_again(fill, server, page):
     page.goto(page.url)
     settled(page, "Equivalence")
     tab = page.get_by_role("tab", name="Against clean accuracy")
-    assert tab.get_attribute("aria-selected") == "true"
+    expect(tab).to_have_attribute("aria-selected", "true")
     assert page.errors == []
 
 
