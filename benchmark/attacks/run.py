@@ -66,7 +66,7 @@ def attack(
         checkpoint: the file in which `autoattack` and `apgd` keep their finished members; the
             others take no notice.
     Raises:
-        InputError: images outside [0,1]; "union", which is several attacks.
+        InputError: images outside [0,1]; "union" and "transfer", which need more than a model.
     """
     _check(threat, x)
     if threat.attack in OF_THE_PACKAGE:
@@ -135,8 +135,8 @@ def attack_curve(
 def _check(threat: Threat, x: Tensor) -> None:
     if threat.attack not in OURS and threat.attack not in OF_THE_PACKAGE:
         raise InputError(
-            f"threat {threat.id}: is several attacks, each on what those before it left; "
-            "`benchmark.evaluate` runs it"
+            f"threat {threat.id}: is no attack on one model at once: `regbench run --tier "
+            "verified` runs unions, `regbench transfer` other models' images"
         )
     if len(x) and not (x.min() >= 0 and x.max() <= 1):
         raise InputError(

@@ -101,7 +101,7 @@ def _stored(
 ) -> list[dict[str, Any]]:
     """Runs what is missing, and reads the rows of what is known."""
     from ..execution import progress
-    from ..execution.certify import to_certify
+    from ..execution.afterwards import to_certify
     from ..execution.local import run_local
     from ..ranking.brackets import brackets
     from ..records.home import sole_runner

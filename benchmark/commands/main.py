@@ -12,7 +12,18 @@ import typer
 from registry.spec import InputError, Unavailable
 
 # Importing a module of commands registers them.
-from . import app, certify, challenge, rank, results, run, show, submit, weights  # noqa: F401
+from . import (  # noqa: F401
+    app,
+    certify,
+    challenge,
+    rank,
+    results,
+    run,
+    show,
+    submit,
+    transfer,
+    weights,
+)
 
 # click's, which some releases of typer bring under a name of their own
 USAGE_ERROR: Any = typer.BadParameter.__base__

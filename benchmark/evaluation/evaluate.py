@@ -5,7 +5,7 @@ a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from ..records.outcome import Examples, Layer, Row, Score
 from .certificates import certificates
 from .found import Found
 from .parts import BATCH, FINDERS, purpose_of, robustness, threats
+from .transfer import transfer
 
 
 class Evaluated(Row):
@@ -38,6 +39,7 @@ def evaluate(
     *,
     seed: int,
     checkpoint: Callable[[Part], Path] | None = None,
+    sources: Callable[[Part], Mapping[str, nn.Module]] = lambda part: {},
 ) -> Iterator[tuple[Part, Evaluated]]:
     """Yields the rows of each of `parts` in turn; points of one curve of accuracy against ε are
     found in one pass, and so are certificates in one norm.
@@ -46,13 +48,17 @@ def evaluate(
         model: in evaluation mode, on the data's device.
         seed: of the trial, from which every attack's and measure's chance comes.
         checkpoint: part → the file in which a long attack keeps what it has done so far.
+        sources: part → name → model, on the data's device, of whose adversarial images it is about.
     """
     for together in _passes(parts):
         start, first = time.perf_counter(), together[0]
         x, y = _images(data, first)
         curve = [part.threat for part in together if part.threat is not None]
         radii = [part.radius for part in together if part.radius is not None]
-        if curve:
+        if curve and curve[0].attack == "transfer":
+            purpose = purpose_of(curve[0], seed)
+            found = [transfer(curve[0], sources(first), model, x, y, purpose)]
+        elif curve:
             file = None if checkpoint is None else checkpoint(first)
             found = threats(curve, model, x, y, seed, file)
         elif radii:

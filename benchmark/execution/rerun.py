@@ -18,6 +18,8 @@ from .judgement import at_first_sight, by_spread, drifts_of
 from .local import run_local
 from .rounding import Spread, Twins, references_first
 
+TRANSFER = "transfer-"  # begins the id of every such threat
+
 
 def rerun(
     chosen: Iterable[tuple[Track, Trial]],
@@ -43,7 +45,7 @@ def rerun(
         InputError: no row of the selection is registered.
     """
     known = {
-        outcome.key: outcome
+        outcome.key: _alone(outcome)
         for path in reversed(registered.files())
         for outcome in registered.outcomes(path)
     }
@@ -144,6 +146,12 @@ def _entry(outcome: Outcome) -> str:
     return json.dumps(
         {name: value for name, value in outcome.spec.items() if name != "seed"}, sort_keys=True
     )
+
+
+def _alone(row: Outcome) -> Outcome:
+    """The row less its transfer, which is of other trials' weights as well."""
+    scores = [score for score in row.scores if not score.threat.startswith(TRANSFER)]
+    return row.model_copy(update={"scores": tuple(scores)})
 
 
 def _as_registered(trial: Trial, row: Outcome) -> Trial:

@@ -46,6 +46,9 @@ CHECKS = {
     # of PGD's own chance: an image or two in a hundred may stand at the larger ε
     "rises_with_epsilon": Check(0.01, "robust accuracy rises by {percent} as ε grows"),
     "robust_above_clean": Check(0, "robust accuracy is {percent} above clean accuracy"),
+    "transfer_stronger": Check(
+        0.01, "other models' adversarial images break {percent} more than any attack on its own"
+    ),
     # found by the database, see contradictions.sql
     "certified_and_broken": Check(0, "{percent} of the images are certified and yet broken"),
     "untrained": Check(0, "the training left the weights as they were"),
@@ -88,6 +91,7 @@ def check_scores(
     """
     values: dict[str, float] = {}
     curves: dict[tuple, list[tuple[float, float]]] = {}
+    balls: dict[tuple, dict[bool, float]] = {}
     for part in parts:
         if part.threat is None or part.threat.epsilon is None or part.id not in accuracy:
             continue
@@ -96,9 +100,17 @@ def check_scores(
             values["robust_above_clean"] = max(
                 values.get("robust_above_clean", -1.0), robust - clean
             )
+        ball = balls.setdefault((part.threat.norm, part.threat.epsilon, *part.id[1:]), {})
+        is_transfer = part.threat.attack == "transfer"
+        ball[is_transfer] = min(ball.get(is_transfer, 1.0), robust)
         if not part.threat.single_step:
             family = part.threat.family, part.split, part.examples
             curves.setdefault(family, []).append((part.threat.epsilon, robust))
+    for ball in balls.values():
+        if len(ball) == 2:
+            values["transfer_stronger"] = max(
+                values.get("transfer_stronger", -1.0), ball[False] - ball[True]
+            )
     for curve in curves.values():
         heights = [height for _, height in sorted(curve)]
         for i, height in enumerate(heights[1:], start=1):

@@ -75,6 +75,7 @@ SCORES = {
     "accurate_at_huge_epsilon": SIGNED,
     "rises_with_epsilon": SIGNED,
     "robust_above_clean": SIGNED,
+    "transfer_stronger": SIGNED,
 }
 # What is told of each image: hits, the label, and measures. A measure's scores are its mean and its
 # `:median` over the finite values, their share, `:finite`, and some of their spreads, `:std`.
@@ -121,8 +122,8 @@ def of_score(metric: str) -> Range | None:
     if metric in SCORES:
         return SCORES[metric]
     name, _, summary = metric.partition(":")
-    if name == "robust_accuracy":  # what stood after each member of AutoAttack
-        return COUNTED if re.fullmatch(r"[a-z-]+", summary) else None
+    if name == "robust_accuracy":  # what stood after each member, or against each source alone
+        return COUNTED if re.fullmatch(r"[a-z_-]+", summary) else None
     column = COLUMNS.get(_base(name))
     if column is None or name in WHOLE or summary not in ("", "median", "finite", "std"):
         return None

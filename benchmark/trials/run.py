@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save
@@ -83,7 +84,7 @@ def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
     layer_rows = before.layers
     if training.status == "finished":
         asked = [part for part in trial.evaluation if part.id not in before.parts]
-        found = _evaluated(trial, asked, model, images, folder)
+        found = _evaluated(trial, asked, model, images, home, device)
         layer_rows = layer_rows or tuple(layers(model, images.test.pixels(slice(1))))
     scores = [score for rows in found for score in rows.scores]
     examples = [column for rows in found for column in rows.examples]
@@ -119,19 +120,43 @@ def _nothing_yet(trial: Trial, images: data.Data, training: Training) -> Outcome
 
 
 def _evaluated(
-    trial: Trial, parts: list[Part], model: nn.Module, images: data.Data, folder: TrialFolder
+    trial: Trial,
+    parts: list[Part],
+    model: nn.Module,
+    images: data.Data,
+    home: Path,
+    device: str,
 ) -> list[Evaluated]:
     """The rows of `parts`: those that an interrupted run finished are read, the others evaluated
     and kept one by one.
     """
+    folder = TrialFolder(home, trial.key)
     known = {part: folder.part(part, Evaluated) for part in parts}
     found = [rows for rows in known.values() if rows is not None]
     missing = [part for part, rows in known.items() if rows is None]
     for part, rows in evaluate(
-        model, images, missing, seed=trial.seed, checkpoint=folder.checkpoint
+        model,
+        images,
+        missing,
+        seed=trial.seed,
+        checkpoint=folder.checkpoint,
+        sources=partial(_sources, trial, home, device),
     ):
         folder.keep_part(part, rows)
         found.append(rows)
+    return found
+
+
+def _sources(trial: Trial, home: Path, device: str, part: Part) -> dict[str, nn.Module]:
+    """The models whose adversarial images a part is about, of the trial's network and data.
+
+    Raises InputError where one's weights are missing or damaged.
+    """
+    found = {}
+    for source in part.sources:
+        weights = TrialFolder(home, source.key).weights
+        model = networks.load(trial.architecture, trial.dataset, weights)
+        found[source.regularizer] = networks.placed(model, device).eval()
     return found
 
 

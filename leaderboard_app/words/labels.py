@@ -19,6 +19,7 @@ ATTACK_NAMES = {
     "apgd": "APGD",
     "union": "Union",
     "autoattack": "AutoAttack",
+    "transfer": "Transfer",
 }
 AXIS_LINE = 44  # characters
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}

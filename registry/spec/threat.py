@@ -10,8 +10,18 @@ from .base import Count, Norm, Positive, Spec
 
 # "apgd" is AutoAttack's first members: APGD-CE and, from four classes on, APGD-T.
 # "union": PGD, PGD on the margin from ten starts, and AutoAttack on what they left.
+# "transfer": the adversarial images that PGD finds for other models.
 AttackName = Literal[
-    "fgsm", "pgd", "malt", "deepfool", "carlini_wagner", "fmn", "apgd", "union", "autoattack"
+    "fgsm",
+    "pgd",
+    "malt",
+    "deepfool",
+    "carlini_wagner",
+    "fmn",
+    "apgd",
+    "union",
+    "autoattack",
+    "transfer",
 ]
 # Those of which all points of a curve of accuracy against ε are found in one pass.
 CurveAttack = Literal["fgsm", "pgd"]
@@ -30,6 +40,7 @@ ATTACKS: dict[AttackName, dict[str, Any]] = {
     "apgd": {"norm": "inf", "epsilon": 0.1},
     "union": {"norm": "inf", "epsilon": 0.1},
     "autoattack": {"norm": "inf", "epsilon": 0.1},
+    "transfer": {"norm": "inf", "epsilon": 0.1, "steps": 20},
 }
 
 HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
@@ -52,6 +63,10 @@ MARGIN = {"attack": "pgd", "loss": "margin", "restarts": 10}
 # and on so many test images where a track does not say how many. LeNet-5 takes half a second each.
 CERTIFIED_SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)
 CERTIFIED_EXAMPLES = 200
+
+# The methods whose models' adversarial images are tried on all others of their track: the plain
+# network, and the yardstick.
+TRANSFER_FROM = ("none", "adversarial_training")
 
 # What a track may measure beside what every track does; `benchmark.evaluation.columns` says what
 # each is.
@@ -173,16 +188,28 @@ class Radius(Spec):
         return f"certified-{self.norm}-{self.epsilon:.12g}"
 
 
+class Source(Spec):
+    """A model whose adversarial images are tried on another one."""
+
+    regularizer: str
+    key: str  # of its trial
+
+
 class Part(Spec):
     """One part of an evaluation: accuracy ("clean"), checks of whether attacks on this model can be
     believed ("honesty"), per-example measures ("measures", or a further one's name), a threat or a
-    certificate within a radius, on the first `examples` images of a split's fixed order."""
+    certificate within a radius, on the first `examples` images of a split's fixed order.
+
+    `sources`, of a "transfer" about to be run, are no part of the id: whichever model an
+    adversarial image was found for, it is one.
+    """
 
     name: str
     split: Literal["train", "validation", "test"]
     examples: Count
     threat: Threat | None = None
     radius: Radius | None = None
+    sources: tuple[Source, ...] = ()
 
     @property
     def id(self) -> tuple[str, str, int]:

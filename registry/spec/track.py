@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from .threat import (
     Measure,
     Part,
     Radius,
+    Source,
     Threat,
     Tier,
 )
@@ -124,6 +126,12 @@ class Track(Spec):
         ids = [threat.id for threat in self.threats]
         if len(set(ids)) < len(ids):
             raise ValueError(f"threats: {next(i for i in ids if ids.count(i) > 1)} is given twice")
+        for threat in self.threats:
+            if threat.attack == "transfer":
+                raise ValueError(
+                    f"threats: {threat.id} needs other models of the track; leave it out, and "
+                    "`regbench transfer` runs it"
+                )
         if self.headline not in ids:
             raise ValueError(f"headline: {self.headline!r} is none of the threats {', '.join(ids)}")
         for architecture in self.recipe_for:
@@ -248,12 +256,22 @@ class Track(Spec):
         nearest = Threat(attack="fmn", norm=headline.norm)
         return (*parts, Part(name=nearest.id, split="test", examples=n, threat=nearest))
 
+    def transfer(self, sources: Iterable[Source] = ()) -> tuple[Part, ...]:
+        """The adversarial images of `sources` within the headline's norm and ε, on the test images
+        of the track's own threats. Nothing where the headline has no ε.
+        """
+        headline = self.headline_threat
+        if headline.epsilon is None:
+            return ()
+        threat = Threat(attack="transfer", norm=headline.norm, epsilon=headline.epsilon)
+        return (self._part(threat).model_copy(update={"sources": tuple(sources)}),)
+
     def with_tiers(self, trial: Trial) -> Trial:
-        """The trial with what the higher tiers and certificates add to its evaluation, if the
-        headline has an ε.
+        """The trial with what the higher tiers, certificates and transfer add to its evaluation, if
+        the headline has an ε.
         """
         if self.headline_threat.epsilon is None:
             return trial
         size = trial.dataset.test_size
         parts = [part for tier in TIER_ATTACKS for part in self.tier_parts(tier, size)]
-        return trial.also((*parts, *self.certificates(size)))
+        return trial.also((*parts, *self.certificates(size), *self.transfer()))

@@ -261,6 +261,16 @@ def test_the_higher_tiers_take_the_whole_test_set_unless_the_track_says_how_many
     assert examples["apgd-inf-0.1"] == examples["autoattack-inf-0.1"] == 100
 
 
+def test_a_track_does_not_list_the_transfer_which_needs_other_models(registry_copy):
+    spoil(
+        registry_copy,
+        "threats = [",
+        'threats = [{ attack = "transfer" }, ',
+    )
+    with pytest.raises(InputError, match=r"transfer-inf-0\.1 needs other models"):
+        reading(registry_copy).track("quickstart")
+
+
 def test_a_track_may_rank_by_the_worst_case_only_within_an_epsilon(registry_copy):
     spoil(registry_copy, "seeds = 3", 'seeds = 3\nranks_by = "worst_case"')
     assert reading(registry_copy).track("quickstart").ranks_by == "worst_case"

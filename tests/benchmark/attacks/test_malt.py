@@ -79,5 +79,5 @@ def test_what_foolbox_breaks_towards_any_class_falls(digits, norm, epsilon):
 
 def test_the_union_of_attacks_is_no_single_one():
     model = Linear(3)
-    with pytest.raises(InputError, match="is several attacks"):
+    with pytest.raises(InputError, match="is no attack on one model"):
         attack(Threat(attack="union"), model, model.x, model.y, seed=0)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmark.execution import plan
-from benchmark.execution.certify import to_certify
+from benchmark.execution.afterwards import to_certify
 from benchmark.records.registered import open_store
 from registry.load import Registry
 

@@ -17,6 +17,7 @@ COMMANDS = (
     "plan",
     "run",
     "certify",
+    "transfer",
     "rank",
     "collect",
     "export",

@@ -112,6 +112,7 @@ def test_an_ordinarily_trained_model_is_not_flagged(trained, digits, entry):
         "certified_and_broken",
         "rises_with_epsilon",
         "robust_above_clean",
+        "transfer_stronger",
         "untrained",
         "trained_by_submission",
     }
@@ -213,6 +214,18 @@ def test_robust_accuracy_that_rises_with_epsilon_is_flagged():
     values = check_scores(reversed(PGD), accuracy(0.5, 0.3, 0.4))
     assert values["rises_with_epsilon"] == pytest.approx(0.1)
     assert flagged(values) == {"rises_with_epsilon"}
+
+
+def test_other_models_images_that_break_more_than_its_own_attack_are_flagged():
+    (at_its_ball,) = (part for part in PGD if part.name == "pgd-inf-0.1")
+    threat = Threat(attack="transfer", norm="inf", epsilon=0.1)
+    part = Part(name=threat.id, split="test", examples=100, threat=threat)
+    for transferred, flags in ((0.5, set()), (0.4, {"transfer_stronger"})):
+        scores = accuracy(0.8, 0.5, 0.3) | {part.id: transferred}
+        assert flagged(check_scores([*PGD, part], scores)) == flags
+    elsewhere = part.model_copy(update={"examples": 50})  # of other images nothing is said
+    scores = {at_its_ball.id: 0.5, elsewhere.id: 0.4}
+    assert "transfer_stronger" not in check_scores([at_its_ball, elsewhere], scores)
 
 
 def test_robust_accuracy_above_clean_accuracy_is_flagged_on_the_same_images_only():
