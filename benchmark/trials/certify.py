@@ -11,8 +11,9 @@ import torch
 
 from registry.spec import Part, Radius, Threat, Trial
 
-from ..evaluation.certificates import certificates, exact_verdicts
+from ..evaluation.certificates import certificates
 from ..evaluation.evaluate import evaluate
+from ..evaluation.exact import exact_verdicts
 from .group import configure
 from .run import trained
 
