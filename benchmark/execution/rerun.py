@@ -52,7 +52,8 @@ def rerun(
     trials: dict[str, Trial] = {}
     for track, trial in chosen:
         if trial.key in known:
-            trials.setdefault(trial.key, _as_registered(track.with_tiers(trial), known[trial.key]))
+            (extended,) = track.with_tiers([trial])
+            trials.setdefault(trial.key, _as_registered(extended, known[trial.key]))
     if not trials:
         raise InputError(
             "rerun: no row of the selection is registered; `regbench rank` shows what is, "

@@ -51,7 +51,8 @@ def worst_cases(
     """
     if examples.empty or track.headline_threat.epsilon is None:
         return {}
-    asked = {track.with_tiers(trial).evaluation for group in groups for trial in group}
+    selected = track.with_tiers(trial for group in groups for trial in group)
+    asked = {id(trial.evaluation): trial.evaluation for trial in selected}.values()
     names = {part.name for parts in asked for part in parts if track.within_headline(part)}
     known: dict[str, dict[str, Sequence[float]]] = {}
     # Of several samples of one attack the largest counts.

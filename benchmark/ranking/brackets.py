@@ -24,17 +24,16 @@ def brackets(track: Track, trials: Sequence[Trial], store: Store) -> pd.DataFram
     """
     known = _known({trial.key for trial in trials}, store)
     rows = []
-    for trial in trials:
+    for trial, extended in zip(trials, track.with_tiers(trials)):
         asked = track.certificates(trial.dataset.test_size)
         mine = known.get(trial.key, {})
         if not any((part.name, "distance") in mine for part in asked):
             continue
-        parts = track.with_tiers(trial).evaluation
         for part in asked:
             if part.radius is None:
                 continue
             proven = mine.get((part.name, "certified"))
-            unbroken = stands(parts, mine, part.radius, part.examples)
+            unbroken = stands(extended.evaluation, mine, part.radius, part.examples)
             rows.append(
                 {
                     "key": trial.key,

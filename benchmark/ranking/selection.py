@@ -81,7 +81,7 @@ def _by_seed(rows: pd.DataFrame, threat: str, metric: str) -> pd.DataFrame:
     mine = rows[
         (rows["split"] == "validation") & (rows["threat"] == threat) & (rows["metric"] == metric)
     ]
-    return mine.pivot_table(index="lambda", columns="seed", values="value")
+    return mine.groupby(["lambda", "seed"])["value"].mean().unstack()
 
 
 def _best(

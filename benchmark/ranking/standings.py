@@ -94,7 +94,7 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     A diverged trial is an outcome: it stays in `diverged`, and a λ at which one of the seeds
     diverged cannot be selected, so that no method leads by the seeds that survive.
     """
-    trials = [track.with_tiers(trial) for trial in trials]
+    trials = track.with_tiers(trials)
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
     rows = everything[everything["seed"] < seeds]

@@ -44,13 +44,14 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
     check_protocol(track, folder)
     before = {row.key: row for row in rows.outcomes(path, COMMAND)} if path.exists() else {}
     after = dict(before)
-    for trial in with_references(trials):
+    asked = with_references(trials)
+    for trial, extended in zip(asked, track.with_tiers(asked)):
         if trial.sandboxed:
             continue  # a submission brings its own rows
         outcome = TrialFolder(home, trial.key).sound_outcome()
         if outcome is None or not outcome.answers(trial):
             continue  # not run, or not under all that the track now asks for
-        row = reduced(outcome, track, track.with_tiers(trial).evaluation)
+        row = reduced(outcome, track, extended.evaluation)
         known = after.get(trial.key)
         if known is None or known.parts <= row.parts:
             after[trial.key] = row

@@ -70,7 +70,8 @@ def _row(outcome: Outcome, asked: Iterable[tuple[Track, Trial]]) -> Outcome:
     scores: dict[Score, None] = {}
     examples: dict[tuple, Examples] = {}
     for track, trial in asked:
-        part = reduced(outcome, track, track.with_tiers(trial).evaluation)
+        (extended,) = track.with_tiers([trial])
+        part = reduced(outcome, track, extended.evaluation)
         scores |= dict.fromkeys(part.scores)
         examples |= {(c.threat, c.split, c.metric, c.examples): c for c in part.examples}
     return outcome.model_copy(

@@ -146,19 +146,19 @@ with own:
     mine = choices.choose("My method", ["", *methods], "mine", "", lambda name: name or "–")
 with right:
     ranked_only = choices.switch("Ranked only", "ranked")
-styles = frame.method_styles()
+styles, registry = frame.method_styles(), queries.registry()
 
 
 def title_of(method: str) -> str:
     """A method's title, from its card."""
-    return queries.registry().method_and_params(method)[0].card.title
+    return registry.method_and_params(method)[0].card.title
 
 
 for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
     rows = leaderboard.matching(everything, search, ranked_only, title_of)
     rows = leaderboard.in_order(rows, order)
-    st.header(plain(queries.registry().architecture(architecture).title))
+    st.header(plain(registry.architecture(architecture).title))
     if rows.empty:
         st.info("No method matches.")
         continue

@@ -48,7 +48,7 @@ def reading() -> Iterator[None]:
 def around() -> Iterator[None]:
     """Around a page: it has a foot and is drawn anew when rows arrive, also where it ends early."""
     seen = queries.version()
-    with suppress(_End):
+    with queries.one_registry(), suppress(_End):
         yield
     _foot(seen)
     _follow(seen)

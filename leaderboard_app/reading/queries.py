@@ -5,7 +5,9 @@ held open.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,7 @@ from registry.spec import InputError, Track, Trial
 
 PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
 Version = str
+_looked_at: ContextVar[Version] = ContextVar("_looked_at", default="")
 
 
 def _state(paths: Iterable[Path]) -> Version:
@@ -60,6 +63,20 @@ def registry() -> Registry:
 
 def registry_version() -> Version:
     """Changes whenever a registered or submitted file does, or a challenge is accepted."""
+    return _looked_at.get() or _registry_state()
+
+
+@contextmanager
+def one_registry() -> Iterator[None]:
+    """Within it the registry stays what its files were at the start: a page asks often."""
+    before = _looked_at.set(_registry_state())
+    try:
+        yield
+    finally:
+        _looked_at.reset(before)
+
+
+def _registry_state() -> Version:
     folders = HERE, *further(), submissions()
     files = (path for folder in folders for path in folder.rglob("*.*"))
     return _state(sorted(path for path in files if path.suffix in (".toml", ".py", ".json")))
@@ -170,7 +187,7 @@ def rows(track: Track) -> pd.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=8)
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     track = _registry(registered).track(name)
-    return labelled([track.with_tiers(trial) for trial in trials(track)], scores(track))
+    return labelled(track.with_tiers(trials(track)), scores(track))
 
 
 def brackets(track: Track) -> pd.DataFrame:

@@ -85,8 +85,9 @@ def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style], mine: s
     rows = rows.astype({"lambda": float}).reset_index(drop=True)
     style = rows[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
     for i, row in enumerate(rows.to_dict("records")):
-        for heading, text in cells(row, names, styles[row["regularizer"]]).items():
-            style = style.format(lambda _, text=text: text, subset=([i], [heading]))
+        told = cells(row, names, styles[row["regularizer"]])
+        as_told = {heading: lambda _, text=text: text for heading, text in told.items()}
+        style = style.format(as_told, subset=([i], list(told)))
     own = rows.index[rows["regularizer"] == mine].tolist()
     return style.set_properties(subset=(own, list(names.values())), **OWN) if own else style
 

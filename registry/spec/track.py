@@ -266,12 +266,22 @@ class Track(Spec):
         threat = Threat(attack="transfer", norm=headline.norm, epsilon=headline.epsilon)
         return (self._part(threat).model_copy(update={"sources": tuple(sources)}),)
 
-    def with_tiers(self, trial: Trial) -> Trial:
-        """The trial with what the higher tiers, certificates and transfer add to its evaluation, if
-        the headline has an ε.
+    def with_tiers(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Trials of the track with what the higher tiers, certificates and transfer add to their
+        evaluation, if the headline has an ε.
         """
+        trials = list(trials)
         if self.headline_threat.epsilon is None:
-            return trial
-        size = trial.dataset.test_size
-        parts = [part for tier in TIER_ATTACKS for part in self.tier_parts(tier, size)]
-        return trial.also((*parts, *self.certificates(size), *self.transfer()))
+            return trials
+        # A track's trials share one evaluation, which is slow to hash: there may be 100,000.
+        extended: dict[int, tuple[Part, ...]] = {}
+        found = []
+        for trial in trials:
+            shared = id(trial.evaluation)
+            if shared not in extended:
+                size = trial.dataset.test_size
+                parts = [part for tier in TIER_ATTACKS for part in self.tier_parts(tier, size)]
+                more = (*parts, *self.certificates(size), *self.transfer())
+                extended[shared] = trial.also(more).evaluation
+            found.append(trial.model_copy(update={"evaluation": extended[shared]}))
+        return found

@@ -257,7 +257,8 @@ def test_the_higher_tiers_take_the_whole_test_set_unless_the_track_says_how_many
     assert fewer.tier_parts("verified", 360)[0].examples == 100
     assert fewer.tier_parts("standard", 60)[0].examples == 60
     trial = reading(registry_copy).select(["quickstart"], seeds=1)[0][1]
-    examples = {part.name: part.examples for part in fewer.with_tiers(trial).evaluation}
+    (extended,) = fewer.with_tiers([trial])
+    examples = {part.name: part.examples for part in extended.evaluation}
     assert examples["apgd-inf-0.1"] == examples["autoattack-inf-0.1"] == 100
 
 
