@@ -86,7 +86,9 @@ def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style], mine: s
     style = rows[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
     for i, row in enumerate(rows.to_dict("records")):
         told = cells(row, names, styles[row["regularizer"]])
-        as_told = {heading: lambda _, text=text: text for heading, text in told.items()}
+        as_told: dict[Any, Any] = {
+            heading: lambda _, text=text: text for heading, text in told.items()
+        }
         style = style.format(as_told, subset=([i], list(told)))
     own = rows.index[rows["regularizer"] == mine].tolist()
     return style.set_properties(subset=(own, list(names.values())), **OWN) if own else style
