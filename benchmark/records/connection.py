@@ -20,6 +20,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 TABLES = ("trial", "attempt", "score", "example", "layer", "epoch")
 PATIENCE = 30.0  # seconds to wait for another process to let go of the file
 LOOK_EVERY = 0.05  # seconds
+FULL = os.strerror(errno.ENOSPC)
 
 
 @contextmanager
@@ -39,6 +40,7 @@ def opened(
     Raises:
         Unavailable: another process holds it for longer.
         Broken: it is no database, or has other tables.
+        NoRoom: its disk is full.
     """
     if os.path.lexists(path) and not path.is_file():
         raise Broken(path, "it is no file")  # a pipe would be waited for
@@ -62,7 +64,7 @@ def _connected(
         except duckdb.Error as error:
             who = _holder(error)
             if who is None:
-                raise Broken(path, error) from None
+                raise refusal(path, error) from None
         if time.monotonic() > deadline:
             raise Unavailable(f"{shown(path)}: is held by {who}; wait for it to finish or end it")
         if not told:
@@ -82,22 +84,30 @@ def log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
+class NoRoom(InputError):
+    """The disk has no room for what is to be written."""
+
+    def __init__(self, path: Path):
+        super().__init__(
+            f"{shown(path)}: cannot be written: {FULL}; free some and run again: what has "
+            "finished is kept"
+        )
+
+
 class Broken(InputError):
-    """A file that is no database, or one of other tables, or one that finds no room on its disk."""
+    """A file that is no database, or one of other tables."""
 
     def __init__(self, path: Path, why: object):
-        full = os.strerror(errno.ENOSPC)
-        if full in str(why):
-            super().__init__(
-                f"{shown(path)}: cannot be written: {full}; free some and run again: what has "
-                "finished is kept"
-            )
-            return
         reason = str(why).splitlines()[0][:100]
         super().__init__(
             f"{shown(path)}: cannot be read ({reason}); `regbench collect` builds it anew from the "
             "outcomes"
         )
+
+
+def refusal(path: Path, error: duckdb.Error) -> Broken | NoRoom:
+    """What to raise for what DuckDB says of a file that no other process holds."""
+    return NoRoom(path) if FULL in str(error) else Broken(path, error)
 
 
 def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

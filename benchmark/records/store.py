@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from .connection import PATIENCE, SCHEMA, Broken, log, opened
+from .connection import PATIENCE, SCHEMA, log, opened, refusal
 from .outcome import Outcome
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Store:
         self, rows: Iterable[Rows], on_wait: Callable[[str], None] = lambda who: None
     ) -> None:
         """Inserts what files of rows hold, all or none. Raises Unavailable where the database is
-        held, Broken where it cannot take them.
+        held, Broken or NoRoom where it cannot take them.
         """
         from .inserting import insert
 
@@ -103,7 +103,7 @@ class Store:
                     insert(connection, each)
                 connection.execute("COMMIT")
             except duckdb.Error as error:
-                raise Broken(self.path, error) from None
+                raise refusal(self.path, error) from None
 
     def query(self, sql: str, **parameters: Any) -> pd.DataFrame:
         """A table, empty where there is no database yet. Raises Unavailable where the database is
@@ -119,7 +119,7 @@ class Store:
             except duckdb.CatalogException:  # created, but killed before anything was in it
                 return pd.DataFrame()
             except duckdb.Error as error:
-                raise Broken(self.path, error) from None
+                raise refusal(self.path, error) from None
 
     def scores(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row a score of the trials, and one without a score for a trial that diverged.

@@ -110,14 +110,22 @@ def test_runners_and_workers_killed_at_any_moment_lose_and_double_nothing(tmp_pa
     assert len(trials) == len(set(trials)) == len(list(undisturbed.glob("*/outcome.json")))
 
 
-def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_them(tmp_path):
+def test_a_full_disk_fails_trials_with_the_reason_and_loses_neither_them_nor_rows(tmp_path):
     script, home = tmp_path / "run.py", tmp_path / "home"
     script.write_text(RUN)
     home.mkdir()
     run = f"{sys.executable} {script} {home}"
+    store = f"Store(Path('{home}/regbench.duckdb'))"
+    empty = (
+        f"from pathlib import Path; from benchmark.records.store import Store; {store}.record([])"
+    )
+    collect = f"REGBENCH_HOME={home} {sys.executable} -m benchmark.commands collect"
     steps = (
         f"head -c 11500000 /dev/zero > {home}/ballast; {run} > {tmp_path}/full 2>&1; echo $?; "
-        f"rm {home}/ballast; {run} > {tmp_path}/free 2>&1; echo $?"
+        f"rm {home}/ballast; {run} > {tmp_path}/free 2>&1; echo $?; "
+        f'rm {home}/regbench.duckdb; {sys.executable} -c "{empty}"; '
+        f"cat /dev/zero > {home}/ballast; {collect} 2> {tmp_path}/collect; echo $?; "
+        f"ls {home} | grep -c quarantined; rm {home}/ballast; {collect}"
     )
     disk = [
         "bwrap",
@@ -141,6 +149,10 @@ def test_a_full_disk_fails_the_trials_with_the_reason_and_the_next_run_finishes_
         check=False,
     )
     full = (tmp_path / "full").read_text()
-    assert found.stdout.split() == ["1", "0"], found.stderr + full + (tmp_path / "free").read_text()
+    told = found.stderr + full + (tmp_path / "free").read_text()
+    codes, collected = found.stdout.split()[:4], found.stdout.splitlines()[4]
+    assert codes == ["1", "0", "2", "0"], told  # a sound database is not set aside for want of room
+    assert collected.startswith("17 outcomes are in")
+    assert "No space left" in (tmp_path / "collect").read_text()
     assert "No space left" in full
     assert "Traceback" not in full
