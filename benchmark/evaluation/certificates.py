@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from registry.spec import Radius
 
-from ..attacks import misclassified
-from ..attacks.frozen import frozen
 from ..measures.certificates import affordable, certified
 from ..measures.layer_chain import NoCertificateError
+from .classified import classified
 from .found import Found
 
 BATCH = 32  # images between two calls of `on_images`
@@ -44,8 +43,7 @@ def certificates(
         method = affordable(model, (x.shape[1], x.shape[2], x.shape[3]))
     except NoCertificateError:
         return [Found({}, {"no_certificate": 1.0}) for _ in radii]
-    with torch.no_grad(), frozen(model) as net:
-        proven = torch.cat([~misclassified(net(some), labels) for some, labels in _batches(x, y)])
+    proven = classified(model, x, y)
     found: dict[Radius, Found] = {}
     for radius in sorted(radii, key=lambda radius: radius.epsilon):
         proven = proven.clone()
@@ -59,7 +57,3 @@ def certificates(
         share = proven.double().mean()
         found[radius] = Found({"certified": proven}, {"certified_accuracy": share})
     return [found[radius] for radius in radii]
-
-
-def _batches(x: Tensor, y: Tensor) -> zip[tuple[Tensor, Tensor]]:
-    return zip(x.split(BATCH), y.split(BATCH))

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from registry.spec import InputError, Threat
 
-from ..attacks import misclassified, pgd
-from ..attacks.frozen import frozen
+from ..attacks import pgd
 from ..attacks.perturbation import drawn_unit_ball
+from .classified import batches, classified
 from .found import Found
-
-BATCH = 512
 
 
 def transfer(
@@ -47,9 +45,9 @@ def transfer(
         )
     generator = torch.Generator().manual_seed(seed)
     start = drawn_unit_ball(tuple(x.shape), threat.norm, generator, x.dtype).to(x)
-    clean = _stands(model, x, y)
+    clean = classified(model, x, y)
     alone = {
-        name: clean & _stands(model, _images(threat, source, x, y, start), y)
+        name: clean & classified(model, _images(threat, source, x, y, start), y)
         for name, source in sources.items()
     }
     together = torch.stack(list(alone.values())).all(0)
@@ -72,16 +70,6 @@ def _images(threat: Threat, source: nn.Module, x: Tensor, y: Tensor, start: Tens
             start=start[rows],
             keep="last",
         )
-        for rows in _rows(x)
+        for rows in batches(x)
     ]
     return torch.cat(found)
-
-
-def _stands(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """[N] bool: classified correctly."""
-    with torch.no_grad(), frozen(model) as net:
-        return torch.cat([~misclassified(net(x[rows]), y[rows]) for rows in _rows(x)])
-
-
-def _rows(x: Tensor) -> tuple[Tensor, ...]:
-    return torch.arange(len(x), device=x.device).split(BATCH)

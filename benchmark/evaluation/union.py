@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from registry.spec import Threat
 
-from ..attacks import attack, misclassified
-from ..attacks.frozen import frozen
+from ..attacks import attack
 from ..attacks.perturbation import size
 from ..attacks.run import Attacked
 from ..measures.certificates import affordable, certified
 from ..measures.layer_chain import NoCertificateError
+from .classified import BATCH, classified
 
-BATCH = 512
 SQUARE = "square_helped"
 # Coefficients of CROWN's functions for an image, up to which a proof costs less than AutoAttack.
 CHEAP = 2**12
@@ -39,8 +38,7 @@ def union(
     first = Threat(attack="pgd", **within)
     margin = Threat(attack="pgd", loss="margin", restarts=10, **within)
     adversarial = x.clone()
-    with torch.no_grad(), frozen(model) as net:
-        fallen = torch.cat([misclassified(net(x[i]), y[i]) for i in _rows(x)])
+    fallen = ~classified(model, x, y)
     stood: dict[str, float] = {}
     for cheap in (first, margin):
         left = (~fallen).nonzero()[:, 0]
@@ -89,7 +87,3 @@ def _proven(model: nn.Module, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
     except NoCertificateError:
         return nothing
     return certified(model, x, y, threat.epsilon, threat.norm)
-
-
-def _rows(x: Tensor) -> tuple[Tensor, ...]:
-    return torch.arange(len(x), device=x.device).split(BATCH)

@@ -1,0 +1,272 @@
+"""What a GPU gives: first that it gives the same, then how fast.
+
+`python tests/speed/gpu.py [--device cuda] [--minutes 8] [--output gpu.json]`. On the CPU, `--device
+cpu --steps 2 --models 1 3`, it runs through the same lines, and its figures say nothing.
+
+1. The stacked engine beside the sequential one, every method that can be stacked on both LeNets, in
+   float64 and in float32; FGSM and PGD on many models at once beside each model's own.
+2. Seconds of a step: M models as one beside M by themselves, and the memory that it takes.
+3. Seconds of the attacks, AutoAttack's among them, and of the measures.
+4. A whole track, from the command line.
+
+Goals, as multiples of the sequential step: 20 on LeNet-300-100 (input gradient, M = 80), 8 on
+LeNet-5, and 5 for PGD. Exits with 1 where something is not the same. What does not fit into the
+time is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.attacks import attack
+from benchmark.attacks.stacked import attack_stacked
+from benchmark.data.splits import Split
+from benchmark.evaluation.examples import example_measures
+from benchmark.regularizer import load_regularizer
+from benchmark.training import networks
+from benchmark.training.loop import train
+from benchmark.training.phase import Phase
+from benchmark.training.stacked import train_stacked
+from registry.load import Registry
+from registry.spec import Recipe, Threat
+
+REGISTRY = Registry()
+NETS = ("lenet_300_100", "lenet_5")
+METHODS = ("input_gradient", "jacobian", "cross_lipschitz", "curvature", "adversarial_training")
+GOALS = {("lenet_300_100", "input_gradient"): 20.0, ("lenet_5", "input_gradient"): 8.0}
+PGD_GOAL = 5.0
+DATA = REGISTRY.dataset("mnist")
+IMAGES, BATCH = 2048, 64
+# Relative, of all weights: what twenty steps, those of inner attacks among them, make of the
+# rounding of one.
+SAME = {torch.float64: 1e-9, torch.float32: 1e-2}
+Rows = Iterator[dict[str, Any]]
+
+
+class Double(Split):
+    """Images in float64."""
+
+    def pixels(self, index: Tensor | slice | None = None) -> Tensor:
+        return super().pixels(index).double()
+
+
+def images(device: str, dtype: torch.dtype) -> Split:
+    """Of chance: what a step costs does not depend on what they show."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (IMAGES, *DATA.shape), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(DATA.num_classes, (IMAGES,), generator=generator)
+    kind = Double if dtype == torch.float64 else Split
+    return kind(pixels.to(device), labels.to(device), 255)
+
+
+def models(net: str, count: int, device: str, dtype: torch.dtype) -> list[nn.Module]:
+    architecture = REGISTRY.architecture(net)
+    made = (networks.create(architecture, DATA, seed=seed) for seed in range(count))
+    return [networks.placed(model.to(dtype), device) for model in made]
+
+
+def phase(steps: int) -> Phase:
+    recipe = Recipe(batch_size=BATCH, learning_rate=0.01, fine_tune_iterations=steps, ramp=0.2)
+    return Phase.of(recipe, "fine_tune", IMAGES)
+
+
+@contextmanager
+def timed(device: str) -> Iterator[Callable[[], float]]:
+    """Yields what tells the seconds, once the device has done all that it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    start, end = time.perf_counter(), [0.0]
+    yield lambda: end[0] - start
+    if device != "cpu":
+        torch.cuda.synchronize()
+    end[0] = time.perf_counter()
+
+
+def strength_of(method: str) -> float:
+    grid = [strength for strength in REGISTRY.regularizer(method).card.grid if strength > 0]
+    return grid[len(grid) // 2]
+
+
+def both(
+    net: str, method: str, count: int, steps: int, device: str, dtype: torch.dtype
+) -> tuple[list[nn.Module], list[nn.Module], float, float]:
+    """Models trained alone and as one, and the seconds that each way took."""
+    alone = models(net, count, device, dtype)
+    stacked, split = copy.deepcopy(alone), images(device, dtype)
+    regularizer = load_regularizer(REGISTRY.regularizer(method).folder, {})
+    strength = strength_of(method)
+    few = partial(train, split=split, phase=phase(steps), regularizer=regularizer)
+    with timed(device) as apart:
+        for seed, model in enumerate(alone):
+            few(model, seed=seed, strength=strength)
+    with timed(device) as together:
+        train_stacked(
+            stacked,
+            split,
+            phase(steps),
+            seeds=range(count),
+            strengths=[strength] * count,
+            regularizer=regularizer,
+        )
+    return alone, stacked, apart(), together()
+
+
+def far(one: nn.Module, other: nn.Module) -> float:
+    """Relative distance of all weights."""
+    here, there = (torch.cat([p.detach().flatten() for p in m.parameters()]) for m in (one, other))
+    return float((here - there).norm() / here.norm())
+
+
+def correctness(device: str, within: Callable[[], bool]) -> Rows:
+    cards = {name: REGISTRY.regularizer(name).card for name in REGISTRY.regularizer_folders}
+    asked = [
+        (name, f"{net}:activation=swish" if card.smooth_activation else net, dtype)
+        for name, card in sorted(cards.items())
+        if name != "none" and card.stackable
+        for net in NETS
+        for dtype in SAME
+    ]
+    for name, net, dtype in asked:
+        if not within():
+            return
+        alone, stacked, *_ = both(net, name, 2, 20, device, dtype)
+        distance = max(far(*pair) for pair in zip(alone, stacked))
+        what = f"{name} on {net}, {str(dtype).removeprefix('torch.')}"
+        yield {"what": what, "distance": distance, "same": distance <= SAME[dtype]}
+    for net in NETS:
+        if within():
+            yield attacks_alike(net, device)
+
+
+def attacks_alike(net: str, device: str) -> dict[str, Any]:
+    """PGD in float64 on three models at once, and on each."""
+    nets = [model.eval() for model in models(net, 3, device, torch.float64)]
+    split = images(device, torch.float64)
+    x, y = split.pixels(slice(256)), split.labels[:256]
+    threat = Threat(attack="pgd", norm="inf", epsilon=0.1)
+    given = {"x": x, "y": y, "batch_size": 512}
+    alone = [attack(threat, nets[m], seed=m, **given).success for m in range(3)]
+    (together,) = attack_stacked([threat], nets, seeds=range(3), **given)
+    differ = float((torch.stack(alone) != together).double().mean())
+    return {"what": f"pgd on {net}, float64", "distance": differ, "same": differ == 0}
+
+
+def steps_of(device: str, counts: list[int], steps: int, within: Callable[[], bool]) -> Rows:
+    for net, method, count in product(NETS, METHODS, counts):
+        if not within():
+            return
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats()
+        both(net, method, min(count, 2), 2, device, torch.float32)  # warms the device up
+        _, _, apart, together = both(net, method, count, steps, device, torch.float32)
+        yield {
+            "what": f"{method} on {net}, M = {count}",
+            "ms_alone": 1000 * apart / (count * steps),
+            "ms_stacked": 1000 * together / (count * steps),
+            "times": apart / together,
+            "goal": GOALS.get((net, method)) if count == 80 else None,
+            "peak_MiB": None if device == "cpu" else torch.cuda.max_memory_allocated() >> 20,
+        }
+
+
+def attacks(device: str, count: int, within: Callable[[], bool]) -> Rows:
+    threat = Threat(attack="pgd", norm="inf", epsilon=0.1)
+    for net in NETS:
+        nets = [model.eval() for model in models(net, count, device, torch.float32)]
+        split = images(device, torch.float32)
+        x, y = split.pixels(slice(1000)), split.labels[:1000]
+        if not within():
+            return
+        with timed(device) as apart:
+            for seed, model in enumerate(nets):
+                attack(threat, model, x, y, seed=seed)
+        with timed(device) as together:
+            attack_stacked([threat], nets, x, y, seeds=range(count), batch_size=512)
+        yield {
+            "what": f"pgd on {net}, M = {count}",
+            "s_alone": apart(),
+            "s_stacked": together(),
+            "times": apart() / together(),
+            "goal": PGD_GOAL,
+        }
+        if not within():
+            return
+        right = nets[0](x).argmax(1)
+        with timed(device) as seconds:
+            attack(Threat(attack="autoattack", epsilon=0.02), nets[0], x[:200], right[:200], seed=0)
+        yield {"what": f"AutoAttack on {net}, 200 images", "s": seconds()}
+        with timed(device) as seconds:
+            example_measures(nets[0], x, y)
+        yield {"what": f"measures on {net}", "images_a_second": len(x) / seconds()}
+
+
+def whole_track(device: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as home:
+        run = [sys.executable, "-m", "benchmark.commands", "run", "quickstart", "--device", device]
+        here = {"REGBENCH_HOME": home, "REGBENCH_RESULTS": f"{home}/none"}
+        start = time.perf_counter()
+        subprocess.run(run, check=True, env=os.environ | here, stdout=subprocess.DEVNULL)
+        return {"what": "quickstart, from the command line", "s": time.perf_counter() - start}
+
+
+def told(row: dict[str, Any]) -> str:
+    words = [f"{row['what']:<56}"]
+    for name, value in row.items():
+        if name != "what" and value is not None:
+            words.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
+    return "  ".join(words)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--models", type=int, nargs="+", default=[1, 10, 40, 80])
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    end = time.monotonic() + 60 * given.minutes
+
+    def within() -> bool:
+        return time.monotonic() < end
+
+    torch.backends.cudnn.allow_tf32 = False
+    name = "cpu" if given.device == "cpu" else torch.cuda.get_device_name()
+    print(f"{name}, torch {torch.__version__}")
+    rows = []
+    sections = (
+        correctness(given.device, within),
+        steps_of(given.device, given.models, given.steps, within),
+        attacks(given.device, given.models[-1], within),
+        (whole_track(given.device) for _ in range(1) if within()),
+    )
+    for section in sections:
+        for row in section:
+            rows.append(row)
+            print(told(row), flush=True)
+    if not within():
+        print(f"the {given.minutes:g} minutes are over: what follows was left out")
+    if given.output:
+        found = {"device": name, "torch": torch.__version__, "rows": rows}
+        given.output.write_text(json.dumps(found, indent=1) + "\n")
+    return 0 if all(row.get("same", True) for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
