@@ -109,22 +109,26 @@ def test_after_a_run(ran, command, arguments):
     assert found
 
 
-def test_rank_of_the_registered_rows(tmp_path):
-    places = {"home": tmp_path / "home", "results": HERE / "results"}
-    rows = said("rank", "quickstart", "guo-fashion-binary", **places)
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory):
+    """A home in which nothing ran, beside the registered rows."""
+    return {"home": tmp_path_factory.mktemp("registered"), "results": HERE / "results"}
+
+
+def test_rank_of_the_registered_rows(registered):
+    rows = said("rank", "quickstart", "guo-fashion-binary", **registered)
     validator("rank").validate(rows)
     assert any(row["rank"] for row in rows)
 
 
-def test_plan_names_the_methods_that_rank_marks_and_the_lambda_to_try(tmp_path):
-    places = {"home": tmp_path / "home", "results": HERE / "results"}
-    rows = said("rank", "quickstart", **places)
+def test_plan_names_the_methods_that_rank_marks_and_the_lambda_to_try(registered):
+    rows = said("rank", "quickstart", **registered)
     marked = {(row["regularizer"], row["next_lambda"]) for row in rows if row["at_end"]}
-    plan = said("plan", "quickstart", **places)
+    plan = said("plan", "quickstart", **registered)
     validator("plan").validate(plan)
     assert {(row["regularizer"], row["next_lambda"]) for row in plan["ends"]} == marked
     assert marked
-    assert said("plan", CONTROL, **places)["ends"] == []  # a λ is selected within a track
+    assert said("plan", CONTROL, **registered)["ends"] == []  # a λ is selected within a track
 
 
 def test_check(tmp_path):

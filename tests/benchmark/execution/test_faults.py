@@ -17,7 +17,7 @@ from benchmark.records.store import Store
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("REGBENCH_KILLS", "6"))  # a run of 30 takes some minutes
+KILLS = int(os.environ.get("REGBENCH_KILLS", "4"))  # a run of 30 takes some minutes
 
 # Eleven small trials and their reference, on digits.
 RUN = """

@@ -206,31 +206,34 @@ def spoilt_registry(folder, code):
     return Registry(folder / "registry", folder / "none")
 
 
-@pytest.mark.parametrize(
-    ("code", "limit", "reason"),
-    [
-        ("import time; time.sleep(600)", 15.0, "took longer than the limit of 15 s"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 600.0, "ended by signal 9"),
-        ("raise RuntimeError('broken')", 600.0, "RuntimeError: broken"),
-    ],
-)
-def test_a_trial_that_hangs_dies_or_raises_is_recorded_and_the_others_go_on(
-    tmp_path, code, limit, reason
-):
-    registry = spoilt_registry(tmp_path, code)
+# λ rises over the first steps, the smallest of the grid to a tenth of the next.
+SPOILT = """import os, signal, time
+        if step.strength < 1e-3: raise RuntimeError('broken')
+        if step.strength < 5e-3: os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(600)"""
+REASONS = {
+    0.01: "RuntimeError: broken",
+    0.1: "ended by signal 9",
+    0.4: "took longer than the limit of 30 s",
+}
+
+
+def test_trials_that_hang_die_or_raise_are_recorded_and_the_others_go_on(tmp_path):
+    registry = spoilt_registry(tmp_path, SPOILT)
     chosen = registry.select(
-        ["digits/lenet_300_100/jacobian/0.1", "digits/lenet_300_100/none/0"], seeds=1
+        ["digits/lenet_300_100/jacobian/*", "digits/lenet_300_100/none/0"], seeds=1
     )
+    trials = [trial for _, trial in chosen if trial.entry.strength in {0.0, *REASONS}]
     home, store = tmp_path / "home", Store(tmp_path / "home" / DATABASE)
     home.mkdir()
-    plan = runner.plan((trial for _, trial in chosen), store)
-    outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1, limit=limit)))
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    assert [o.regularizer for o in failed] == ["jacobian"]
-    assert reason in failed[0].error
-    assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [
-        2
-    ]  # the reference and the control
+    plan = runner.plan(trials, store)
+    outcomes = list(runner.run(plan, home, store, partial(run_local, workers=1, limit=30.0)))
+    failed = {o.strength: o.error for o in outcomes if o.status == "failed"}
+    assert failed.keys() == REASONS.keys()
+    for strength, reason in REASONS.items():
+        assert reason in failed[strength]
+    # the reference and the control
+    assert store.query("SELECT count(*) AS n FROM trial")["n"].tolist() == [2]
 
 
 def test_ctrl_c_ends_after_the_running_trials_and_the_next_run_goes_on(finished, tmp_path):

@@ -71,15 +71,24 @@ def test_an_interval_of_a_distance_does_not_reach_below_0_and_of_a_measure_it_ma
 
 def simulated(chance, seeds, strengths, scatter):
     """A method whose λ are all equally good: validation and test accuracies of the same models."""
-    found = []
-    for strength in strengths:
-        own = expit(logit(0.6) + chance.normal(size=seeds) * scatter / (0.6 * 0.4))
-        for split, n in (("validation", 500), ("test", IMAGES)):
-            counted = chance.binomial(n, own) / n
-            found.append(rows(counted, strength=strength, split=split, n=n))
-        clean = rows(np.full(seeds, 0.95), "accuracy", strength=strength, threat="clean")
-        found.append(clean.assign(split="validation"))
-    return pd.concat(found)
+    shape = len(strengths), seeds
+    own = expit(logit(0.6) + chance.normal(size=shape) * scatter / (0.6 * 0.4)).ravel()
+    like = (
+        rows([0.0])
+        .iloc[np.zeros(len(own), int)]
+        .assign(
+            **{
+                "lambda": np.repeat(strengths, seeds),
+                "seed": np.tile(np.arange(seeds), len(strengths)),
+            }
+        )
+    )
+    found = [
+        like.assign(value=chance.binomial(n, own) / n, split=split, n=n)
+        for split, n in (("validation", 500), ("test", IMAGES))
+    ]
+    clean = {"value": 0.95, "split": "validation", "threat": "clean", "metric": "accuracy"}
+    return pd.concat([*found, like.assign(**clean)])
 
 
 @pytest.mark.parametrize(

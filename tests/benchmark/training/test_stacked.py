@@ -24,7 +24,7 @@ RECIPE = Recipe(
     batch_size=6,
     learning_rate=0.05,
     weight_decay=1e-3,
-    fine_tune_iterations=50,
+    fine_tune_iterations=25,
     ramp=0.2,
     warmup_epochs=1.0,
 )
@@ -65,7 +65,7 @@ def weights(model):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_stacked_training_equals_sequential_training_after_50_steps(name):
+def test_stacked_training_equals_sequential_training_after_25_steps(name):
     method = REGISTRY.regularizer(name)
     grid = method.card.grid
     strengths = [grid[len(grid) // 4], grid[len(grid) // 2], grid[len(grid) // 2]]

@@ -1,7 +1,12 @@
-"""A real Chromium for the pages' tests."""
+"""A real Chromium for the pages' tests, and the app that it looks at."""
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,3 +37,32 @@ def settled(page, heading: str) -> None:
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     assert "Traceback" not in page.content()
+
+
+@contextmanager
+def serving(home):
+    """The address of an app with that home."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmark.commands", "app", "--port", str(port)],
+        cwd=ROOT,
+        env=os.environ | {"REGBENCH_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("localhost", port), timeout=1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, process.stdout.read()
+                    assert time.monotonic() < deadline, "the app did not start within a minute"
+                    time.sleep(0.2)
+            yield f"http://localhost:{port}"
+        finally:
+            process.kill()  # Streamlit may wait for connections that nobody closes any more

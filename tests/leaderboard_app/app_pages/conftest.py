@@ -1,40 +1,14 @@
 """The app as `regbench app` starts it, and a page of a real Chromium."""
 
-import socket
-import subprocess
-import sys
-import time
-
 import pytest
 
-from .browser import CHROMIUM, FLAGS, PROBES, ROOT
+from .browser import CHROMIUM, FLAGS, PROBES, serving
 
 
 @pytest.fixture
 def server(home):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmark.commands", "app", "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    socket.create_connection(("localhost", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, process.stdout.read()
-                    assert time.monotonic() < deadline, "the app did not start within a minute"
-                    time.sleep(0.2)
-            yield f"http://localhost:{port}"
-        finally:
-            process.kill()  # Streamlit may wait for connections that nobody closes any more
+    with serving(home) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

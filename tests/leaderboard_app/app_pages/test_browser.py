@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from .browser import needs_chromium, settled
+from .browser import needs_chromium, serving, settled
 
 OUTPUT = Path(__file__).resolve().parents[3] / "tests" / "output"
 
@@ -21,6 +21,63 @@ def keep(page, name: str) -> None:
     OUTPUT.mkdir(exist_ok=True)
     page.screenshot(path=OUTPUT / f"{name}.png")
     page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+# One app for all, and rows that become more: the first test's track has none before it.
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with serving(home) as address:
+        yield address
+
+
+def test_the_open_pages_follow_a_run(fill, server, page):
+    opened = {}
+    for path in ("leaderboard", "equivalence", "margins", "robustness", "compare"):
+        opened[path] = page.context.new_page()
+        opened[path].set_default_timeout(60_000)
+        opened[path].goto(f"{server}/{path}?track=quickstart")
+        opened[path].get_by_text("fills by itself").wait_for()
+    fill("quickstart", seeds=1)
+    for path, tab in opened.items():
+        tab.bring_to_front()
+        tab.locator(".js-plotly-plot").first.wait_for()  # without a reload
+        expect(tab.get_by_text("fills by itself"), path).to_have_count(0)
+    assert page.errors == []
+
+
+def test_every_other_page_works_in_a_browser(fill, server, page):
+    fill(
+        "guo-fashion-binary",
+        seeds=2,
+        status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished",
+    )
+    page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
+    settled(page, "Leaderboard")
+    pages = {  # link → heading, and how many charts at least
+        "Find a method": ("Find a method", 2),
+        "Margins": ("Margins", 7),
+        "Robustness": ("Robustness curves", 4),
+        "Theory": ("Theory", 2),
+        "Compare": ("Compare", 4),
+        "Method": ("Method", 2),
+        "Paper figures": ("Paper figures", 0),
+        "Runs": ("Runs", 0),
+        "Submit": ("Submit a regularizer", 0),
+        "About": ("About", 0),
+        "Overview": ("RegBench", 0),
+    }
+    for name, (heading, charts) in pages.items():
+        page.get_by_role("link", name=name, exact=True).first.click()
+        settled(page, heading)
+        if charts:
+            page.locator(".js-plotly-plot").nth(charts - 1).wait_for()
+        keep(page, name.lower().replace(" ", "-"))
+    assert page.errors == []
 
 
 def test_both_pages_work_in_a_browser(fill, server, page):
@@ -76,36 +133,6 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     assert page.errors == []
 
 
-def test_every_other_page_works_in_a_browser(fill, server, page):
-    fill(
-        "guo-fashion-binary",
-        seeds=2,
-        status=lambda trial: "failed" if trial.entry.strength == 1.6 else "finished",
-    )
-    page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
-    settled(page, "Leaderboard")
-    pages = {  # link → heading, and how many charts at least
-        "Find a method": ("Find a method", 2),
-        "Margins": ("Margins", 7),
-        "Robustness": ("Robustness curves", 4),
-        "Theory": ("Theory", 2),
-        "Compare": ("Compare", 4),
-        "Method": ("Method", 2),
-        "Paper figures": ("Paper figures", 0),
-        "Runs": ("Runs", 0),
-        "Submit": ("Submit a regularizer", 0),
-        "About": ("About", 0),
-        "Overview": ("RegBench", 0),
-    }
-    for name, (heading, charts) in pages.items():
-        page.get_by_role("link", name=name, exact=True).first.click()
-        settled(page, heading)
-        if charts:
-            page.locator(".js-plotly-plot").nth(charts - 1).wait_for()
-        keep(page, name.lower().replace(" ", "-"))
-    assert page.errors == []
-
-
 def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
     fill("quickstart", seeds=2)
     page.emulate_media(color_scheme="dark")
@@ -130,21 +157,6 @@ def test_every_page_fits_a_phone_in_the_dark(fill, server, page):
         )
         assert max(red, green, blue) < 60, path
         page.screenshot(path=OUTPUT / f"phone-{heading.lower().replace(' ', '-')}.png")
-    assert page.errors == []
-
-
-def test_the_open_pages_follow_a_run(fill, server, page):
-    opened = {}
-    for path in ("leaderboard", "equivalence", "margins", "robustness", "compare"):
-        opened[path] = page.context.new_page()
-        opened[path].set_default_timeout(60_000)
-        opened[path].goto(f"{server}/{path}?track=quickstart")
-        opened[path].get_by_text("fills by itself").wait_for()
-    fill("quickstart", seeds=1)
-    for path, tab in opened.items():
-        tab.bring_to_front()
-        tab.locator(".js-plotly-plot").first.wait_for()  # without a reload
-        expect(tab.get_by_text("fills by itself"), path).to_have_count(0)
     assert page.errors == []
 
 
