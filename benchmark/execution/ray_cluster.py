@@ -27,6 +27,7 @@ from .schedule import STACK, Schedule
 
 RETRIES = 3  # of a task whose node or process was lost
 LOOK_EVERY = 1.0  # seconds between looks at how long the tasks have taken
+PLUGINS, NETWORKS = "plugins", "architectures"  # under a node's home: the code that travels
 
 Files = dict[str, bytes]  # path under a home → content
 
@@ -175,20 +176,41 @@ def _check_answers(address: str | None) -> None:
 
 
 def _files_for(group: list[Trial], home: Path) -> Files:
-    """What a node needs: the code of the method, the references' weights, and what earlier runs of
-    the trials left.
+    """What a node needs: the code of the method and of a network of one's own, the references'
+    weights, and what earlier runs of the trials left.
     """
     files: Files = {}
     for trial in group:
+        module = _own_network(trial)
+        if module is not None:
+            files[f"{NETWORKS}/{module.name}"] = module.read_bytes()
         if trial.plugin is not None:
             for path in Path(trial.plugin).glob("*.[pt]*"):
-                files[f"plugins/{path.parent.name}/{path.name}"] = path.read_bytes()
+                files[f"{PLUGINS}/{path.parent.name}/{path.name}"] = path.read_bytes()
         folders = [home / trial.key] + ([home / trial.reference.key] if trial.reference else [])
         for folder in folders:
             for path in folder.rglob("*"):
                 if path.is_file() and not path.name.startswith("."):
                     files[str(path.relative_to(home))] = path.read_bytes()
     return files
+
+
+def _own_network(trial: Trial) -> Path | None:
+    """The file of a network that a registry of one's own brings: the others are on every node."""
+    module = Path(trial.architecture.module or "")
+    return module if module.is_absolute() else None
+
+
+def _as_carried(trial: Trial, home: Path) -> Trial:
+    """The trial with the code that travelled to this node."""
+    update: dict[str, Any] = {}
+    module = _own_network(trial)
+    if module is not None:
+        there = {"module": str(home / NETWORKS / module.name)}
+        update["architecture"] = trial.architecture.model_copy(update=there)
+    if trial.plugin is not None:
+        update["plugin"] = str(home / PLUGINS / Path(trial.plugin).name)
+    return trial.model_copy(update=update) if update else trial
 
 
 def _write(files: Files, home: Path) -> None:
@@ -210,14 +232,7 @@ def _run(group: list[Trial], files: Files, device: str) -> list[tuple[Outcome, F
     try:
         (home / "cache").symlink_to(node / "cache")
         _write(files, home)
-        here = [
-            trial
-            if trial.plugin is None
-            else trial.model_copy(
-                update={"plugin": str(home / "plugins" / Path(trial.plugin).name)}
-            )
-            for trial in group
-        ]
+        here = [_as_carried(trial, home) for trial in group]
         return [(outcome, _left(home, outcome.key)) for outcome in run_group(here, home, device)]
     finally:
         shutil.rmtree(home, ignore_errors=True)

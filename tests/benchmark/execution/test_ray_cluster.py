@@ -4,14 +4,17 @@ lost.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
 
 import pytest
 
+from benchmark.execution import ray_cluster
 from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
+from registry.load import Registry
 
 pytestmark = pytest.mark.slow
 
@@ -101,3 +104,60 @@ def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
     assert result.stderr.splitlines()[-1].startswith(
         "regbench: --address: no Ray cluster answers at '127.0.0.1:1'"
     )
+
+
+NETWORK = """
+from torch import nn
+from registry.architectures.layers import register_from_scratch
+
+@register_from_scratch
+def narrow_net(num_classes=10, in_chans=1, img_size=(8, 8), **kwargs):
+    pixels = in_chans * img_size[0] * img_size[1]
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 8), nn.ReLU(), nn.Linear(8, num_classes))
+"""
+DESCRIBED = """
+[[architecture]]
+name = "narrow"
+title = "Narrow"
+timm = "narrow_net"
+module = "narrow.py"
+"""
+TRACK = """
+name = "narrow"
+title = "A network of one's own"
+dataset = "digits"
+architectures = ["narrow"]
+seeds = 1
+threats = [{ attack = "fgsm" }]
+headline = "fgsm-inf-0.1"
+clean_floor = 0.5
+test_examples = 20
+measure_examples = 20
+entry = [{ regularizer = "none" }]
+
+[recipe]
+batch_size = 64
+learning_rate = 0.05
+reference_epochs = 1
+"""
+
+
+def test_a_network_of_one_s_own_travels_to_nodes_that_have_no_such_registry(
+    tmp_path, monkeypatch, home
+):
+    mine = tmp_path / "mine"
+    for folder, name, text in (
+        ("architectures", "narrow.py", NETWORK),
+        ("architectures", "narrow.toml", DESCRIBED),
+        ("tracks", "narrow.toml", TRACK),
+    ):
+        (mine / folder).mkdir(parents=True, exist_ok=True)
+        (mine / folder / name).write_text(text)
+    monkeypatch.setenv("REGBENCH_REGISTRY", str(mine))
+    ((_, trial),) = Registry().select(["narrow"])
+    files = ray_cluster._files_for([trial], home)
+    shutil.rmtree(mine)
+    ((outcome, left),) = ray_cluster._run([trial], files, "cpu")
+    assert (outcome.status, outcome.error) == ("finished", None)
+    assert outcome.key == trial.key
+    assert f"{trial.key}/weights.safetensors" in left
