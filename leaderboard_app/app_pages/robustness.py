@@ -58,6 +58,25 @@ if len(both_ends):
     if both_ends["certified"].isna().any():
         st.caption("No certificate: no bounds are known for this network.")
 
+others = robustness.transferred(track, queries.trials(track), rows, standings)
+if len(others):
+    st.header("Other models' images")
+    st.markdown(
+        "The share of test images on which a model is right, as they are and as PGD made them "
+        "adversarial for another model of the same network and seed. Where those break more than "
+        "the attack on the model itself, that attack was blind."
+    )
+    percents = [column for column in others if column != "Method"]
+    st.dataframe(
+        others,
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "Method": st.column_config.TextColumn(pinned=True),
+            **{column: st.column_config.NumberColumn(format="%.1f %%") for column in percents},
+        },
+    )
+
 st.header("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
 chosen = samples.scored(samples.models(rows, architecture), queries.trials(track), standings)

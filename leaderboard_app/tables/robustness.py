@@ -9,7 +9,9 @@ import pandas as pd
 
 from benchmark.ranking.selection import selected_trials
 from benchmark.ranking.sweep import METHOD, sweep
-from registry.spec import Threat, Trial
+from registry.spec import TRANSFER_FROM, Threat, Track, Trial
+
+from .samples import scored
 
 COLUMNS = ["method", "lambda", "epsilon", "mean", "low", "high", "seeds", "images"]
 Family = tuple[str, str, str]  # attack, norm, loss
@@ -66,6 +68,31 @@ def curves(
 def _lowest(table: pd.DataFrame) -> pd.DataFrame:
     rising = table.sort_values("mean", kind="stable").drop_duplicates(["method", "epsilon"])
     return rising.sort_values(["method", "epsilon"]).reset_index(drop=True)
+
+
+def transferred(
+    track: Track, trials: Sequence[Trial], rows: pd.DataFrame, standings: pd.DataFrame
+) -> pd.DataFrame:
+    """One row a method whose selected models were shown other models' adversarial images: the share
+    of images on which they are right, in percent, a mean over seeds; in the standings' order.
+
+    Args:
+        rows, standings: as for `curves`.
+    """
+    part = next(iter(track.transfer()), None)
+    if part is None:
+        return pd.DataFrame()
+    test = rows[rows["split"] == "test"]
+    mine = scored(test[test["threat"] == part.name], trials, standings, "regularizer")
+    own = test[(test["threat"] == track.headline) & (test["metric"] == "robust_accuracy")]
+    own = scored(own, trials, standings, "regularizer").assign(metric="own")
+    means = pd.concat([own, mine]).groupby(["regularizer", "metric"])["value"].mean().unstack()
+    headings = {"own": "Own attack"}
+    headings |= {f"robust_accuracy:{name}": f"Images of {name}" for name in TRANSFER_FROM}
+    headings |= {"robust_accuracy": "Of both"}
+    shown = [name for name in standings["regularizer"] if name in set(mine["regularizer"])]
+    table = 100 * means.reindex(index=shown, columns=list(headings))
+    return table.rename(columns=headings).rename_axis(index="Method").reset_index()
 
 
 def as_good_as_linear(table: pd.DataFrame) -> float:

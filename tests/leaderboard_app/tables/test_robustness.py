@@ -3,15 +3,20 @@
 import pytest
 
 from benchmark.ranking.standings import labelled, standings
+from benchmark.records.outcome import Outcome, Score
 from leaderboard_app.tables import robustness
 from registry.load import Registry
+
+
+def tables_of(fill, track, trials):
+    scores = fill.store.scores({trial.key for trial in trials})
+    return labelled(track.with_tiers(trials), scores), standings(track, trials, scores)
 
 
 def curves_of(fill, name):
     track = Registry().track(name)
     trials = fill(name)
-    scores = fill.store.scores({trial.key for trial in trials})
-    rows, table = labelled(trials, scores), standings(track, trials, scores)
+    rows, table = tables_of(fill, track, trials)
     return track, rows, table, robustness.curves(trials, rows, table)
 
 
@@ -47,3 +52,38 @@ def test_of_two_attacks_at_one_radius_the_stronger_counts(fill):
     table = table[table["architecture"] == "lenet_5"]
     curve = robustness.curves(trials, rows, table)["pgd", "inf", "ce"]
     assert not curve.duplicated(["method", "epsilon"]).any()
+
+
+def test_other_models_images_stand_beside_a_model_s_own_attack(fill):
+    track = Registry().track("quickstart")
+    plain = fill("quickstart")
+    assert robustness.transferred(track, plain, *tables_of(fill, track, plain)).empty
+    threat = track.transfer()[0]
+    metrics = {
+        "none": {"robust_accuracy": 0.5, "robust_accuracy:adversarial_training": 0.5},
+        "jacobian": {"robust_accuracy": 0.25, "robust_accuracy:none": 0.75},
+    }
+    found = []
+    for trial in plain:
+        for metric, value in metrics.get(trial.entry.regularizer, {}).items():
+            score = Score(
+                threat=threat.name,
+                split="test",
+                metric=metric,
+                value=value,
+                n=threat.examples,
+                examples=threat.examples,
+            )
+            found.append(Outcome.of(trial, status="finished", scores=(score,)))
+    fill.store.record(found)
+    table = robustness.transferred(track, plain, *tables_of(fill, track, plain))
+    assert sorted(table["Method"]) == ["jacobian", "none"]
+    told = table.set_index("Method")
+    assert told.loc["jacobian", ["Images of none", "Of both"]].tolist() == [75, 25]
+    assert told["Images of adversarial_training"].isna().to_dict() == {
+        "none": False,
+        "jacobian": True,
+    }
+    _, standing = tables_of(fill, track, plain)
+    row = standing[standing["regularizer"] == "jacobian"].iloc[0]
+    assert told.loc["jacobian", "Own attack"] == pytest.approx(100 * row[track.headline])
