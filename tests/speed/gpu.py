@@ -188,9 +188,11 @@ def steps_of(device: str, counts: list[int], steps: int, within: Callable[[], bo
 def attacks(device: str, count: int, within: Callable[[], bool]) -> Rows:
     threat = Threat(attack="pgd", norm="inf", epsilon=0.1)
     for net in NETS:
-        nets = [model.eval() for model in models(net, count, device, torch.float32)]
-        split = images(device, torch.float32)
-        x, y = split.pixels(slice(1000)), split.labels[:1000]
+        (first,) = models(net, 1, device, torch.float32)
+        nets = [copy.deepcopy(first.eval()) for _ in range(count)]
+        x = images(device, torch.float32).pixels(slice(1000))
+        with torch.no_grad():
+            y = first(x).argmax(1)  # nothing has fallen before the attack
         if not within():
             return
         with timed(device) as apart:
@@ -207,12 +209,11 @@ def attacks(device: str, count: int, within: Callable[[], bool]) -> Rows:
         }
         if not within():
             return
-        right = nets[0](x).argmax(1)
         with timed(device) as seconds:
-            attack(Threat(attack="autoattack", epsilon=0.02), nets[0], x[:200], right[:200], seed=0)
+            attack(Threat(attack="autoattack", epsilon=0.02), first, x[:200], y[:200], seed=0)
         yield {"what": f"AutoAttack on {net}, 200 images", "s": seconds()}
         with timed(device) as seconds:
-            example_measures(nets[0], x, y)
+            example_measures(first, x, y)
         yield {"what": f"measures on {net}", "images_a_second": len(x) / seconds()}
 
 
