@@ -248,7 +248,9 @@ def _of_store(version: Version, question: str, keys: tuple[str, ...]) -> pd.Data
 def claims() -> str:
     """What the registered rows say of the papers' claims, as Markdown; "" where nothing is said."""
     path = registered.results() / "README.md"
-    return path.read_text().partition("\n\n")[2] if path.exists() else ""
+    sections = path.read_text().split("\n## ") if path.exists() else []
+    told = [section for section in sections if section.startswith("What the papers claim")]
+    return "".join(section.partition("\n\n")[2] for section in told)
 
 
 def titles() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""The page of verdicts, registry/results/README.md.
+"""The page of findings, registry/results/README.md: the board of all methods, the verdicts on the
+papers' claims, and their numbers beside ours.
 
 Every number is computed here, from rows alone. A claim that did not hold is said not to have held.
 """
@@ -13,8 +14,9 @@ from registry.write import write_whole
 from ...records import registered
 from ...records.home import home
 from ...records.store import Store
+from ..board import board
 from ..verdict import Verdict, verdict
-from . import guo, hoelder, roth, wen
+from . import budget, guo, hoelder, reported, roth, wen
 from .rows import Claim, Rows
 
 CLAIMS: tuple[Claim, ...] = (*guo.CLAIMS, *wen.CLAIMS, *hoelder.CLAIMS, *roth.CLAIMS)
@@ -22,6 +24,9 @@ HEADER = """# What the registered results say
 
 `python -m benchmark.ranking.paper_claims` computes this page from the rows beside it; a
 test compares the two.
+"""
+CLAIMED = """## What the papers claim, and what these rows say
+
 A claim is shown, refuted, not decided (with the seeds that a power of 80 % would take) or not run:
 shown where all that it asks holds, each at its own level; refuted where one part does not, at 5 %
 for all its λ and scores together (Holm). Intervals are Student's 95 % over seeds, of differences
@@ -58,9 +63,16 @@ def _verdict(claim: Claim, rows: Rows) -> ClaimVerdict:
     return ClaimVerdict(claim.words, found, f"{claim.track}: {numbers}")
 
 
-def render(found: list[ClaimVerdict]) -> str:
+def render(store: Store) -> str:
     """The page, Markdown."""
-    return HEADER + "".join(f"| {f.claim} | {f.verdict} | {f.numbers} |\n" for f in found)
+    registry = Registry()
+    track = registry.track(budget.TRACK)
+    table = board(track, [trial for _, trial in registry.select([track.name])], store)
+    lines = [f"| {f.claim} | {f.verdict} | {f.numbers} |\n" for f in verdicts(store)]
+    with_numbers = (registry.track(name) for name in registry.track_names)
+    everything = (Rows(track, store) for track in with_numbers if track.reported)
+    sections = (HEADER, budget.section(track, table), CLAIMED + "".join(lines))
+    return "\n".join(filter(None, (*sections, reported.section(everything))))
 
 
 def main() -> None:
@@ -70,5 +82,5 @@ def main() -> None:
         raise SystemExit(
             f"no registered results in {registered.results()}: `regbench export` writes them"
         )
-    write_whole(registered.results() / "README.md", render(verdicts(Store(path))))
+    write_whole(registered.results() / "README.md", render(Store(path)))
     print(f"wrote {registered.results() / 'README.md'}")

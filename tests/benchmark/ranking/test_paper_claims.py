@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.ranking.paper_claims import budget, reported
 from benchmark.ranking.paper_claims.page import CLAIMS, main, render, verdicts
 from benchmark.ranking.paper_claims.rows import Interval, Rows
 from benchmark.records import registered, rows
@@ -217,7 +218,60 @@ def test_every_number_on_the_page_is_that_of_the_registered_rows(tmp_path, monke
     page = HERE / "results" / "README.md"
     assert (database is not None) == page.exists(), "run `python -m benchmark.ranking.paper_claims`"
     if database is not None:
-        assert page.read_text() == render(verdicts(Store(database)))
+        assert page.read_text() == render(Store(database))
+
+
+def test_the_board_on_the_page_has_the_worst_cases_of_the_rows_images(tmp_path, monkeypatch):
+    monkeypatch.setenv("REGBENCH_RESULTS", str(HERE / "results"))
+    registry, store = Registry(), Store(registered.database(tmp_path))
+    page = (HERE / "results" / "README.md").read_text()
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    shown = {cells[1]: cells for cells in lines if len(cells) == 8}
+    ours = [t for _, t in registry.select([budget.TRACK]) if t.entry.regularizer == "none"]
+    keys = {t.key for t in ours if t.entry.architecture == "lenet_300_100"}
+    images = store.examples(keys, "correct")
+    attacks = images[images["threat"].isin(["fgsm-inf-0.1", "pgd-inf-0.1"])]
+    margin = images[images["threat"] == "pgd-inf-0.1-loss=margin"]
+    every = pd.concat([attacks, margin])
+    stands = [np.min(list(mine["values"]), axis=0) for _, mine in every.groupby("key")]
+    cells = shown["`none`"]
+    assert cells[4].split(" ")[0] == f"{100 * np.mean(stands):.1f}"
+
+
+def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_not_ranked():
+    track = Registry().track("open-fashion")
+    like = {"architecture": "lenet_5", "seeds": 3, "lambda": 0.1, "at_end": "", "clean": 0.9}
+    like |= {"cost": 2.0, "tier": "quick", "certified": np.nan, "worst_low": 0.4, "worst_high": 0.6}
+    like |= {"certified_low": np.nan, "certified_high": np.nan, "worst": 0.5, "why": ""}
+    rows = [
+        like | {"regularizer": "jacobian", "rank": 1, "rank_high": 2},
+        like | {"regularizer": "curvature", "rank": 1, "rank_high": 2, "at_end": "largest"},
+        like | {"regularizer": "mine", "rank": pd.NA, "rank_high": pd.NA, "why": "flagged: so"},
+    ]
+    text = budget.section(track, pd.DataFrame(rows))
+    assert "**jacobian** leads with 50.0 [40.0, 60.0], told apart from all but curvature." in text
+    assert "Not ranked: `mine`: flagged: so." in text
+    assert "| 1–2 | `curvature` | 0.1 ↑ | 90.0 | 50.0 [40.0, 60.0] |  | 2.0 | quick |" in text
+    nobody = [row | {"rank": pd.NA, "rank_high": pd.NA, "why": "preliminary"} for row in rows]
+    assert "No method has a rank yet: preliminary." in budget.section(track, pd.DataFrame(nobody))
+
+
+def test_a_paper_s_number_stands_beside_the_mean_of_ours(tmp_path):
+    track = Registry().track("guo-binary-mnist")
+    store = Store(tmp_path / "rows.duckdb")
+    store.record(outcomes("guo-binary-mnist", lambda *_: 0.75))
+    text = reported.section([Rows(track, store)])
+    found = store.query(
+        "SELECT avg(value) AS mean, count(*) AS seeds FROM score JOIN trial ON key = trial_key "
+        "WHERE threat = 'clean' AND metric = 'accuracy' AND split = 'test' "
+        "AND regularizer = 'none' AND architecture = 'lenet_5' "
+        "AND json_extract(spec, '$.recipe.fine_tune_iterations') > 0"
+    )
+    (line,) = (line for line in text.splitlines() if "| lenet_5 | `none` | clean |" in line)
+    assert line.split(" | ")[4] == "99.86 ± 0.03"
+    assert line.split(" | ")[5].startswith(f"{100 * found['mean'].iloc[0]:.2f} ± ")
+    assert line.endswith(f"| {found['seeds'].iloc[0]} |")
+    assert reported.section([]) == ""
 
 
 def test_the_page_is_written_beside_the_rows(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,93 @@
+"""Every method under one budget: who leads, by how much, how surely and at which cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from registry.spec import Track
+
+from ..placement import place
+
+TRACK = "open-fashion"
+COLUMNS = ("Rank", "Method", "λ", "Clean", "Worst case", "Certified", "Cost ×", "Tier")
+ENDS = {"largest": " ↑", "smallest": " ↓"}
+
+
+def section(track: Track, board: pd.DataFrame) -> str:
+    """Markdown: of each network that has run a sentence and a table.
+
+    Args:
+        board: as `ranking.board` gives it, of a track that ranks by the worst case.
+    """
+    found = [f"## {track.title}\n", _intro(track)]
+    for architecture in track.architectures:
+        rows = board[board["architecture"] == architecture].to_dict("records")
+        ran = [row for row in rows if pd.notna(row["worst"])]
+        if ran:
+            found.append(f"### {architecture}\n\n{_said(track, rows)}\n\n{_table(ran)}")
+    if len(found) == 2:
+        found.append("Nothing has run yet.\n")
+    return "\n".join(found)
+
+
+def _intro(track: Track) -> str:
+    threat = track.headline_threat
+    norm = {"inf": "ℓ∞", "2": "ℓ2"}[threat.norm]
+    return (
+        f"`{track.name}`: one reference, one fine-tune and the same seeds for all. λ is chosen by "
+        f"{threat.id} on validation images; the order is by the worst case over all attacks in "
+        f"{norm} within ε {threat.epsilon:g}, on {track.test_examples:,} test images, in percent, "
+        "with 95 % intervals over seeds and images. Cost: training seconds relative to `none`. ↑ "
+        "and ↓: the λ ends its grid, so that the best may lie beyond.\n"
+    )
+
+
+def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
+    seeds = rows[0]["seeds"]
+    ranked = [row for row in rows if pd.notna(row["rank"])]
+    left_out: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why"]:
+            left_out.setdefault(row["why"], []).append(row["regularizer"])
+    words = [f"{seeds} of {track.seeds} seeds."]
+    if ranked:
+        first = [row for row in ranked if row["rank"] == 1]
+        best, others = first[0], [row["regularizer"] for row in first[1:]]
+        words.append(f"**{best['regularizer']}** leads with {_share(best, 'worst')}")
+        words[-1] += f", told apart from all but {', '.join(others)}." if others else "."
+    if not ranked:
+        most = max(left_out, key=lambda why: len(left_out[why]))
+        words.append(f"No method has a rank yet: {most}.")
+        left_out.pop(most)
+    for why, names in left_out.items():
+        listed = ", ".join(f"`{name}`" for name in names)
+        words.append(f"Not ranked: {listed}: {why}.")
+    return " ".join(words)
+
+
+def _table(rows: list[dict[Any, Any]]) -> str:
+    head = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+    return head + "".join(f"| {' | '.join(_cells(row))} |\n" for row in rows)
+
+
+def _cells(row: Mapping[Any, Any]) -> Iterator[str]:
+    yield place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high")))
+    yield f"`{row['regularizer']}`"
+    yield f"{row['lambda']:g}{ENDS.get(row['at_end'], '')}"
+    yield f"{100 * row['clean']:.1f}"
+    yield _share(row, "worst")
+    yield _share(row, "certified")
+    yield f"{row['cost']:.1f}"
+    yield row["tier"]
+
+
+def _share(row: Mapping[Any, Any], column: str) -> str:
+    """`54.5 [52.1, 56.9]`; "" where it is not known."""
+    value, low, high = (row[f"{column}{end}"] for end in ("", "_low", "_high"))
+    if pd.isna(value):
+        return ""
+    told = f"{100 * value:.1f}"
+    return told if pd.isna(low) or pd.isna(high) else f"{told} [{100 * low:.1f}, {100 * high:.1f}]"
