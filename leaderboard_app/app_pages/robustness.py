@@ -66,16 +66,10 @@ if len(others):
         "adversarial for another model of the same network and seed. Where those break more than "
         "the attack on the model itself, that attack was blind."
     )
-    percents = [column for column in others if column != "Method"]
-    st.dataframe(
-        others,
-        hide_index=True,
-        placeholder="–",
-        column_config={
-            "Method": st.column_config.TextColumn(pinned=True),
-            **{column: st.column_config.NumberColumn(format="%.1f %%") for column in percents},
-        },
-    )
+    percent_of = st.column_config.NumberColumn(format="%.1f %%")
+    columns = dict.fromkeys(map(str, others), percent_of)
+    columns["Method"] = st.column_config.TextColumn(pinned=True)
+    st.dataframe(others, hide_index=True, placeholder="–", column_config=columns)
 
 st.header("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
