@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ..records.store import Store
 
 
+MOST_NAMED = 3  # in a line
+
+
 @app.command(epilog="Example: regbench plan quickstart 'fashion_mnist:5,9/*/jacobian/*'")
 def plan(
     selectors: Selectors, seeds: Seeds = None, workers: Workers = CORES, as_json: Json = False
@@ -69,7 +72,7 @@ def plan(
     for device, found in prices.items():
         at_once = f"{workers} workers" if device == "cpu" else "one GPU"
         seconds = found.seconds / (workers if device == "cpu" else 1)
-        unknown = ", ".join(sorted(found.unknown))
+        unknown = _some(sorted(found.unknown))
         print(
             f"{device}: about {duration(seconds)} with {at_once}, as trials like these have taken"
             + (f", without {unknown} (never run there)" if unknown else "")
@@ -81,6 +84,12 @@ def plan(
     alone = sum(not trial.stackable for trial in chosen.to_run)
     if alone:
         print(f"on a GPU {alone} of them train one by one: their methods cannot be stacked")
+
+
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _ends(registry: Registry, track: Track, store: Store) -> list[dict[str, Any]]:
