@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ from registry.load import Registry
 from registry.spec import InputError, Radius, Track, Trial
 
 from . import app
+from .afterwards import find
 from .console import print_json, print_table, without_nan
 from .options import CORES, Device, Json, Seeds, Selectors, Workers, check_device
 
@@ -100,19 +100,12 @@ def _stored(
     chosen: Chosen, home: Path, store: Store, workers: int, device: str, as_json: bool
 ) -> list[dict[str, Any]]:
     """Runs what is missing, and reads the rows of what is known."""
-    from ..execution import progress
     from ..execution.afterwards import to_certify
-    from ..execution.local import run_local
     from ..ranking.brackets import brackets
-    from ..records.home import sole_runner
 
     plan = to_certify(chosen, home, store)
     _tell_absent(len({trial.key for _, trial in chosen}) - len(plan.trials))
-    execute = partial(run_local, workers=workers, device=device)
-    if plan.to_run:
-        with sole_runner(home), redirect_stdout(sys.stderr if as_json else sys.stdout):
-            if progress.follow(plan, home, store, execute, as_json=False):
-                raise typer.Exit(1)
+    find(plan, home, store, workers, device, as_json)
     rows: Rows = {}
     tracks = {track.name: track for track, _ in chosen}
     for name, track in tracks.items():

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from contextlib import redirect_stdout
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,11 +12,11 @@ from registry.load import Registry
 from registry.spec import TRANSFER_FROM, InputError, Track, Trial
 
 from . import app
+from .afterwards import find
 from .console import print_json, print_table, without_nan
 from .options import CORES, Device, Json, Seeds, Workers, check_device
 
 if TYPE_CHECKING:
-    from ..execution import Plan
     from ..records.store import Store
 
 # A score's metric → how it is told.
@@ -63,25 +60,12 @@ def transfer(
                 "weights",
                 file=sys.stderr,
             )
-        _find(plan, home, store, workers, device, as_json)
+        find(plan, home, store, workers, device, as_json)
         rows += _rows(track, plan.trials, store)
     if as_json:
         print_json([without_nan(row) for row in rows])
     else:
         _print(rows)
-
-
-def _find(plan: Plan, home: Path, store: Store, workers: int, device: str, as_json: bool) -> None:
-    from ..execution import progress
-    from ..execution.local import run_local
-    from ..records.home import sole_runner
-
-    if not plan.to_run:
-        return
-    execute = partial(run_local, workers=workers, device=device)
-    with sole_runner(home), redirect_stdout(sys.stderr if as_json else sys.stdout):
-        if progress.follow(plan, home, store, execute, as_json=False):
-            raise typer.Exit(1)
 
 
 def _rows(track: Track, trials: list[Trial], store: Store) -> list[dict[str, Any]]:
