@@ -13,13 +13,14 @@ from ..records.challenges import accepted
 from ..records.store import Store
 from .both_sides import (
     Images,
+    certified_at_headline,
     images_under,
     with_certificates,
     with_gap,
     with_worst_case,
     worst_cases,
 )
-from .challenges import fell, with_challengers
+from .challenges import fell, with_challengers, with_refuted
 from .comparison import told_better
 from .placement import place
 from .selection import selected_trials
@@ -45,20 +46,24 @@ def board(
     groups = selected_trials(trials, table)
     keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
-    worst, fallen = fell(track, worst_cases(track, groups, correct), accepted())
+    challenges = list(accepted())
+    worst, fallen = fell(track, worst_cases(track, groups, correct), challenges)
     table = with_challengers(groups, with_worst_case(groups, table, worst), fallen)
     table = with_gap(groups, table, worst, of_headline(track, correct))
-    table = with_certificates(track, groups, table, store.examples(keys, "certified"))
+    certified = certified_at_headline(track, store.examples(keys, "certified"))
+    table = with_certificates(groups, table, certified)
+    table = with_refuted(track, groups, table, certified, challenges)
     if track.ranks_by == "worst_case":
         no_worst = (table["why"] == "") & table["worst"].isna()
         table.loc[no_worst, "why"] = "incomplete: the attacks of the others' tier have not run"
-        table = ordered(track, table, "worst")
-        groups = selected_trials(trials, table)
-        images = worst
+        by, images = "worst", worst
     else:
-        metric = track.headline_metric
+        by, metric = track.headline, track.headline_metric
         values = correct if metric == "robust_accuracy" else store.examples(keys, metric)
         images = of_headline(track, values)
+    if len(table):
+        table = ordered(track, table, by)
+        groups = selected_trials(trials, table)
     table = with_source(groups, table, store.sources(keys))
     return table if table.empty else with_places(groups, table, images, _means(track, scores))
 

@@ -104,23 +104,31 @@ def with_gap(
     return table.assign(gap=gaps)
 
 
+def certified_at_headline(track: Track, examples: pd.DataFrame) -> Images:
+    """Which images are proven at the headline's ε.
+
+    Args:
+        examples: per-example values of "certified", as the store gives them.
+    """
+    headline = track.headline_threat
+    if headline.epsilon is None:
+        return {}
+    return images_under(Radius(norm=headline.norm, epsilon=headline.epsilon).id, examples)
+
+
 def with_certificates(
-    track: Track, groups: Sequence[Sequence[Trial]], table: pd.DataFrame, examples: pd.DataFrame
+    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, certified: Images
 ) -> pd.DataFrame:
     """The standings with `certified`, `certified_low` and `certified_high`: the share of images
     that are proven at the headline's ε, a mean over seeds and its interval.
 
     Args:
         groups: as `selected_trials` gives them.
-        examples: per-example values of "certified", as the store gives them.
+        certified: as `certified_at_headline` gives it.
     """
     if table.empty:
         return table
-    headline, known = track.headline_threat, {}
-    if headline.epsilon is not None:
-        known = images_under(Radius(norm=headline.norm, epsilon=headline.epsilon).id, examples)
-    ends = _over_seeds(groups, table, known).add_prefix("certified")
-    return table.join(ends)
+    return table.join(_over_seeds(groups, table, certified).add_prefix("certified"))
 
 
 def _over_seeds(

@@ -10,7 +10,11 @@ import pandas as pd
 from registry.spec import Track, Trial
 
 from ..records.challenges import Accepted
+from .both_sides import Images
+from .scrutiny import told
 
+REFUTED = "certified_and_broken"
+FLAGGED = "flagged: "
 Fallen = Mapping[str, Mapping[str, int]]  # key → challenger → images that only they broke
 
 
@@ -38,6 +42,39 @@ def fell(
     return found, fallen
 
 
+def with_refuted(
+    track: Track,
+    groups: Sequence[Sequence[Trial]],
+    table: pd.DataFrame,
+    certified: Images,
+    challenges: Iterable[Accepted],
+) -> pd.DataFrame:
+    """The standings with a flag on every row of which a challenge broke an image that is certified
+    at the headline's ε: one of the two is wrong, and the row is not ranked.
+
+    Args:
+        groups: as `selected_trials` gives them.
+        certified: as `both_sides.certified_at_headline` gives it.
+    """
+    shares: dict[str, float] = {}
+    for challenge in challenges:
+        proven = certified.get(challenge.key)
+        if proven is None or not challenge.answers(track.headline_threat):
+            continue
+        places = [place for place in challenge.images if place < len(proven)]
+        share = float(proven[places].sum() / len(proven))
+        shares[challenge.key] = max(share, shares.get(challenge.key, 0.0))
+    found = table.copy()
+    for i, group in enumerate(groups):
+        values = [share for trial in group if (share := shares.get(trial.key, 0.0)) > 0]
+        if values:
+            found.loc[i, "flags"] = ", ".join(filter(None, (table["flags"][i], REFUTED)))
+            said, why = told({REFUTED: values}, len(group)), table["why"][i]
+            if why == "" or why.startswith(FLAGGED):
+                found.loc[i, "why"] = f"{why}; {said}" if why else f"{FLAGGED}{said}"
+    return found
+
+
 def with_challengers(
     groups: Sequence[Sequence[Trial]], table: pd.DataFrame, fallen: Fallen
 ) -> pd.DataFrame:
@@ -47,11 +84,11 @@ def with_challengers(
     Args:
         groups: as `selected_trials` gives them.
     """
-    told = []
+    challenged = []
     for group in groups:
         by: dict[str, int] = {}
         for trial in group:
             for author, count in fallen.get(trial.key, {}).items():
                 by[author] = by.get(author, 0) + count
-        told.append(", ".join(f"{author} ({count} images)" for author, count in by.items()))
-    return table.assign(challenged=told)
+        challenged.append(", ".join(f"{author} ({count} images)" for author, count in by.items()))
+    return table.assign(challenged=challenged)

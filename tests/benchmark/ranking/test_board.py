@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.ranking.board import _means, board, of_headline, with_ranks
 from benchmark.ranking.both_sides import (
+    certified_at_headline,
     with_certificates,
     with_gap,
     with_worst_case,
@@ -196,7 +197,8 @@ def certificates(share):
 
 def test_what_is_certified_is_a_mean_over_seeds_at_the_headlines_radius():
     table = standings(TRACK, TRIALS, rows(dict.fromkeys(METHODS, 0.5))[0])
-    found = with_certificates(TRACK, selected_trials(TRIALS, table), table, certificates(0.3))
+    groups, known = selected_trials(TRIALS, table), certified_at_headline(TRACK, certificates(0.3))
+    found = with_certificates(groups, table, known)
     found = found.set_index("regularizer")
     assert found.loc["jacobian", "certified"] == pytest.approx(0.3)
     assert found.loc["jacobian", "certified_low"] < 0.3 < found.loc["jacobian", "certified_high"]

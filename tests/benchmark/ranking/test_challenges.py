@@ -1,11 +1,12 @@
 """Broken images in the worst case: what falls, and who is named."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from benchmark.ranking.board import board
-from benchmark.ranking.challenges import fell
+from benchmark.ranking.challenges import fell, with_refuted
 from benchmark.records import open_store
 from benchmark.records.challenges import ACCEPTED, Acceptance, Accepted, Ball, digest
 from registry.load import Registry
@@ -45,6 +46,28 @@ def test_nothing_new_another_trial_and_another_ball_change_nothing(given):
     found, fallen = fell(TRACK, worst, [given])
     assert found["a"].tolist() == [1, 1, 0]
     assert fallen == {}
+
+
+def test_a_row_whose_certificate_a_challenge_refutes_is_flagged_and_not_ranked():
+    trials = {trial.entry.regularizer: trial for _, trial in Registry().select(["quickstart"], 1)}
+    groups = [[trials["none"]], [trials["jacobian"]], [trials["curvature"]]]
+    table = pd.DataFrame({"flags": ["", "", "randomised"], "why": ["", "", "flagged: so"]})
+    certified = {group[0].key: np.array([1.0, 0.0, 1.0, 0.0]) for group in groups}
+    given = [
+        challenge("Ada", (1, 3), key=groups[0][0].key),  # of what nobody has proven
+        challenge("Ada", (0, 1), key=groups[1][0].key),
+        challenge("Eve", (0,), key=groups[1][0].key, ball=Ball(norm="inf", epsilon=0.2)),
+        challenge("Eve", (0, 2, 99), key=groups[2][0].key),
+    ]
+    found = with_refuted(TRACK, groups, table, certified, given)
+    flag = "certified_and_broken"
+    assert found["flags"].tolist() == ["", flag, f"randomised, {flag}"]
+    assert found["why"][0] == ""
+    assert found["why"][1] == (
+        "flagged: 25 % of the images are certified and yet broken (1 of 1 seeds)"
+    )
+    assert found["why"][2].startswith("flagged: so; 50 % of the images")
+    assert table["flags"].tolist() == ["", "", "randomised"]
 
 
 @pytest.mark.slow
