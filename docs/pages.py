@@ -40,6 +40,10 @@ DOCUMENTS = {
 PICTURE = "leaderboard_app/screenshot.png"
 Boards = Mapping[str, pd.DataFrame]  # of the tracks with registered rows
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+# Of a notebook: its prose, the formulas in it, and a script of its theme's that would draw them.
+PROSE = re.compile(r'(<div class="[^"]*jp-RenderedMarkdown[^"]*"[^>]*>)(.*?)(?=</div>)', re.DOTALL)
+TEX = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
+MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
@@ -78,10 +82,19 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     """Formulas as MathML, which browsers draw themselves: no script from elsewhere."""
 
     def drawn(match: re.Match[str]) -> str:
-        display = "block" if match[1] == "div" else "inline"
-        return convert(html.unescape(match[2]), display=display)
+        return mathml(match[2], is_block=match[1] == "div")
 
+    def in_prose(match: re.Match[str]) -> str:
+        return match[1] + TEX.sub(lambda tex: mathml(tex[1] or tex[2], bool(tex[1])), match[2])
+
+    if page.file.src_uri.startswith("notebooks/"):
+        return PROSE.sub(in_prose, MATHJAX.sub("", content))
     return FORMULA.sub(drawn, content)
+
+
+def mathml(tex: str, is_block: bool) -> str:
+    """A formula, as HTML holds it, to be drawn by the browser."""
+    return convert(html.unescape(tex), display="block" if is_block else "inline")
 
 
 def document(path: str) -> str:
