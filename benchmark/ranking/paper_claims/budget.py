@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,6 @@ from registry.spec import Track
 from ..placement import place
 
 TRACK = "open-fashion"
-COLUMNS = ("Rank", "Method", "λ", "Clean", "Worst case", "Certified", "Cost ×", "Tier")
 ENDS = {"largest": " ↑", "smallest": " ↓"}
 
 
@@ -69,19 +69,33 @@ def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
 
 
 def _table(rows: list[dict[Any, Any]]) -> str:
-    head = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
-    return head + "".join(f"| {' | '.join(_cells(row))} |\n" for row in rows)
+    """Without the columns that say nothing of any row."""
+    names = _short([row["regularizer"] for row in rows])
+    lines = [_cells(row, names[row["regularizer"]]) for row in rows]
+    columns = [name for name in lines[0] if any(line[name] not in ("", "–") for line in lines)]
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return head + "".join(f"| {' | '.join(line[name] for name in columns)} |\n" for line in lines)
 
 
-def _cells(row: Mapping[Any, Any]) -> Iterator[str]:
-    yield place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high")))
-    yield f"`{row['regularizer']}`"
-    yield f"{row['lambda']:g}{ENDS.get(row['at_end'], '')}"
-    yield f"{100 * row['clean']:.1f}"
-    yield _share(row, "worst")
-    yield _share(row, "certified")
-    yield f"{row['cost']:.1f}"
-    yield row["tier"]
+def _short(names: list[str]) -> dict[str, str]:
+    """Without options where no other variant of the method is on the board."""
+    variants = Counter(name.partition(":")[0] for name in names)
+    bases = {name: name.partition(":")[0] for name in names}
+    return {name: base if variants[base] == 1 else name for name, base in bases.items()}
+
+
+def _cells(row: Mapping[Any, Any], name: str) -> dict[str, str]:
+    """Column → how the row reads there."""
+    return {
+        "Rank": place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high"))),
+        "Method": name,
+        "λ": f"{row['lambda']:g}{ENDS.get(row['at_end'], '')}",
+        "Clean": f"{100 * row['clean']:.1f}",
+        "Worst case": _share(row, "worst"),
+        "Certified": _share(row, "certified"),
+        "Cost ×": f"{row['cost']:.1f}",
+        "Tier": row["tier"],
+    }
 
 
 def _share(row: Mapping[Any, Any], column: str) -> str:
