@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import figures
 import pandas as pd
 import typer.main
 from latex2mathml.converter import convert
@@ -22,8 +23,10 @@ from mkdocs.structure.pages import Page
 
 from benchmark.commands.main import app
 from benchmark.ranking.board import board
+from benchmark.ranking.paper_claims import budget
 from benchmark.ranking.placement import place, placements
 from benchmark.records import open_store
+from benchmark.records.store import Store
 from registry.load import Registry
 from registry.places import clone
 from registry.spec import Method, Track
@@ -44,6 +47,10 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
 PROSE = re.compile(r'(<div class="[^"]*jp-RenderedMarkdown[^"]*"[^>]*>)(.*?)(?=</div>)', re.DOTALL)
 TEX = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
 MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
+FIGURES = re.compile(r'<div data-figures="([^"]*)"></div>')
+DRAWN: dict[str, str] = {}  # a track's name, or "equivalence" → its figures, as HTML
+# Above which headings of a document figures stand.
+ABOVE = {"## What the papers claim": budget.TRACK, "## The papers' own": "equivalence"}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
@@ -66,7 +73,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=document(path)))
     files.append(File.generated(config, PICTURE, content=(ROOT / PICTURE).read_bytes()))
     registry = Registry()
-    standing = boards(registry)
+    with tempfile.TemporaryDirectory() as nothing_ran:
+        store = open_store(Path(nothing_ran))
+        standing = boards(registry, store)
+        DRAWN["equivalence"] = figures.equivalences(registry, store)
+    for name, board in standing.items():
+        DRAWN[name] = figures.trade_offs(registry, registry.track(name), board)
+    files.append(File.generated(config, figures.SCRIPT, content=figures.script()))
     generated = {
         "reference/commands.md": commands(),
         "reference/json.md": answers(),
@@ -89,7 +102,17 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
 
     if page.file.src_uri.startswith("notebooks/"):
         return PROSE.sub(in_prose, MATHJAX.sub("", content))
-    return FORMULA.sub(drawn, content)
+    content = FORMULA.sub(drawn, content)
+    if not FIGURES.search(content):
+        return content
+    up = "../" * page.url.count("/")
+    loaded = f'<script src="{up}{figures.SCRIPT}"></script>\n'
+    return loaded + FIGURES.sub(lambda which: DRAWN.get(which[1], ""), content)
+
+
+def place_of(figure: str) -> str:
+    """Where the figures of that name will stand, in Markdown."""
+    return f'<div data-figures="{figure}"></div>\n\n'
 
 
 def mathml(tex: str, is_block: bool) -> str:
@@ -113,19 +136,20 @@ def document(path: str) -> str:
             return f"[{text}]({DOCUMENTS[place]}{anchor or ''})"
         return text if "`" in text else f"{text} (`{place}`)"
 
-    return LINK.sub(link, (ROOT / path).read_text())
+    text = LINK.sub(link, (ROOT / path).read_text())
+    for heading, figure in ABOVE.items():
+        text = text.replace(f"\n{heading}", f"\n{place_of(figure)}{heading}")
+    return text
 
 
-def boards(registry: Registry) -> dict[str, pd.DataFrame]:
+def boards(registry: Registry, store: Store) -> dict[str, pd.DataFrame]:
     """The board of every track that has registered rows, whatever ran on this machine."""
     found = {}
-    with tempfile.TemporaryDirectory() as nothing_ran:
-        store = open_store(Path(nothing_ran))
-        for name in registry.track_names:
-            trials = [trial for _, trial in registry.select([name])]
-            table = board(registry.track(name), trials, store)
-            if len(table) and table["seeds"].any():
-                found[name] = table
+    for name in registry.track_names:
+        trials = [trial for _, trial in registry.select([name])]
+        table = board(registry.track(name), trials, store)
+        if len(table) and table["seeds"].any():
+            found[name] = table
     return found
 
 
@@ -190,7 +214,8 @@ def track_page(registry: Registry, track: Track, rows: pd.DataFrame | None) -> s
     return (
         f"# {track.title}\n\n{entries} entries, {track.seeds} seeds each. Threats: {threats}; "
         f"ranked by `{ranking(track)}`.\n\n```\nregbench plan {track.name}\n"
-        f"regbench rank {track.name}\n```\n\n## Standings\n\n{standings(track, rows)}\n"
+        f"regbench rank {track.name}\n```\n\n## Standings\n\n{place_of(track.name)}"
+        f"{standings(track, rows)}\n"
         f"## Protocol\n\n```toml\n{source}```\n"
     )
 

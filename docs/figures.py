@@ -1,0 +1,77 @@
+"""The figures of the pages: the app's own, of registered rows, drawn in the reader's browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from benchmark.ranking.sweep import labelled
+from benchmark.records.store import Store
+from leaderboard_app.figures import intervals, pareto
+from leaderboard_app.figures.canvas import with_room
+from leaderboard_app.tables import equivalence
+from leaderboard_app.tables.matched import CROSS_LIPSCHITZ, LIPSCHITZ, matched
+from leaderboard_app.words.labels import axis_title, columns_of, ranking
+from leaderboard_app.words.style import Style, styles
+from registry.load import Registry
+from registry.spec import Track
+
+SCRIPT = "assets/plotly.min.js"
+TWO_CLASSES = "guo-fashion-binary"  # where µ² and Ω are compared at equal λ
+MARGIN = 2.0  # points
+
+
+def script() -> bytes:
+    """What draws them, of the installed plotly: nothing comes from elsewhere."""
+    return get_plotlyjs().encode()
+
+
+def style_of(registry: Registry) -> dict[str, Style]:
+    """A method looks as in the app."""
+    entries = [entry for name in registry.track_names for entry in registry.entries(name)]
+    cards = {name: registry.regularizer(name).card for name in registry.regularizer_folders}
+    radii = {name for name, card in cards.items() if card.lambda_means.startswith("radius ε")}
+    return styles({entry.regularizer for entry in entries} | set(cards), radii)
+
+
+def trade_offs(registry: Registry, track: Track, board: pd.DataFrame) -> str:
+    """Robust against clean accuracy on each network that has run, as HTML."""
+    column, look = ranking(track), style_of(registry)
+    return "".join(
+        _html(pareto.pareto(rows, column, look, network, axis_title(track, column)))
+        for network, rows in board.groupby("architecture", sort=False)
+        if (rows["clean"].notna() & rows[column].notna()).sum() > 1
+    )
+
+
+def equivalences(registry: Registry, store: Store) -> str:
+    """The paired difference of µ² and Ω over λ under the attack that ranks, as HTML."""
+    track = registry.track(TWO_CLASSES)
+    trials = [trial for _, trial in registry.select([track.name])]
+    rows = labelled(trials, store.scores({trial.key for trial in trials}))
+    return "".join(map(_html, _differences(registry, track, rows)))
+
+
+def _differences(registry: Registry, track: Track, rows: pd.DataFrame) -> Iterator[go.Figure]:
+    look: Mapping[str, Style] = style_of(registry)
+    classes = registry.dataset(track.dataset).num_classes
+    for network, mine in rows.groupby("architecture", sort=False):
+        pairs = equivalence.paired(matched(mine, classes), LIPSCHITZ, CROSS_LIPSCHITZ)
+        tests, _ = equivalence.tests(pairs, columns_of(track), MARGIN / 100)
+        headline = tests[tests["column"] == track.headline]
+        if len(headline):
+            title = f"{network}: µ² less Ω, {columns_of(track)[track.headline]}"
+            colour = look[CROSS_LIPSCHITZ].colour
+            yield intervals.paired(headline, MARGIN, title, "λ", "Difference (points)", colour)
+
+
+def _html(found: go.Figure) -> str:
+    with_room(found).update_layout(template="plotly_white")
+    return found.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        config={"displaylogo": False, "responsive": True},
+    )
