@@ -77,8 +77,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         store = open_store(Path(nothing_ran))
         standing = boards(registry, store)
         DRAWN["equivalence"] = figures.equivalences(registry, store)
-    for name, board in standing.items():
-        DRAWN[name] = figures.trade_offs(registry, registry.track(name), board)
+    for name, rows in standing.items():
+        DRAWN[name] = figures.trade_offs(registry, registry.track(name), rows)
     files.append(File.generated(config, figures.SCRIPT, content=figures.script()))
     generated = {
         "reference/commands.md": commands(),
