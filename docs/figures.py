@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from benchmark.ranking.paper_claims.budget import short_names
 from benchmark.ranking.sweep import labelled
 from benchmark.records.store import Store
 from leaderboard_app.figures import intervals, pareto
@@ -40,11 +42,18 @@ def style_of(registry: Registry) -> dict[str, Style]:
 def trade_offs(registry: Registry, track: Track, board: pd.DataFrame) -> str:
     """Robust against clean accuracy on each network that has run, as HTML."""
     column, look = ranking(track), style_of(registry)
-    return "".join(
-        _html(pareto.pareto(rows, column, look, network, axis_title(track, column)))
-        for network, rows in board.groupby("architecture", sort=False)
-        if (rows["clean"].notna() & rows[column].notna()).sum() > 1
-    )
+    found = []
+    for network, rows in board.groupby("architecture", sort=False):
+        if (rows["clean"].notna() & rows[column].notna()).sum() > 1:
+            drawn = pareto.pareto(rows, column, look, network, axis_title(track, column))
+            names = short_names(list(rows["regularizer"]))
+            drawn.for_each_trace(lambda trace, names=names: _rename(trace, names))
+            found.append(_html(drawn))
+    return "".join(found)
+
+
+def _rename(trace: Any, names: Mapping[str, str]) -> None:
+    trace.update(name=names.get(trace.name, trace.name))
 
 
 def equivalences(registry: Registry, store: Store) -> str:
@@ -69,7 +78,8 @@ def _differences(registry: Registry, track: Track, rows: pd.DataFrame) -> Iterat
 
 
 def _html(found: go.Figure) -> str:
-    with_room(found).update_layout(template="plotly_white")
+    two_columns = {"entrywidth": 0.48, "entrywidthmode": "fraction", "font": {"size": 11}}
+    with_room(found).update_layout(template="plotly_white", legend=two_columns)
     return found.to_html(
         full_html=False,
         include_plotlyjs=False,

@@ -234,7 +234,7 @@ def standings(track: Track, rows: pd.DataFrame | None) -> str:
         cells = [
             (
                 place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high"))),
-                f"`{row['regularizer']}`",
+                row["regularizer"],
                 number(row["lambda"]),
                 number(100 * row["clean"]),
                 number(100 * row[ranking(track)]),

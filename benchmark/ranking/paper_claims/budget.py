@@ -70,14 +70,14 @@ def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
 
 def _table(rows: list[dict[Any, Any]]) -> str:
     """Without the columns that say nothing of any row."""
-    names = _short([row["regularizer"] for row in rows])
+    names = short_names([row["regularizer"] for row in rows])
     lines = [_cells(row, names[row["regularizer"]]) for row in rows]
     columns = [name for name in lines[0] if any(line[name] not in ("", "–") for line in lines)]
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     return head + "".join(f"| {' | '.join(line[name] for name in columns)} |\n" for line in lines)
 
 
-def _short(names: list[str]) -> dict[str, str]:
+def short_names(names: list[str]) -> dict[str, str]:
     """Without options where no other variant of the method is on the board."""
     variants = Counter(name.partition(":")[0] for name in names)
     bases = {name: name.partition(":")[0] for name in names}
