@@ -13,7 +13,7 @@ import pytest
 
 from benchmark import sandbox
 from benchmark.records import rows
-from benchmark.records.outcome import Outcome
+from benchmark.records.outcome import Outcome, Score
 from benchmark.review import results
 from benchmark.review.check import card_gaps
 from benchmark.review.plausibility import sound
@@ -311,6 +311,12 @@ def test_a_repetition_that_differs_is_listed(clone):
     found = differences(claimed, [raised(outcome) for outcome in claimed])
     assert len(found) == 3 * 4  # λ; three threats with ε on test images, one on validation images
     assert all("robust_accuracy" in line for line in found)
+    # What the claim has of a higher tier, which is not repeated, is no difference.
+    more = Score(
+        threat="union-inf-0.1", split="test", metric="robust_accuracy", value=0.5, n=2, examples=2
+    )
+    beyond = [o.model_copy(update={"scores": (*o.scores, more)}) for o in claimed]
+    assert differences(beyond, claimed) == []
 
 
 @pytest.mark.parametrize(
