@@ -13,6 +13,7 @@ from registry.spec import Track
 from ..placement import place
 
 TRACK = "open-fashion"
+NEAR = 0.05  # of worst cases that a reader may take for alike
 ENDS = {"largest": " ↑", "smallest": " ↓"}
 
 
@@ -27,7 +28,8 @@ def section(track: Track, board: pd.DataFrame) -> str:
         rows = board[board["architecture"] == architecture].to_dict("records")
         ran = [row for row in rows if pd.notna(row["worst"])]
         if ran:
-            found.append(f"### {architecture}\n\n{_said(track, rows)}\n\n{_table(ran)}")
+            said = f"{_said(track, rows)} {_best(ran)}"
+            found.append(f"### {architecture}\n\n{said}\n\n{_table(ran)}")
     if len(found) == 2:
         found.append("Nothing has run yet.\n")
     return "\n".join(found)
@@ -66,6 +68,31 @@ def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
         listed = ", ".join(f"`{name}`" for name in names)
         words.append(f"Not ranked: {listed}: {why}.")
     return " ".join(words)
+
+
+def _best(rows: list[dict[Any, Any]]) -> str:
+    """Among which methods to choose, and which of the good ones costs least, by their means."""
+    believed = [row for row in rows if not row["flags"] and pd.notna(row["cost"])]
+    names = short_names([row["regularizer"] for row in rows])
+
+    def told(row: Mapping[Any, Any]) -> str:
+        return f"{names[row['regularizer']]} ({row['cost']:.1f} ×)"
+
+    best = [row for row in believed if not any(_beats(other, row) for other in believed)]
+    best.sort(key=lambda row: -row["worst"])
+    near = [row for row in believed if row["worst"] >= best[0]["worst"] - NEAR]
+    cheapest = min(near, key=lambda row: row["cost"])
+    return (
+        "By their means, and with their costs, no other method is both as accurate and as robust "
+        f"as one of these: {', '.join(map(told, best))}. Of those within {100 * NEAR:g} points of "
+        f"the best worst case the cheapest is {told(cheapest)}."
+    )
+
+
+def _beats(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    """At least as good in clean accuracy and worst case, and better in one of them."""
+    gains = one["clean"] - other["clean"], one["worst"] - other["worst"]
+    return min(gains) >= 0 and max(gains) > 0
 
 
 def _table(rows: list[dict[Any, Any]]) -> str:

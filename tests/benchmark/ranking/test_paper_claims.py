@@ -244,16 +244,24 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
     like = {"architecture": "lenet_5", "seeds": 3, "lambda": 0.1, "at_end": "", "clean": 0.9}
     like |= {"cost": 2.0, "tier": "quick", "certified": np.nan, "worst_low": 0.4, "worst_high": 0.6}
     like |= {"certified_low": np.nan, "certified_high": np.nan, "worst": 0.5, "why": ""}
+    like |= {"flags": ""}
     rows = [
         like | {"regularizer": "jacobian", "rank": 1, "rank_high": 2},
         like | {"regularizer": "curvature", "rank": 1, "rank_high": 2, "at_end": "largest"},
-        like | {"regularizer": "mine", "rank": pd.NA, "rank_high": pd.NA, "why": "flagged: so"},
+        like
+        | {"regularizer": "mine", "rank": pd.NA, "rank_high": pd.NA, "worst": 0.9}
+        | {"flags": "randomised", "why": "flagged: so"},
     ]
     text = budget.section(track, pd.DataFrame(rows))
     assert "**jacobian** leads with 50.0 [40.0, 60.0], told apart from all but curvature." in text
     assert "Not ranked: `mine`: flagged: so." in text
     assert "| Rank | Method | λ | Clean | Worst case | Cost × | Tier |" in text
     assert "| 1–2 | curvature | 0.1 ↑ | 90.0 | 50.0 [40.0, 60.0] | 2.0 | quick |" in text
+    assert "robust as one of these: jacobian (2.0 ×), curvature (2.0 ×)." in text
+    beaten = [rows[0] | {"cost": 1.5, "worst": 0.54, "clean": 0.89}, rows[1] | {"worst": 0.58}]
+    told = budget.section(track, pd.DataFrame([*beaten, rows[2]]))
+    assert "robust as one of these: curvature (2.0 ×). Of those within 5 points" in told
+    assert "the best worst case the cheapest is jacobian (1.5 ×)." in told
     variants = [rows[0], rows[1] | {"regularizer": "jacobian:projections=1"}]
     assert "| jacobian:projections=1 |" in budget.section(track, pd.DataFrame(variants))
     nobody = [row | {"rank": pd.NA, "rank_high": pd.NA, "why": "preliminary"} for row in rows]
