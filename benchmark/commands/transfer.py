@@ -72,6 +72,8 @@ def _rows(track: Track, trials: list[Trial], store: Store) -> list[dict[str, Any
     """One a method and network, in the track's order: shares that stand, means over seeds; NaN for
     a source that is the row's own model.
     """
+    if not trials:
+        return []
     scores = store.scores({trial.key for trial in trials})
     (part,) = track.transfer()
     test = scores[scores["split"] == "test"]

@@ -107,6 +107,22 @@ def test_rows_go_into_the_registry_and_a_rerun_leaves_them_aside(ran, tmp_path):
     regbench_in(ran | {"home": tmp_path / "home"}, "rerun", "three", "--workers", "1")
 
 
+def test_nothing_is_tried_where_nothing_has_run_or_there_is_no_ball(tmp_path):
+    places = {"home": tmp_path / "home", "results": tmp_path / "results"}
+    said = regbench("transfer", "quickstart", **places)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "nothing to try" in said.stdout
+    distances = [
+        name
+        for name in Registry().track_names
+        if Registry().track(name).headline_threat.epsilon is None
+    ]
+    for name in distances[:1]:
+        said = regbench("transfer", name, **places)
+        assert said.returncode == 2
+        assert "the headline threat has no epsilon" in said.stderr
+
+
 def test_without_a_source_s_weights_what_needs_them_is_left_out(ran, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(ran["untouched"], home)
