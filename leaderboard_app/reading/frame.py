@@ -17,6 +17,7 @@ from ..words.labels import plain
 from ..words.style import Style, styles
 from . import queries
 from .downloads import FORMAT, FORMATS, TO_PDF, link, writes_pdf
+from .registries import one_registry
 
 REFRESH = 3.0  # seconds
 
@@ -48,7 +49,7 @@ def reading() -> Iterator[None]:
 def around() -> Iterator[None]:
     """Around a page: it has a foot and is drawn anew when rows arrive, also where it ends early."""
     seen = queries.version()
-    with queries.one_registry(), suppress(_End):
+    with one_registry(), suppress(_End):
         yield
     _foot(seen)
     _follow(seen)

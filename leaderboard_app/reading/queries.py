@@ -4,11 +4,7 @@ held open.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from collections.abc import Iterable
 
 import pandas as pd
 import streamlit as st
@@ -21,27 +17,11 @@ from benchmark.records import registered, reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
-from registry.load import Registry
-from registry.places import HERE, further, submissions
 from registry.spec import InputError, Track, Trial
 
+from .registries import Version, registry, registry_of, registry_version, state_of
+
 PATIENCE = 3.0  # seconds to wait for a writer, who holds the file for some 50 ms at a time
-Version = str
-_looked_at: ContextVar[Version] = ContextVar("_looked_at", default="")
-
-
-def _state(paths: Iterable[Path]) -> Version:
-    """A digest of the files' names, times and sizes, as Streamlit hashes what a cache is asked with
-    piece by piece; "" where there are none.
-    """
-    found = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found.append((str(path), status.st_mtime_ns, status.st_size))
-    return hashlib.sha256(repr(found).encode()).hexdigest() if found else ""
 
 
 def store() -> Store:
@@ -53,38 +33,7 @@ def store() -> Store:
 
 def version() -> Version:
     """Changes whenever what is read does; "" where there is nothing."""
-    return _state([*store().files, home() / reports.RERUN])
-
-
-def registry() -> Registry:
-    """The registry as its files are now."""
-    return _registry(registry_version())
-
-
-def registry_version() -> Version:
-    """Changes whenever a registered or submitted file does, or a challenge is accepted."""
-    return _looked_at.get() or _registry_state()
-
-
-@contextmanager
-def one_registry() -> Iterator[None]:
-    """Within it the registry stays what its files were at the start: a page asks often."""
-    before = _looked_at.set(_registry_state())
-    try:
-        yield
-    finally:
-        _looked_at.reset(before)
-
-
-def _registry_state() -> Version:
-    folders = HERE, *further(), submissions()
-    files = (path for folder in folders for path in folder.rglob("*.*"))
-    return _state(sorted(path for path in files if path.suffix in (".toml", ".py", ".json")))
-
-
-@st.cache_resource(show_spinner=False, max_entries=1)
-def _registry(version: Version) -> Registry:
-    return Registry()
+    return state_of([*store().files, home() / reports.RERUN])
 
 
 def tracks() -> tuple[dict[str, Track], list[str]]:
@@ -110,7 +59,7 @@ def method_names() -> list[str]:
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _method_names(registered: Version) -> list[str]:
-    known, (readable, _) = _registry(registered), tracks()
+    known, (readable, _) = registry_of(registered), tracks()
     names = {entry.regularizer for track in readable for entry in known.entries(track)}
     return sorted(names | set(known.regularizer_folders))
 
@@ -134,7 +83,7 @@ def trials(track: Track) -> list[Trial]:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _trials(registered: Version, name: str) -> list[Trial]:
-    return [trial for _, trial in _registry(registered).select([name])]
+    return [trial for _, trial in registry_of(registered).select([name])]
 
 
 def filled_tracks() -> set[str]:
@@ -175,7 +124,7 @@ def standings(track: Track) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame:
-    track = _registry(registered).track(name)
+    track = registry_of(registered).track(name)
     return board(track, trials(track), store(), scores(track))
 
 
@@ -186,7 +135,7 @@ def rows(track: Track) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
-    track = _registry(registered).track(name)
+    track = registry_of(registered).track(name)
     return labelled(track.with_tiers(trials(track)), scores(track))
 
 
@@ -197,7 +146,7 @@ def brackets(track: Track) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _brackets(version: Version, registered: Version, name: str) -> pd.DataFrame:
-    track = _registry(registered).track(name)
+    track = registry_of(registered).track(name)
     return ranking_brackets(track, trials(track), store())
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
-from leaderboard_app.reading import queries
+from leaderboard_app.reading import queries, registries
 from registry.load import Registry
 
 from ..pages import APP, PAGES
@@ -60,7 +60,8 @@ def hostile_registry(registry_copy, monkeypatch):
         re.sub(r"(?m)^title = .*$", lambda match: f"title = {quoted}", lenets.read_text())
     )
     known = Registry(registry_copy, registry_copy / "none")
-    monkeypatch.setattr(queries, "_registry", lambda version: known)
+    for module in (registries, queries):
+        monkeypatch.setattr(module, "registry_of", lambda version: known)
     assert known.regularizer("jacobian").card.authors == HOSTILE
     return known
 
