@@ -46,7 +46,7 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     from ..ranking.both_sides import WIDE_GAP
     from ..ranking.placement import place
 
-    seeds = rows[0]["seeds"] if rows else 0
+    seeds = max((row["seeds"] for row in rows), default=0)
     print(f"\n{track.title} ({track.name}); {seeds} of {track.seeds} seeds")
     if not seeds:
         print(f"nothing has run yet: regbench run {track.name}")
@@ -60,7 +60,8 @@ def _print_board(track: Any, rows: list[dict[str, Any]]) -> None:
     header = ["rank", "method", "λ", *columns, "tier", "cost ×", *diverged, *sources]
     for architecture in track.architectures:
         mine = [row for row in rows if row["architecture"] == architecture]
-        print(f"\n{architecture}")
+        own = mine[0]["seeds"] if mine else 0
+        print(f"\n{architecture}" + (f" ({own} of {track.seeds} seeds)" if own != seeds else ""))
         cells = []
         for row in mine:
             scores = [_score(row, column, with_ends=column == ranked_by) for column in columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -10,24 +11,34 @@ import pandas as pd
 
 from registry.spec import Track, Trial
 
+ENOUGH = 0.8  # of the methods that have run: a further seed then counts
 
-def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> int:
-    """How many seeds the ranking rests on: the most, counted from 0, that most of the methods that
-    have run have in full.
+
+def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, int]:
+    """Architecture → how many seeds the ranking rests on there: the most, counted from 0, that
+    ENOUGH of the methods that have run there have in full; 0 where nothing has.
 
     So the board stands while a run goes through a further seed, and a method that lags behind does
-    not hold back many.
+    not hold back many. Submitted methods, where there are others, are not asked.
 
     Args:
         rows: as `sweep.labelled` gives them.
     """
     have = set(rows["key"])
-    methods: dict[tuple[str, str], dict[int, bool]] = {}
+    methods: dict[tuple[str, bool, str], dict[int, bool]] = {}
     for trial in trials:
-        seeds = methods.setdefault((trial.entry.architecture, trial.entry.regularizer), {})
+        name = trial.entry.architecture, trial.sandboxed, trial.entry.regularizer
+        seeds = methods.setdefault(name, {})
         seeds[trial.seed] = seeds.get(trial.seed, True) and trial.key in have
-    begun = sorted(filter(None, map(_complete, methods.values())), reverse=True)
-    return begun[len(begun) // 2] if begun else 0
+    found = {}
+    for architecture in dict.fromkeys(name[0] for name in methods):
+        begun: dict[bool, list[int]] = {False: [], True: []}
+        for (where, submitted, _), seeds in methods.items():
+            if where == architecture and (count := _complete(seeds)):
+                begun[submitted].append(count)
+        counts = sorted(begun[False] or begun[True], reverse=True)
+        found[architecture] = counts[math.ceil(ENOUGH * len(counts)) - 1] if counts else 0
+    return found
 
 
 def _complete(seeds: Mapping[int, bool]) -> int:

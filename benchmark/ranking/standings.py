@@ -7,7 +7,7 @@ A method's score is its accuracy under the track's headline threat as a mean ove
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     trials = track.with_tiers(trials)
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
-    rows = everything[everything["seed"] < seeds]
+    rows = everything[everything["seed"] < everything["architecture"].map(seeds).astype(int)]
     methods = _methods(track, trials, rows, seeds)
     means = _means(methods)
     costs = _costs(rows)
@@ -105,24 +105,25 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     for method in methods:
         name = method.architecture, method.regularizer
         numbers = _numbers(track, means.get(name, {}))
-        found.append(_row(track, method, seeds, numbers, costs.get(name, math.nan)))
+        count = seeds[method.architecture]
+        found.append(_row(track, method, count, numbers, costs.get(name, math.nan)))
     table = pd.DataFrame(found)
     return ordered(track, table, track.headline) if found else table
 
 
 def _methods(
-    track: Track, trials: Sequence[Trial], rows: pd.DataFrame, seeds: int
+    track: Track, trials: Sequence[Trial], rows: pd.DataFrame, seeds: Mapping[str, int]
 ) -> list[_Method]:
     """In the track's order. Before any seed is complete the first is asked for."""
     asked: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
-        if trial.seed < max(seeds, 1):
+        if trial.seed < max(seeds[trial.entry.architecture], 1):
             name = trial.entry.architecture, trial.entry.regularizer
             asked.setdefault(name, []).append(trial)
     rows_of: dict[Any, pd.DataFrame] = dict(tuple(rows.groupby(METHOD)))
     place = {architecture: i for i, architecture in enumerate(track.architectures)}
     return [
-        _Method.of(track, name, asked[name], rows_of.get(name, rows.head(0)), seeds)
+        _Method.of(track, name, asked[name], rows_of.get(name, rows.head(0)), seeds[name[0]])
         for name in sorted(asked, key=lambda name: place[name[0]])
     ]
 

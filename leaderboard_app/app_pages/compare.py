@@ -26,14 +26,10 @@ architecture = choices.choose_architecture(track)
 with frame.reading():
     rows, standings = queries.rows(track), queries.standings(track)
 rows = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
+standings = standings[standings["architecture"] == architecture]
 rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking rests on
-standing = {
-    row["regularizer"]: row
-    for row in standings[standings["architecture"] == architecture].to_dict("records")
-}
-groups = selected_trials(
-    queries.trials(track), standings[standings["architecture"] == architecture]
-)
+standing = {row["regularizer"]: row for row in standings.to_dict("records")}
+groups = selected_trials(queries.trials(track), standings)
 methods = [method for method in standing if (rows["regularizer"] == method).any()]
 if len(methods) < 2:
     frame.nothing_yet(track, "two methods with results")

@@ -125,7 +125,8 @@ st.title("Leaderboard")
 track = choices.choose_track()
 with st.skeleton(height=480), frame.reading():
     table = queries.standings(track)
-seeds = int(table["seeds"].max()) if len(table) else 0
+counts = sorted({int(count) for count in table["seeds"] if count}) if len(table) else []
+seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
 st.markdown(
     plain(
         f"Ranked by {quantity(track, ranking(track))} on test images, mean with its 95 % interval "
@@ -133,7 +134,7 @@ st.markdown(
         f"least {100 * track.clean_floor:g} % clean accuracy there."
     )
 )
-if seeds == 0:
+if not counts:
     frame.nothing_yet(track)
 left, middle, own, right = st.columns([3, 2, 2, 1], vertical_alignment="bottom")
 with left:

@@ -68,8 +68,12 @@ class Rows:
 
     @property
     def complete(self) -> bool:
-        """Whether every entry has two seeds or more, by which an interval can be given."""
-        return not self.frame.empty and seeds_ranked(self.trials, self.frame) > 1
+        """Whether every entry on the networks that have run has two seeds or more, by which an
+        interval can be given.
+        """
+        if self.frame.empty:
+            return False
+        return min(filter(None, seeds_ranked(self.trials, self.frame).values()), default=0) > 1
 
     def seeds(
         self,
