@@ -39,8 +39,8 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
 
 
 def raised(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]]:
-    """Flag → its value in each of `trials` that it is raised in: those stored with scores, and
-    those of scores together.
+    """Flag → its value in each of `trials` that it is raised in, by the alphabet: those stored with
+    scores, and those of scores together.
 
     Args:
         rows: as `sweep.labelled` gives them.
@@ -51,7 +51,7 @@ def raised(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]
     for trial in trials:
         for flag, value in _raised_in(trial, by_key.get(trial.key, rows.head(0))).items():
             found.setdefault(flag, []).append(float(value))
-    return found
+    return dict(sorted(found.items()))  # a database gives its rows in no order
 
 
 def _raised_in(trial: Trial, scores: pd.DataFrame) -> dict[str, float]:
