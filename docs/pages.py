@@ -229,8 +229,8 @@ def standings(track: Track, rows: pd.DataFrame | None) -> str:
     if rows is None:
         return "No rows are registered.\n"
     head = ("rank", "method", "λ", "clean, %", f"`{ranking(track)}`, %", "cost ×")
-    seeds = rows["seeds"].max()
-    said = [f"Of {seeds} seed{'s' * (seeds > 1)}; the rank is an interval.\n"]
+    seeds = int(rows["seeds"].max())
+    said = [f"Of {seeds} seed{'' if seeds == 1 else 's'}; the rank is an interval.\n"]
     for network, mine in rows.groupby("architecture", sort=False):
         cells = [
             (
