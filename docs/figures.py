@@ -39,9 +39,9 @@ def style_of(registry: Registry) -> dict[str, Style]:
     return styles({entry.regularizer for entry in entries} | set(cards), radii)
 
 
-def trade_offs(registry: Registry, track: Track, board: pd.DataFrame) -> str:
+def trade_offs(track: Track, board: pd.DataFrame, look: Mapping[str, Style]) -> str:
     """Robust against clean accuracy on each network that has run, as HTML."""
-    column, look = ranking(track), style_of(registry)
+    column = ranking(track)
     found = []
     for network, rows in board.groupby("architecture", sort=False):
         if (rows["clean"].notna() & rows[column].notna()).sum() > 1:
@@ -56,17 +56,18 @@ def _rename(trace: Any, names: Mapping[str, str]) -> None:
     trace.update(name=names.get(trace.name, trace.name))
 
 
-def equivalences(registry: Registry, store: Store) -> str:
+def equivalences(registry: Registry, store: Store, look: Mapping[str, Style]) -> str:
     """The paired difference of µ² and Ω over λ under the attack that ranks, as HTML."""
     track = registry.track(TWO_CLASSES)
     trials = [trial for _, trial in registry.select([track.name])]
     rows = labelled(trials, store.scores({trial.key for trial in trials}))
-    return "".join(map(_html, _differences(registry, track, rows)))
-
-
-def _differences(registry: Registry, track: Track, rows: pd.DataFrame) -> Iterator[go.Figure]:
-    look: Mapping[str, Style] = style_of(registry)
     classes = registry.dataset(track.dataset).num_classes
+    return "".join(map(_html, _differences(track, rows, classes, look)))
+
+
+def _differences(
+    track: Track, rows: pd.DataFrame, classes: int, look: Mapping[str, Style]
+) -> Iterator[go.Figure]:
     for network, mine in rows.groupby("architecture", sort=False):
         pairs = equivalence.paired(matched(mine, classes), LIPSCHITZ, CROSS_LIPSCHITZ)
         tests, _ = equivalence.tests(pairs, columns_of(track), MARGIN / 100)

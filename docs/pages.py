@@ -73,12 +73,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=document(path)))
     files.append(File.generated(config, PICTURE, content=(ROOT / PICTURE).read_bytes()))
     registry = Registry()
+    look = figures.style_of(registry)
     with tempfile.TemporaryDirectory() as nothing_ran:
         store = open_store(Path(nothing_ran))
         standing = boards(registry, store)
-        DRAWN["equivalence"] = figures.equivalences(registry, store)
+        DRAWN["equivalence"] = figures.equivalences(registry, store, look)
     for name, rows in standing.items():
-        DRAWN[name] = figures.trade_offs(registry, registry.track(name), rows)
+        DRAWN[name] = figures.trade_offs(registry.track(name), rows, look)
     files.append(File.generated(config, figures.SCRIPT, content=figures.script()))
     generated = {
         "reference/commands.md": commands(),

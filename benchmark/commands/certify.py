@@ -77,8 +77,7 @@ def _chosen(registry: Registry, selectors: list[str], seeds: int | None, store: 
 
     Raises InputError where no track of them has a headline with an ε.
     """
-    from ..ranking.selection import selected_trials
-    from ..ranking.standings import standings
+    from ..ranking.standings import rested_on
 
     chosen: Chosen = []
     for selector in selectors:
@@ -86,8 +85,7 @@ def _chosen(registry: Registry, selectors: list[str], seeds: int | None, store: 
         if selector in registry.track_names:
             track, trials = registry.track(selector), [trial for _, trial in found]
             scores = store.scores({trial.key for trial in trials})
-            groups = selected_trials(trials, standings(track, trials, scores))
-            found = [(track, trial) for group in groups for trial in group]
+            found = [(track, trial) for trial in rested_on(track, trials, scores)]
         chosen += found
     with_radius = [pair for pair in chosen if pair[0].headline_threat.epsilon is not None]
     if chosen and not with_radius:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,8 @@ def fell(
         worst: key → [N], 1 where the model withstands all attacks, as `both_sides.worst_cases` has.
     """
     found, fallen = dict(worst), {}
-    for challenge in challenges:
-        if challenge.key not in found or not challenge.answers(track.headline_threat):
-            continue
+    for challenge, places in _answering(track, worst, challenges):
         stands = found[challenge.key].copy()
-        places = [place for place in challenge.images if place < len(stands)]
         count = int(stands[places].sum())
         stands[places] = 0.0
         if count:
@@ -40,6 +37,18 @@ def fell(
             by = fallen.setdefault(challenge.key, {})
             by[challenge.author] = by.get(challenge.author, 0) + count
     return found, fallen
+
+
+def _answering(
+    track: Track, images: Images, challenges: Iterable[Accepted]
+) -> Iterator[tuple[Accepted, list[int]]]:
+    """The challenges within the ball that ranks, of trials that `images` has values of, each with
+    those of its places that are among them.
+    """
+    for challenge in challenges:
+        if challenge.key in images and challenge.answers(track.headline_threat):
+            known = len(images[challenge.key])
+            yield challenge, [place for place in challenge.images if place < known]
 
 
 def with_refuted(
@@ -57,11 +66,8 @@ def with_refuted(
         certified: as `both_sides.certified_at_headline` gives it.
     """
     shares: dict[str, float] = {}
-    for challenge in challenges:
-        proven = certified.get(challenge.key)
-        if proven is None or not challenge.answers(track.headline_threat):
-            continue
-        places = [place for place in challenge.images if place < len(proven)]
+    for challenge, places in _answering(track, certified, challenges):
+        proven = certified[challenge.key]
         share = float(proven[places].sum() / len(proven))
         shares[challenge.key] = max(share, shares.get(challenge.key, 0.0))
     found = table.copy()

@@ -195,15 +195,19 @@ def _row(
     return row | {"why": why}
 
 
+def rested_on(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> list[Trial]:
+    """The trials that the standings rest on: each seed at the λ that it is scored at."""
+    groups = selected_trials(trials, standings(track, trials, scores))
+    return [trial for group in groups for trial in group]
+
+
 def for_tier(
     track: Track, trials: Sequence[Trial], scores: pd.DataFrame, tier: Tier
 ) -> list[Trial]:
     """The trials that the standings rest on, each with what `tier` adds to its evaluation."""
-    table = standings(track, trials, scores)
     return [
         trial.also(track.tier_parts(tier, trial.dataset.test_size))
-        for group in selected_trials(trials, table)
-        for trial in group
+        for trial in rested_on(track, trials, scores)
     ]
 
 

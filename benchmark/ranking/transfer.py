@@ -10,16 +10,14 @@ import pandas as pd
 
 from registry.spec import TRANSFER_FROM, Source, Track, Trial
 
-from .selection import selected_trials
-from .standings import standings
+from .standings import rested_on
 
 
 def for_transfer(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> list[Trial]:
     """The trials that the standings rest on, each with the transfer from the others' sources as all
     of its evaluation; none where it has no source but itself.
     """
-    groups = selected_trials(trials, standings(track, trials, scores))
-    selected = [trial for group in groups for trial in group]
+    selected = rested_on(track, trials, scores)
     sources: dict[tuple[str, int], dict[str, Source]] = {}
     for trial in selected:
         method = trial.entry.regularizer.partition(":")[0]
