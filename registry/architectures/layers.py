@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import timm
 from timm.models import register_model
 from torch import nn
+
+from registry.read import shown
+from registry.spec import InputError
 
 # None works in place: penalties and measures look at what goes into an activation.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -19,7 +25,17 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Registers `build` with timm under its own name, as a network without pretrained weights."""
+    """Registers `build` with timm under its own name, as a network without pretrained weights.
+
+    Raises InputError where another module's network has that name: timm would put this one in its
+    place, on every track that asks for the other.
+    """
+    name = build.__name__
+    if timm.is_model(name) and timm.model_entrypoint(name).__module__ != build.__module__:
+        raise InputError(
+            f"{shown(Path(inspect.getfile(build)))}: registers a network {name!r}, but "
+            f"{timm.model_entrypoint(name).__module__} has one of that name; rename the function"
+        )
 
     @functools.wraps(build)
     def entrypoint(
@@ -30,7 +46,7 @@ def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.M
         **kwargs: Any,
     ) -> nn.Module:
         if pretrained:
-            raise ValueError(f"{build.__name__} has no pretrained weights")
+            raise ValueError(f"{name} has no pretrained weights")
         return build(**kwargs)
 
     return register_model(entrypoint)

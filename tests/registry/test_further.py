@@ -192,3 +192,19 @@ def narrow_net(num_classes=10, in_chans=1, img_size=(8, 8)):
     for _ in range(2):
         model = networks.create(network, data, seed=0)
     assert [tuple(weight.shape) for weight in model.parameters()] == [(2, 64), (2,)]
+
+
+@pytest.mark.parametrize("taken", ["lenet_5", "resnet18"])
+def test_a_network_of_one_s_own_takes_no_other_s_name(mine, taken):
+    from benchmark.training import networks
+
+    known = Registry()
+    write(
+        mine,
+        "architectures/narrow.py",
+        "from registry.architectures.layers import register_from_scratch\n\n\n"
+        f"@register_from_scratch\ndef {taken}(num_classes=10, in_chans=1):\n    return None\n",
+    )
+    networks.create(known.architecture("lenet_5"), known.dataset("digits"), seed=0)
+    with pytest.raises(InputError, match=rf"narrow\.py: registers a network '{taken}', but .* has"):
+        networks.create(known.architecture("narrow"), known.dataset("shapes"), seed=0)

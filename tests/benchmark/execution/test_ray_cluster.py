@@ -111,7 +111,7 @@ from torch import nn
 from registry.architectures.layers import register_from_scratch
 
 @register_from_scratch
-def narrow_net(num_classes=10, in_chans=1, img_size=(8, 8), **kwargs):
+def travelling_net(num_classes=10, in_chans=1, img_size=(8, 8), **kwargs):
     pixels = in_chans * img_size[0] * img_size[1]
     return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 8), nn.ReLU(), nn.Linear(8, num_classes))
 """
@@ -119,7 +119,7 @@ DESCRIBED = """
 [[architecture]]
 name = "narrow"
 title = "Narrow"
-timm = "narrow_net"
+timm = "travelling_net"
 module = "narrow.py"
 """
 TRACK = """
