@@ -16,7 +16,7 @@ from leaderboard_app.figures import intervals, pareto
 from leaderboard_app.figures.canvas import with_room
 from leaderboard_app.tables import equivalence
 from leaderboard_app.tables.matched import CROSS_LIPSCHITZ, LIPSCHITZ, matched
-from leaderboard_app.words.labels import axis_title, columns_of, ranking
+from leaderboard_app.words.labels import axis_title, columns_of
 from leaderboard_app.words.style import Style, styles
 from registry.load import Registry
 from registry.spec import Track
@@ -41,7 +41,7 @@ def style_of(registry: Registry) -> dict[str, Style]:
 
 def trade_offs(track: Track, board: pd.DataFrame, look: Mapping[str, Style]) -> str:
     """Robust against clean accuracy on each network that has run, as HTML."""
-    column = ranking(track)
+    column = track.ranking
     found = []
     for network, rows in board.groupby("architecture", sort=False):
         if (rows["clean"].notna() & rows[column].notna()).sum() > 1:

@@ -214,32 +214,28 @@ def track_page(registry: Registry, track: Track, rows: pd.DataFrame | None) -> s
     entries = len(registry.entries(track.name))
     return (
         f"# {track.title}\n\n{entries} entries, {track.seeds} seeds each. Threats: {threats}; "
-        f"ranked by `{ranking(track)}`.\n\n```\nregbench plan {track.name}\n"
+        f"ranked by `{track.ranking}`.\n\n```\nregbench plan {track.name}\n"
         f"regbench rank {track.name}\n```\n\n## Standings\n\n{place_of(track.name)}"
         f"{standings(track, rows)}\n"
         f"## Protocol\n\n```toml\n{source}```\n"
     )
 
 
-def ranking(track: Track) -> str:
-    return "worst" if track.ranks_by == "worst_case" else track.headline
-
-
 def standings(track: Track, rows: pd.DataFrame | None) -> str:
     """What is registered, as a table a network."""
     if rows is None:
         return "No rows are registered.\n"
-    head = ("rank", "method", "λ", "clean, %", f"`{ranking(track)}`, %", "cost ×")
+    head = ("rank", "method", "λ", "clean, %", f"`{track.ranking}`, %", "cost ×")
     seeds = int(rows["seeds"].max())
     said = [f"Of {seeds} seed{'' if seeds == 1 else 's'}; the rank is an interval.\n"]
     for network, mine in rows.groupby("architecture", sort=False):
         cells = [
             (
-                place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high"))),
+                place(row["rank"], row["rank_high"]),
                 row["regularizer"],
                 number(row["lambda"]),
                 number(100 * row["clean"]),
-                number(100 * row[ranking(track)]),
+                number(100 * row[track.ranking]),
                 number(row["cost"]),
             )
             for row in mine.to_dict("records")

@@ -53,7 +53,7 @@ def board(
     certified = certified_at_headline(track, store.examples(keys, "certified"))
     table = with_certificates(groups, table, certified)
     table = with_refuted(track, groups, table, certified, challenges)
-    if track.ranks_by == "worst_case":
+    if track.ranking == "worst":
         no_worst = (table["why"] == "") & table["worst"].isna()
         table.loc[no_worst, "why"] = "incomplete: the attacks of the others' tier have not run"
         by, images = "worst", worst

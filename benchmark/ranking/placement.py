@@ -1,17 +1,51 @@
-"""Where a method stands on a board, in words: a pure function of the board's rows."""
+"""How a board's rows read, and where a method stands on it: pure functions of the rows."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
 
 import pandas as pd
 
 from registry.spec import Track
 
+GRID_ENDS = {"largest": " ↑", "smallest": " ↓"}
 
-def place(first: int | None, last: int | None) -> str:
+
+def place(first: float | None, last: float | None) -> str:
     """A rank interval: `1–3`, or `2` where nothing is left open; `–` for no rank."""
-    if first is None or last is None:
+    if not (_known(first) and _known(last)):
         return "–"
-    return f"{first}" if first == last else f"{first}–{last}"
+    return f"{first:.0f}" if first == last else f"{first:.0f}–{last:.0f}"
+
+
+def points(value: float | None, low: float | None = math.nan, high: float | None = math.nan) -> str:
+    """A share with its interval, in percent: `54.5 [52.1, 56.9]`; "" for one that is not known."""
+    if not _known(value):
+        return ""
+    told = f"{100 * value:.1f}"
+    return f"{told} [{100 * low:.1f}, {100 * high:.1f}]" if _known(low) and _known(high) else told
+
+
+def strength(row: Mapping[Any, Any]) -> str:
+    """A row's λ, marked where it ends its grid: `0.3 ↑`; "" where none is selected."""
+    if not _known(row["lambda"]):
+        return ""
+    return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}"
+
+
+def unranked(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[str]]:
+    """Why methods have no rank → their names."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why"]:
+            found.setdefault(row["why"], []).append(row["regularizer"])
+    return found
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def placements(track: Track, board: pd.DataFrame, name: str) -> list[str]:
@@ -43,11 +77,15 @@ def _told(track: Track, row: dict, rows: list[dict]) -> str:
         and other["rank"] <= row["rank_high"]
         and row["rank"] <= other["rank_high"]
     ]
-    score = _score(row[track.headline], track)
+    score = _score(row[track.ranking], track)
     ranks = f"rank {place(row['rank'], row['rank_high'])} of {len(ranked)}"
-    return f"{where}: {score} under {track.headline} at λ = {row['lambda']:g}, {ranks}" + (
+    return f"{where}: {score} {_under(track)} at λ = {row['lambda']:g}, {ranks}" + (
         f", tied with {', '.join(tied)}" if tied else ""
     )
+
+
+def _under(track: Track) -> str:
+    return "in the worst case" if track.ranking == "worst" else f"under {track.headline}"
 
 
 def _score(value: float, track: Track) -> str:

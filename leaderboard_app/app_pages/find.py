@@ -39,25 +39,23 @@ with right:
     wanted = choices.choose_several("Source and tier (any where none is chosen)", words, "has", [])
 told = known[known[["source", "tier"]].isin(wanted).any(axis=1)] if wanted else known
 fitting = find.within(table[table["method"].isin(told["regularizer"])], cost, clean / 100)
-selected = fitting[fitting["selected"]]
 styles = frame.method_styles()
-if selected.empty:
+best = find.best(fitting, standings, track)
+if best is None:
     st.info("No method fits at the λ that was selected for it on validation images.")
 else:
-    best = selected.iloc[0]
-    robust = percent(best["robust"], best["robust_low"], best["robust_high"])
+    robust = percent(*(best[f"{track.ranking}{end}"] for end in ("", "_low", "_high")))
     st.markdown(
-        f"Best within these limits: **{plain(best['method'])}** at "
-        f"{plain(styles[best['method']].strength(best['lambda']))}, "
-        f"{plain(quantity(track, track.headline))} "
+        f"Best within these limits: **{plain(best['regularizer'])}** at "
+        f"{plain(styles[best['regularizer']].strength(best['lambda']))}, "
+        f"{plain(quantity(track, track.ranking))} "
         f"{robust}, clean {percent(best['clean'])}, "
         f"{best['cost']:.1f} times the training cost of none."
     )
 st.caption(
     "Large: the λ that was selected on validation images, from which the best is named. Small: "
-    "every "
-    "other λ of the track, to see the trade-off; to choose among those here would be to choose on "
-    "test images."
+    "every other λ of the track, to see the trade-off; to choose among those here would be to "
+    "choose on test images. Faint: methods with a flag, whose attacks cannot be believed."
 )
 for where, axis in zip(st.columns(2), ("clean", "cost")):
     with where:

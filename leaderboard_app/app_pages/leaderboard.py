@@ -2,16 +2,11 @@
 
 import streamlit as st
 
+from benchmark.ranking.placement import unranked
 from leaderboard_app.figures import pareto
 from leaderboard_app.reading import charts, choices, downloads, frame, provenance, queries
 from leaderboard_app.tables import leaderboard
-from leaderboard_app.words.labels import (
-    axis_title,
-    columns_of,
-    plain,
-    quantity,
-    ranking,
-)
+from leaderboard_app.words.labels import axis_title, columns_of, plain, quantity
 from registry.spec import Track
 
 
@@ -129,7 +124,7 @@ counts = sorted({int(count) for count in table["seeds"] if count}) if len(table)
 seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
 st.markdown(
     plain(
-        f"Ranked by {quantity(track, ranking(track))} on test images, mean with its 95 % interval "
+        f"Ranked by {quantity(track, track.ranking)} on test images, mean with its 95 % interval "
         f"over {seeds} of {track.seeds} seeds; λ chosen on validation images among those with at "
         f"least {100 * track.clean_floor:g} % clean accuracy there."
     )
@@ -175,25 +170,25 @@ for architecture in track.architectures:
         on_select="rerun",
         selection_mode="multi-row",
     )
-    for row in everything[everything["why"] != ""].to_dict("records"):
-        st.caption(plain(f"`{row['regularizer']}` is not ranked: {row['why']}."))
+    for why, names in unranked(everything.to_dict("records")).items():
+        st.caption(plain(f"Not ranked: {', '.join(f'`{name}`' for name in names)}: {why}."))
     if rows["clean"].notna().any():
         compare(rows, [i for i in marked.selection.rows if i < len(rows)], architecture)
         charts.chart(
             pareto.pareto(
                 rows,
-                track.headline,
+                track.ranking,
                 styles,
                 "Robust against clean accuracy",
-                axis_title(track, track.headline),
+                axis_title(track, track.ranking),
             ),
             f"pareto-{track.name}-{architecture}",
             rows,
             charts.behind(track, architecture),
         )
         st.caption(
-            "The area grows with the training cost. A click on a point shows its trials, their "
-            "files and what repeats them."
+            "The area grows with the training cost; faint: flagged. A click on a point shows its "
+            "trials, their files and what repeats them."
         )
 if len(table):
     written = leaderboard.written(table, track, styles)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from benchmark.ranking.front import undominated
+
 from ..words.labels import hover, percent
 from ..words.style import CONTROL, Style, ordered
 from .canvas import SHARE, figure, log_ticks, origins
@@ -17,17 +19,18 @@ from .canvas import SHARE, figure, log_ticks, origins
 def pareto(
     standings: pd.DataFrame, column: str, styles: Mapping[str, Style], title: str, y: str
 ) -> go.Figure:
-    """Each method at its selected λ: clean accuracy against the headline, in percent; the area
-    grows with training cost.
+    """Each method at its selected λ: clean accuracy against a score, in percent; the area grows
+    with training cost. A flagged method is faint and not on the front.
 
     Args:
-        standings: as `benchmark.ranking.standings.standings` gives them, of one architecture.
+        standings: as `benchmark.ranking.board.board` gives them, of one architecture.
+        column: of the score.
     """
     found = figure(title, "Clean accuracy (%)", y, height=430)
     rows = standings[standings["clean"].notna() & standings[column].notna()]
-    front = _front(rows["clean"].to_numpy(), rows[column].to_numpy())
-    if len(front) > 1:
-        edge = rows.iloc[front]
+    edge = rows[rows["flags"] == ""].sort_values("clean")
+    edge = edge[undominated(edge["clean"], edge[column])]
+    if len(edge) > 1:
         found.add_scatter(
             x=100 * edge["clean"],
             y=100 * edge[column],
@@ -47,8 +50,9 @@ def pareto(
             x=[100 * row["clean"]],
             y=[100 * row[column]],
             mode="markers",
-            name=hover(method),
+            name=_name(method, row["flags"]),
             meta=[method],
+            opacity=_opacity(row["flags"]),
             marker={
                 "symbol": style.symbol,
                 "color": style.colour,
@@ -59,7 +63,7 @@ def pareto(
             error_y=_error(*ends[column], style),
             hovertemplate=f"{hover(method)}, {style.strength(row['lambda'])}"
             f"<br>clean {percent(*ends['clean'])}<br>robust {percent(*ends[column])}"
-            f"<br>cost × {cost:.1f}<extra></extra>",
+            f"<br>cost × {cost:.1f}{_flags(row['flags'])}<extra></extra>",
         )
     found.update_layout(
         legend={"itemsizing": "constant"},
@@ -81,16 +85,16 @@ def _error(value: float, low: float, high: float, style: Style) -> dict[str, Any
     }
 
 
-def _front(x: np.ndarray, y: np.ndarray) -> list[int]:
-    """Positions of the points that no other beats in both, by rising x."""
-    order = [
-        i
-        for i in range(len(x))
-        if not any(
-            (x[j] >= x[i]) & (y[j] >= y[i]) & ((x[j] > x[i]) | (y[j] > y[i])) for j in range(len(x))
-        )
-    ]
-    return sorted(order, key=lambda i: (x[i], -y[i]))
+def _name(method: str, flags: str) -> str:
+    return f"{hover(method)} (flagged)" if flags else hover(method)
+
+
+def _opacity(flags: str) -> float:
+    return 0.35 if flags else 1.0
+
+
+def _flags(flags: str) -> str:
+    return f"<br>flagged: {hover(flags)}" if flags else ""
 
 
 def trade_off(
@@ -102,7 +106,8 @@ def trade_off(
     y: str,
 ) -> go.Figure:
     """Every strength of every method, those that the leaderboard selects large, and the front that
-    no other beats: robustness against clean accuracy, or against cost on a log axis.
+    no other beats: robustness against clean accuracy, or against cost on a log axis. A flagged
+    method is faint.
 
     Args:
         table, front: as `tables.find` gives them.
@@ -123,11 +128,13 @@ def trade_off(
     for method in ordered(table["method"]):
         style, rows = styles[method], table[table["method"] == method].sort_values("lambda")
         strengths = [style.strength(value) for value in rows["lambda"]]
+        flags = rows["flags"].iloc[0]
         found.add_scatter(
             x=scale * rows[axis],
             y=100 * rows["robust"],
             mode="markers",
-            name=hover(method),
+            name=_name(method, flags),
+            opacity=_opacity(flags),
             marker={
                 "symbol": style.symbol,
                 "color": style.colour,
@@ -136,7 +143,8 @@ def trade_off(
             meta=origins(rows["method"], rows["lambda"]),
             customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
             hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
-            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",
+            f"clean %{{customdata[1]:.1f}} %<br>cost × %{{customdata[2]:.1f}}{_flags(flags)}"
+            "<extra></extra>",
         )
     if axis == "cost":
         found.update_xaxes(type="log", **log_ticks(table["cost"]))

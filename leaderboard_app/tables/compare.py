@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ranking.comparison import difference
+from benchmark.ranking.placement import place
 from registry.spec import Track
 
 from ..words import labels as words
-from ..words.labels import columns_of, distances_of, percent, place
+from ..words.labels import columns_of, distances_of, percent
 from ..words.style import Style
 
 BOTH, FIRST, SECOND, NEITHER = "both", "only the first", "only the second", "neither"
@@ -115,10 +116,9 @@ def selected(standing: Mapping[Any, Any]) -> str:
 def facts(standing: Mapping[Any, Any], strength: float, style: Style) -> dict[str, str]:
     """What the leaderboard says of a method, where it is at the λ that is compared."""
     ranked = standing["lambda"] == strength
-    placed = ranked and pd.notna(standing["rank"])
     return {
         "Strength": style.strength(strength),
-        "Rank": place(standing["rank"], standing["rank_high"]) if placed else "–",
+        "Rank": place(standing["rank"], standing["rank_high"]) if ranked else "–",
         "Worst case": percent(standing["worst"]) or "–" if ranked else "–",
         "Cost ×": f"{standing['cost']:.1f}" if np.isfinite(standing["cost"]) else "–",
         "Tier": standing["tier"] or "–" if ranked else "–",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark.ranking.front import undominated
 from benchmark.ranking.sweep import sweep
 from registry.spec import Track
 
@@ -23,6 +25,7 @@ COLUMNS = [
     "cost",
     "seeds",
     "selected",
+    "flags",
 ]
 HEADINGS = {
     "method": "Method",
@@ -37,7 +40,7 @@ HEADINGS = {
 
 def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.DataFrame:
     """One row a method and λ: COLUMNS, scores on test images, cost relative to the control's median
-    training time; `selected` is the λ that ranks.
+    training time; `selected` is the λ that ranks, `flags` are its method's.
 
     Args:
         rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
@@ -54,10 +57,12 @@ def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.D
     seconds = rows.drop_duplicates(["key", *keys]).groupby(keys)["train_seconds"].median()
     control = seconds.get(("none", 0.0), np.nan)
     chosen = set(zip(standings["regularizer"], standings["lambda"]))
+    flags = dict(zip(standings["regularizer"], standings["flags"]))
     pairs = list(zip(table["regularizer"], table["lambda"]))
     table = table.assign(
         cost=[seconds.get(pair, np.nan) / control for pair in pairs],
         selected=[pair in chosen for pair in pairs],
+        flags=table["regularizer"].map(flags).fillna(""),
     )
     return table.rename(columns={"regularizer": "method"})[COLUMNS]
 
@@ -70,14 +75,24 @@ def within(table: pd.DataFrame, cost: float, clean: float) -> pd.DataFrame:
     return kept.sort_values("robust", ascending=False, kind="stable").reset_index(drop=True)
 
 
+def best(table: pd.DataFrame, standings: pd.DataFrame, track: Track) -> dict[Any, Any] | None:
+    """The row of the standings that has the best score of those that rank, among the methods whose
+    selected λ is in the table; None where there is none. One with a flag is never named.
+    """
+    methods = table["method"][table["selected"] & (table["flags"] == "")]
+    rows = standings[standings["regularizer"].isin(methods)].dropna(subset=[track.ranking])
+    if rows.empty:
+        return None
+    return rows.loc[rows[track.ranking].idxmax()].to_dict()
+
+
 def front(table: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The rows that no other beats in robustness and in `axis`: more "clean", or less "cost"."""
-    better = table["clean"] if axis == "clean" else -table["cost"]
-    rows = table.assign(better=better).dropna(subset=["better", "robust"])
-    order = rows.sort_values(["better", "robust"], ascending=False, kind="stable")
-    best = order["robust"].cummax()
-    earlier = best.shift(fill_value=-np.inf)
-    return order[order["robust"] > earlier].drop(columns="better")
+    """The rows without a flag that no other beats in robustness and in `axis`: more "clean", or
+    less "cost".
+    """
+    rows = table[table["flags"] == ""]
+    better = rows["clean"] if axis == "clean" else -rows["cost"]
+    return rows[undominated(better, rows["robust"])].sort_values(axis)
 
 
 def dearest(table: pd.DataFrame) -> float:

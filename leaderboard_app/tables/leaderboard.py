@@ -10,10 +10,11 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from benchmark.ranking.both_sides import WIDE_GAP
+from benchmark.ranking.placement import place
 from benchmark.records.reports import Compared
 from registry.spec import Track
 
-from ..words.labels import columns_of, percent, place, plain, radius, ranking
+from ..words.labels import columns_of, percent, plain, radius
 from ..words.style import Style
 
 WORST = "Worst case"
@@ -33,7 +34,7 @@ RERUN = {
 def headings(track: Track) -> dict[str, str]:
     """The columns with an interval, the one that ranks first."""
     columns = columns_of(track) | {"worst": WORST, "certified": CERTIFIED}
-    first = (ranking(track), "clean")
+    first = (track.ranking, "clean")
     return {column: columns[column] for column in dict.fromkeys((*first, *columns))}
 
 
@@ -42,11 +43,11 @@ def names_of(track: Track, rows: pd.DataFrame) -> dict[str, str]:
     that ranks are seen, on a wide one its cost, source and tier as well.
     """
     columns = headings(track)
-    if not rows["worst"].notna().any() and ranking(track) != "worst":
+    if not rows["worst"].notna().any() and track.ranking != "worst":
         columns.pop("worst")
     if not rows["certified"].notna().any():
         columns.pop("certified")
-    first = {column: columns.pop(column) for column in (ranking(track), "clean")}
+    first = {column: columns.pop(column) for column in (track.ranking, "clean")}
     facts = {"lambda": "λ", "cost": "Cost ×", "source": "Source", "tier": "Tier", "seeds": "Seeds"}
     if rows["diverged"].any():
         facts["diverged"] = "Diverged"
@@ -129,7 +130,7 @@ def told_to_its_author(rows: pd.DataFrame, track: Track, method: str) -> list[st
     own = rows[rows["regularizer"] == method]
     if own.empty:
         return []
-    me, column = own.iloc[0], ranking(track)
+    me, column = own.iloc[0], track.ranking
     if pd.isna(me["rank"]):
         return [f"**{plain(method)}** is not ranked: {plain(me['why'])}."]
     score = percent(*(me[name] for name in (column, f"{column}_low", f"{column}_high")))
@@ -167,7 +168,7 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     if first.empty:
         return ""
     best = first.iloc[0]
-    column = ranking(track)
+    column = track.ranking
     score = percent(*(best[name] for name in (column, f"{column}_low", f"{column}_high")))
     said = f"**{plain(best['regularizer'])}** leads with {score}, clean {percent(best['clean'])}"
     others = [f"**{plain(name)}**" for name in first["regularizer"].iloc[1:]]

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from benchmark.ranking.placement import place
 from registry.spec import Track, Trial
 
-from ..words.labels import percent, place, quantity, ranking
+from ..words.labels import percent, quantity
 from ..words.style import base, ordered
 
 CONTROL, RIVAL = "none", "adversarial_training"
@@ -39,7 +40,7 @@ def of_tracks(
                 "Done": len(dates) / max(1, len(keys)),
                 "Data": titles.get(track.dataset, track.dataset),
                 "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
-                "Ranked by": quantity(track, ranking(track)),
+                "Ranked by": quantity(track, track.ranking),
                 "Trials": len(keys),
                 "Newest row": max(dates)[:10] if dates else "",
             }
@@ -54,7 +55,7 @@ def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
         first = mine[mine["rank"] == 1]
         if len(first):
             best = first.iloc[0]
-            leads.append(f"{best['regularizer']} {percent(best[ranking(track)])}")
+            leads.append(f"{best['regularizer']} {percent(best[track.ranking])}")
             ties.append(", ".join(first["regularizer"].iloc[1:]) or "none")
             tiers += first["tier"].tolist()
     return {
@@ -77,7 +78,7 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
     costs: dict[str, list[float]] = {}
     for name, (track, standings) in boards.items():
         for _, mine in standings.groupby("architecture", sort=False):
-            scores = mine.set_index("regularizer")[ranking(track)]
+            scores = mine.set_index("regularizer")[track.ranking]
             bars = {bar: _bar(scores, bar) for bar in (CONTROL, RIVAL)}
             for row in mine[mine["rank"].notna()].to_dict("records"):
                 method = row["regularizer"]
@@ -87,7 +88,7 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
                 for bar, score in bars.items():
                     if track.headline_metric == "robust_accuracy" and np.isfinite(score):
                         gaps = above.setdefault(method, {}).setdefault(bar, [])
-                        gaps.append(100 * (row[ranking(track)] - score))
+                        gaps.append(100 * (row[track.ranking] - score))
     table = [
         {"Method": method}
         | {

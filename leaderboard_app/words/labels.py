@@ -7,6 +7,7 @@ import math
 import re
 import textwrap
 
+from benchmark.ranking.placement import points
 from registry.spec import Threat, Track
 
 ATTACK_NAMES = {
@@ -85,33 +86,16 @@ def quantity(track: Track, column: str) -> str:
     return "clean accuracy" if column == "clean" else f"accuracy under {columns_of(track)[column]}"
 
 
-def ranking(track: Track) -> str:
-    """The column of the standings that ranks."""
-    return "worst" if track.ranks_by == "worst_case" else track.headline
-
-
 def axis_title(track: Track, column: str) -> str:
     """The same with its unit, on an axis."""
     words = quantity(track, column)
     return f"{words[0].upper()}{words[1:]} (%)"
 
 
-def place(first: int | None, last: int | None) -> str:
-    """A rank interval: `1–3`, or `2` where nothing is left open; nothing for a method that is not
-    ranked.
-    """
-    if first is None or last is None:
-        return ""
-    return f"{first}" if first == last else f"{first}–{last}"
-
-
 def percent(value: float | None, low: float = math.nan, high: float = math.nan) -> str:
     """0.7524, 0.74, 0.764 → `75.2 [74.0, 76.4] %`; nothing for a value that is none."""
-    if value is None or not math.isfinite(value):
-        return ""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{100 * value:.1f} %"
-    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}] %"
+    told = points(value, low, high)
+    return told and f"{told} %"
 
 
 def plain(text: str) -> str:

@@ -144,6 +144,11 @@ class Track(Spec):
             raise ValueError(f"ranks_by: {self.headline} has no epsilon within which to be worst")
         return self
 
+    @property
+    def ranking(self) -> str:
+        """The column of the standings that ranks: a threat's id, or "worst"."""
+        return "worst" if self.ranks_by == "worst_case" else self.headline
+
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
         """Architecture → the recipe on it."""

@@ -10,11 +10,11 @@ import pandas as pd
 
 from registry.spec import Track
 
-from ..placement import place
+from ..front import undominated
+from ..placement import place, points, strength, unranked
 
 TRACK = "open-fashion"
 NEAR = 0.05  # of worst cases that a reader may take for alike
-ENDS = {"largest": " ↑", "smallest": " ↓"}
 
 
 def section(track: Track, board: pd.DataFrame) -> str:
@@ -50,10 +50,7 @@ def _intro(track: Track) -> str:
 def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
     seeds = rows[0]["seeds"]
     ranked = [row for row in rows if pd.notna(row["rank"])]
-    left_out: dict[str, list[str]] = {}
-    for row in rows:
-        if row["why"]:
-            left_out.setdefault(row["why"], []).append(row["regularizer"])
+    left_out = unranked(rows)
     words = [f"{seeds} of {track.seeds} seeds."]
     if ranked:
         first = [row for row in ranked if row["rank"] == 1]
@@ -78,7 +75,8 @@ def _best(rows: list[dict[Any, Any]]) -> str:
     def told(row: Mapping[Any, Any]) -> str:
         return f"{names[row['regularizer']]} ({row['cost']:.1f} ×)"
 
-    best = [row for row in believed if not any(_beats(other, row) for other in believed)]
+    front = undominated(*([row[score] for row in believed] for score in ("clean", "worst")))
+    best = [row for row, on_it in zip(believed, front) if on_it]
     best.sort(key=lambda row: -row["worst"])
     near = [row for row in believed if row["worst"] >= best[0]["worst"] - NEAR]
     cheapest = min(near, key=lambda row: row["cost"])
@@ -87,12 +85,6 @@ def _best(rows: list[dict[Any, Any]]) -> str:
         f"as one of these: {', '.join(map(told, best))}. Of those within {100 * NEAR:g} points of "
         f"the best worst case the cheapest is {told(cheapest)}."
     )
-
-
-def _beats(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
-    """At least as good in clean accuracy and worst case, and better in one of them."""
-    gains = one["clean"] - other["clean"], one["worst"] - other["worst"]
-    return min(gains) >= 0 and max(gains) > 0
 
 
 def _table(rows: list[dict[Any, Any]]) -> str:
@@ -114,9 +106,9 @@ def short_names(names: list[str]) -> dict[str, str]:
 def _cells(row: Mapping[Any, Any], name: str) -> dict[str, str]:
     """Column → how the row reads there."""
     return {
-        "Rank": place(*(None if pd.isna(row[end]) else row[end] for end in ("rank", "rank_high"))),
+        "Rank": place(row["rank"], row["rank_high"]),
         "Method": name,
-        "λ": f"{row['lambda']:g}{ENDS.get(row['at_end'], '')}",
+        "λ": strength(row),
         "Clean": f"{100 * row['clean']:.1f}",
         "Worst case": _share(row, "worst"),
         "Certified": _share(row, "certified"),
@@ -126,9 +118,4 @@ def _cells(row: Mapping[Any, Any], name: str) -> dict[str, str]:
 
 
 def _share(row: Mapping[Any, Any], column: str) -> str:
-    """`54.5 [52.1, 56.9]`; "" where it is not known."""
-    value, low, high = (row[f"{column}{end}"] for end in ("", "_low", "_high"))
-    if pd.isna(value):
-        return ""
-    told = f"{100 * value:.1f}"
-    return told if pd.isna(low) or pd.isna(high) else f"{told} [{100 * low:.1f}, {100 * high:.1f}]"
+    return points(row[column], row[f"{column}_low"], row[f"{column}_high"])

@@ -85,12 +85,13 @@ def test_the_pareto_plot_holds_the_standings(fill):
     )  # cost is seen
 
 
-def test_the_front_leaves_out_what_another_beats_in_both():
+def test_the_front_leaves_out_what_another_beats_in_both_and_what_is_flagged():
     table = pd.DataFrame(
         {
-            "regularizer": ["a", "b", "c", "d"],
-            "clean": [0.9, 0.8, 0.85, 0.8],
-            "pgd": [0.1, 0.5, 0.05, 0.4],
+            "regularizer": ["a", "b", "c", "d", "e"],
+            "clean": [0.9, 0.8, 0.85, 0.8, 0.95],
+            "pgd": [0.1, 0.5, 0.05, 0.4, 0.9],
+            "flags": ["", "", "", "", "gradients masked"],
             "clean_low": math.nan,
             "clean_high": math.nan,
             "pgd_low": math.nan,
@@ -99,8 +100,10 @@ def test_the_front_leaves_out_what_another_beats_in_both():
             "lambda": 0.1,
         }
     )
-    front = traces(pareto.pareto(table, "pgd", styles("abcd"), "t", "y"))["not dominated"]
+    drawn = traces(pareto.pareto(table, "pgd", styles("abcde"), "t", "y"))
+    front = drawn["not dominated"]
     assert list(zip(front.x, front.y)) == [(80, 50), (90, 10)]
+    assert drawn["e (flagged)"].opacity < drawn["a"].opacity
 
 
 def test_the_scatter_holds_every_point_and_the_line_its_slope():
