@@ -1,4 +1,6 @@
-"""A pool of local processes. Workers live on across trials: importing torch costs seconds, once."""
+"""A pool of local processes. Importing torch costs seconds: it is done once, in the process that
+workers are forked from, and they live on across trials.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import MappingProxyType
@@ -168,16 +172,30 @@ class _Pool:
 
     def started(self, number: int) -> _Worker:
         """A new worker of this number."""
-        context = multiprocessing.get_context("spawn")
+        context = _context(alone=bool(self.environment))
         ours, theirs = context.Pipe()
         process = context.Process(
             target=_work,
-            args=(theirs, self.home, self.device, number, dict(self.environment)),
+            args=(theirs, self.home, self.device, number, {**os.environ, **self.environment}),
             daemon=True,
         )
         process.start()
         theirs.close()
         return _Worker(number, process, ours)
+
+
+def _context(alone: bool) -> SpawnContext | ForkServerContext:
+    """How workers start: forked from one that has imported torch and timm, whose memory they share.
+
+    Args:
+        alone: each imports them itself, under variables of its own. So it is on macOS as well,
+            whose libraries do not stand a fork.
+    """
+    if alone or sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "timm"])
+    return context
 
 
 def _heard_of(workers: list[_Worker], limit: float) -> list[_Worker]:
@@ -209,6 +227,8 @@ def _work(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the whole group; when to stop is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # That of the process that it was forked from may be older than the caller's.
+    os.environ.clear()
     os.environ |= {**environment, "OMP_NUM_THREADS": "1"}
     import torch
 

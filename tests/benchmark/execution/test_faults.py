@@ -65,15 +65,22 @@ def start(script, home):
     )
 
 
-def workers(process):
-    """Its children that train: those that multiprocessing spawned, without its resource tracker."""
+def children(pid):
+    """Process id → command line."""
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
+    lines = [line.split(maxsplit=1) for line in found.stdout.splitlines()]
+    return {int(child): command for child, command in lines}
+
+
+def forkers(runner):
+    """The process that its workers are forked from."""
+    return [pid for pid, command in children(runner).items() if "forkserver" in command]
+
+
+def workers(runner):
+    return [pid for forker in forkers(runner) for pid in children(forker)]
 
 
 def rows(home):
@@ -90,18 +97,19 @@ def test_runners_and_workers_killed_at_any_moment_lose_and_double_nothing(tmp_pa
     assert process.wait() == 0, process.communicate()[0]
     process.stdout.close()
     whole = time.monotonic() - began
+    killed = 0
     for number in range(KILLS):
         process = start(script, home)
         time.sleep(chance.uniform(0.3, 1.0) * whole * 0.6)
-        victims = [process.pid] if number % 3 else workers(process)[:1]
-        for victim in victims:
+        found = (workers(process.pid), [process.pid], forkers(process.pid))[number % 3]
+        for victim in found[:1]:
             os.kill(victim, signal.SIGKILL)
-        if number % 3:
-            process.wait()
+            killed += 1
         output = process.communicate()[0]
         assert "Traceback" not in output, output
         for weights in home.glob("*/outcome.json"):
             assert (weights.parent / "weights.safetensors").exists()
+    assert killed >= KILLS / 2
     process = start(script, home)
     output = process.communicate()[0]
     assert process.returncode == 0, output

@@ -49,7 +49,7 @@ def test_the_best_is_the_boards_within_the_limits_and_never_one_with_a_flag(fill
     assert find.best(find.within(table, 0.0, 1.0), standings, track) is None
 
 
-@pytest.mark.parametrize("axis, sign", [("clean", 1), ("cost", -1)])
+@pytest.mark.parametrize(("axis", "sign"), [("clean", 1), ("cost", -1)])
 def test_the_front_rises_to_the_best_and_holds_no_flagged_row(axis, sign):
     table = pd.DataFrame(
         {
