@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -51,12 +52,12 @@ class _Method:
         selected = [t for t in trials if t.entry.strength == by_seed.get(t.seed)]
         return cls(*name, trials, rows, choice, selected)
 
-    @property
+    @cached_property
     def of_selected(self) -> pd.DataFrame:
         """The rows of the selected trials."""
         return self.rows[self.rows["key"].isin([trial.key for trial in self.selected])]
 
-    @property
+    @cached_property
     def grid(self) -> list[float]:
         """Every λ of the method, rising."""
         return sorted({trial.entry.strength for trial in self.trials})
