@@ -16,7 +16,8 @@ def undominated(*scores: ArrayLike) -> np.ndarray:
         n booleans.
     """
     points = np.stack([np.asarray(score, dtype=float) for score in scores], axis=1)
-    finite = np.isfinite(points).all(axis=1)
-    as_good = (points[:, None] >= points[None]).all(axis=2)
-    better = (points[:, None] > points[None]).any(axis=2)
-    return finite & ~(as_good & better & finite[:, None]).any(axis=0)
+    points[~np.isfinite(points).all(axis=1)] = np.nan  # which no comparison holds of
+    as_good = np.all(points[:, None] >= points[None], axis=2)
+    better = np.any(points[:, None] > points[None], axis=2)
+    beaten = np.any(as_good & better, axis=0)
+    return np.logical_not(np.logical_or(beaten, np.isnan(points[:, 0])))

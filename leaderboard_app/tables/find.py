@@ -81,9 +81,8 @@ def best(table: pd.DataFrame, standings: pd.DataFrame, track: Track) -> dict[Any
     """
     methods = table["method"][table["selected"] & (table["flags"] == "")]
     rows = standings[standings["regularizer"].isin(methods)].dropna(subset=[track.ranking])
-    if rows.empty:
-        return None
-    return rows.loc[rows[track.ranking].idxmax()].to_dict()
+    best_first = rows.sort_values(track.ranking, ascending=False, kind="stable").to_dict("records")
+    return best_first[0] if best_first else None
 
 
 def front(table: pd.DataFrame, axis: str) -> pd.DataFrame:
