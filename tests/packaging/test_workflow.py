@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_a_changed_challenge_is_checked(repository):
     done = repository.run("Check the challenges that changed")
     assert done.returncode != 0
     assert "challenges/one" in done.stderr
+
+
+def test_the_checks_are_commands_that_the_repository_has():
+    jobs = yaml.safe_load((WORKFLOW.parent / "checks.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert os.access(HERE.parent / commands[0], os.X_OK)
+    targets = [row["target"] for row in jobs["versions"]["strategy"]["matrix"]["include"]]
+    asked = ["make", "--dry-run", *dict.fromkeys(targets)]
+    subprocess.run(asked, cwd=HERE.parent, capture_output=True, check=True)
+    supported = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    named = {line.rpartition(" ")[2] for line in supported["classifiers"] if "3." in line}
+    images = str(jobs)
+    assert {version for version in named if f"python:{version}-" in images} == named
