@@ -29,6 +29,9 @@ def print_board(track: Track, rows: Sequence[Row]) -> None:
     for architecture in track.architectures:
         mine = [row for row in rows if row["architecture"] == architecture]
         own = mine[0]["seeds"] if mine else 0
+        if not own:
+            print(f"\n{architecture}: no method has run in full yet: regbench run {track.name}")
+            continue
         print(f"\n{architecture}" + (f" ({own} of {track.seeds} seeds)" if own != seeds else ""))
         cells = [_cells(track, row) for row in mine]
         right = frozenset(columns) - {"method", "tier", "source"}

@@ -155,6 +155,9 @@ for architecture in track.architectures:
     rows = leaderboard.matching(everything, search, ranked_only, title_of)
     rows = leaderboard.in_order(rows, order)
     st.header(plain(registry.architecture(architecture).title))
+    if counts and not everything["seeds"].any():
+        st.info(f"No method has run here in full yet: `regbench run {track.name}`")
+        continue
     if rows.empty:
         st.info("No method matches.")
         continue
