@@ -72,6 +72,6 @@ for where, axis in zip(st.columns(2), ("clean", "cost")):
             fitting,
             charts.behind(track, architecture),
         )
-shown = find.shown(fitting, styles)
+shown = find.shown(fitting, styles, track)
 st.dataframe(shown, hide_index=True, placeholder="–")
 downloads.take_away(fitting, shown, f"find-{track.name}-{architecture}")

@@ -12,7 +12,7 @@ from benchmark.ranking.front import undominated
 from benchmark.ranking.sweep import sweep
 from registry.spec import Track
 
-from ..words.labels import percent
+from ..words.labels import columns_of, percent
 from ..words.style import Style
 
 COLUMNS = [
@@ -35,6 +35,7 @@ HEADINGS = {
     "cost": "Cost ×",
     "seeds": "Seeds",
     "selected": "Selected",
+    "flags": "Flags",
 }
 
 
@@ -69,10 +70,12 @@ def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.D
 
 def within(table: pd.DataFrame, cost: float, clean: float) -> pd.DataFrame:
     """Those that cost at most so much (an unknown cost counts as too much) and have at least so
-    much clean accuracy, the most robust first.
+    much clean accuracy, the most robust first, and those with a flag after all others.
     """
     kept = table[(table["cost"] <= cost) & (table["clean"] >= clean)]
-    return kept.sort_values("robust", ascending=False, kind="stable").reset_index(drop=True)
+    kept = kept.sort_values("robust", ascending=False, kind="stable")
+    flagged = (kept["flags"] != "").sort_values(kind="stable")
+    return kept.loc[flagged.index].reset_index(drop=True)
 
 
 def best(table: pd.DataFrame, standings: pd.DataFrame, track: Track) -> dict[Any, Any] | None:
@@ -100,8 +103,10 @@ def dearest(table: pd.DataFrame) -> float:
     return float(np.ceil(known.max())) if len(known) else 1.0
 
 
-def shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> pd.DataFrame:
-    """The rows as the page has them: HEADINGS, scores in percent with their intervals."""
+def shown(table: pd.DataFrame, styles: Mapping[str, Style], track: Track) -> pd.DataFrame:
+    """The rows as the page has them: HEADINGS, scores in percent with their intervals, robustness
+    under the name of the attack.
+    """
     robust = table[["robust", "robust_low", "robust_high"]].to_numpy()
     pairs = zip(table["method"], table["lambda"])
     written = table.assign(
@@ -110,4 +115,7 @@ def shown(table: pd.DataFrame, styles: Mapping[str, Style]) -> pd.DataFrame:
         clean=[percent(value) for value in table["clean"]],
         cost=table["cost"].round(1),
     )
-    return written[list(HEADINGS)].rename(columns=HEADINGS)
+    headings = HEADINGS | {"robust": columns_of(track)[track.headline]}
+    if not table["flags"].any():
+        headings.pop("flags")
+    return written[list(headings)].rename(columns=headings)

@@ -1,5 +1,7 @@
 """The best within limits is the board's best among the methods that fit and are not flagged."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -42,6 +44,9 @@ def test_the_best_is_the_boards_within_the_limits_and_never_one_with_a_flag(fill
     second = find.best(flagged.fillna({"flags": ""}), standings, track)
     assert second is not None
     assert second["regularizer"] == score.drop(score.idxmax()).idxmax()
+
+    last = find.within(flagged.fillna({"flags": ""}), math.inf, 0).iloc[-1]
+    assert (last["method"], last["flags"]) == (score.idxmax(), "gradients masked")
 
     costly = standings.loc[standings["cost"].idxmax(), "regularizer"]
     cheap = find.within(table, standings["cost"].max() - 1e-9, 0)
