@@ -113,19 +113,22 @@ def _complete(card: Card) -> str:
     return ""
 
 
+CARD_TEXTS = (
+    "title",
+    "authors",
+    "paper",
+    "licence",
+    "formula",
+    "lambda_means",
+    "batch_norm",
+    "extra_forwards",
+    "extra_backwards",
+)
+
+
 def card_gaps(card: Card) -> str:
     """What a reader who compares methods would miss on a card; "" where nothing."""
-    for name in (
-        "title",
-        "authors",
-        "paper",
-        "licence",
-        "formula",
-        "lambda_means",
-        "batch_norm",
-        "extra_forwards",
-        "extra_backwards",
-    ):
+    for name in CARD_TEXTS:
         if not getattr(card, name).strip() or "TODO" in getattr(card, name):
             return f"{name}: is still to be filled in"
     if card.formula.count("{") != card.formula.count("}"):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
+from nets import lenet_5
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -26,23 +27,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import foolbox
     from foolbox import attacks as theirs
-
-
-def lenet_5() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
 
 
 def trained(device: str, images: int) -> tuple[nn.Module, Tensor, Tensor]:

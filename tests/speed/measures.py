@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from nets import lenet_5, lenet_300_100
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -18,34 +18,6 @@ from benchmark.evaluation.examples import example_measures
 from benchmark.measures.jacobian import jacobian
 
 GOAL = 1000  # images a second
-
-
-def lenet_300_100() -> nn.Module:
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(784, 300),
-        nn.ReLU(),
-        nn.Linear(300, 100),
-        nn.ReLU(),
-        nn.Linear(100, 10),
-    )
-
-
-def lenet_5() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
 
 
 def seconds(run: Callable[[], object], repeats: int = 3) -> float:

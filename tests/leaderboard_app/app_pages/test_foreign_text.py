@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
+from benchmark.review.check import CARD_TEXTS
 from leaderboard_app.reading import queries, registries
 from registry.load import Registry
 
@@ -31,18 +32,7 @@ def hostile_registry(registry_copy, monkeypatch):
     card = registry_copy / "regularizers" / "jacobian" / "card.toml"
     quoted = "'''" + HOSTILE.replace("'''", "") + "'''"
     text = card.read_text()
-    for field in (
-        "title",
-        "authors",
-        "paper",
-        "licence",
-        "formula",
-        "lambda_means",
-        "batch_norm",
-        "extra_forwards",
-        "extra_backwards",
-        "doc",
-    ):
+    for field in (*CARD_TEXTS, "doc"):
         text = re.sub(
             rf"(?m)^{field} = .*$", lambda match, field=field: f"{field} = {quoted}", text
         )
