@@ -10,6 +10,8 @@ from registry.load import Registry
 from registry.places import HERE
 from registry.spec import InputError
 
+from ..files import write
+
 DATASET = """
 name = "shapes"
 title = "Shapes"
@@ -45,11 +47,6 @@ learning_rate = 0.1
 reference_epochs = 1
 fine_tune_epochs = 1
 """
-
-
-def write(folder, path, text):
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(text)
 
 
 def filled(folder):

@@ -11,6 +11,7 @@ from benchmark.ranking.standings import standings
 from benchmark.records.registered import open_store
 from registry.load import Registry
 
+from ...files import write
 from ..command import regbench
 
 pytestmark = pytest.mark.slow
@@ -45,8 +46,7 @@ def ran(tmp_path_factory):
     """A home in which a track of three methods ran, and its registry."""
     folder = tmp_path_factory.mktemp("transfer")
     mine = folder / "mine"
-    (mine / "tracks").mkdir(parents=True)
-    (mine / "tracks" / "three.toml").write_text(TRACK)
+    write(mine, "tracks/three.toml", TRACK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REGBENCH_REGISTRY", str(mine))
         places = {"home": folder / "home", "results": folder / "results"}

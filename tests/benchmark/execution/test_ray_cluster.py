@@ -16,6 +16,8 @@ from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
 from registry.load import Registry
 
+from ...files import write
+
 pytestmark = pytest.mark.slow
 
 SELECTION = ["digits/lenet_300_100/jacobian/0.1", "--seeds", "2"]
@@ -146,13 +148,9 @@ def test_a_network_of_one_s_own_travels_to_nodes_that_have_no_such_registry(
     tmp_path, monkeypatch, home
 ):
     mine = tmp_path / "mine"
-    for folder, name, text in (
-        ("architectures", "narrow.py", NETWORK),
-        ("architectures", "narrow.toml", DESCRIBED),
-        ("tracks", "narrow.toml", TRACK),
-    ):
-        (mine / folder).mkdir(parents=True, exist_ok=True)
-        (mine / folder / name).write_text(text)
+    write(mine, "architectures/narrow.py", NETWORK)
+    write(mine, "architectures/narrow.toml", DESCRIBED)
+    write(mine, "tracks/narrow.toml", TRACK)
     monkeypatch.setenv("REGBENCH_REGISTRY", str(mine))
     ((_, trial),) = Registry().select(["narrow"])
     files = ray_cluster._files_for([trial], home)
