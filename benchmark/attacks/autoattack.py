@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from registry.spec import InputError, Norm
 
 from .checkpoint import Progress, resumed
+from .fab import fab
 from .frozen import Model, frozen
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def autoattack(
     seed: int,
     batch_size: int = 250,
     only: Collection[str] | None = None,
+    own_fab: bool = False,
     checkpoint: Path | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9,
@@ -62,6 +64,8 @@ def autoattack(
         x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
         y: [N] class indices.
         only: run just these of the members, e.g. WHITE_BOX.
+        own_fab: run FAB-T as `fab.fab` does: the package's steps, for all targets at once and with
+            a projection that does not sort.
         checkpoint: a file that is rewritten after each member; an interrupted run of the same
             attack goes on from it.
     Returns:
@@ -85,7 +89,7 @@ def autoattack(
             f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least "
             "5"
         )
-    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)}"
+    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {own_fab}"
     done = resumed(checkpoint, identity, x.device) or Progress(x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
     # package's own bits.
@@ -95,10 +99,15 @@ def autoattack(
             if member in done.robust or not len(left):
                 continue
             clean = x[left].float()
-            attacker.attacks_to_run = [member]
-            found, predicted = attacker.run_standard_evaluation(
-                clean, y[left], batch_size=batch_size
-            )
+            if member == "fab-t" and own_fab:
+                targets = attacker.fab.n_target_classes
+                found = fab(model, clean, y[left], epsilon, norm, targets=targets)
+                predicted = torch.cat([model(part).argmax(1) for part in found.split(batch_size)])
+            else:
+                attacker.attacks_to_run = [member]
+                found, predicted = attacker.run_standard_evaluation(
+                    clean, y[left], batch_size=batch_size
+                )
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
             done.adversarial[left] = found.to(x.dtype).where(moved, x[left])
             done.misclassified[left] = predicted != y[left]
@@ -116,6 +125,7 @@ def autoattack(
         "seed": seed,
         "batch_size": batch_size,
         "robust": done.robust,
+        "own_fab": own_fab,
         "warnings": by_kind(done.messages),
     }
     return done.adversarial, done.misclassified, info
