@@ -101,9 +101,11 @@ def test_runners_and_workers_killed_at_any_moment_lose_and_double_nothing(tmp_pa
     for number in range(KILLS):
         process = start(script, home)
         time.sleep(chance.uniform(0.3, 1.0) * whole * 0.6)
-        found = (workers(process.pid), [process.pid], forkers(process.pid))[number % 3]
-        for victim in found[:1]:
-            os.kill(victim, signal.SIGKILL)
+        of_kind = (workers, lambda runner: [runner], forkers)[number % 3]
+        while process.poll() is None and not (found := of_kind(process.pid)):
+            time.sleep(0.05)
+        if process.poll() is None:
+            os.kill(found[0], signal.SIGKILL)
             killed += 1
         output = process.communicate()[0]
         assert "Traceback" not in output, output

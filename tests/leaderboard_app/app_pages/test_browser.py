@@ -105,7 +105,7 @@ def test_both_pages_work_in_a_browser(fill, server, page):
     page.wait_for_url("**search=curvature**")
     settled(page, "Leaderboard")
     legend = page.locator(".js-plotly-plot").first.locator(".legendtext")
-    expect(legend).to_have_text(["curvature"])
+    expect(legend).to_have_text(["curvature (flagged)"])
     page.goto(f"{server}/leaderboard?track=guo-fashion-binary")
     settled(page, "Leaderboard")
 
