@@ -171,17 +171,25 @@ class _Pool:
         self.workers[self.workers.index(worker)] = self.started(worker.number)
 
     def started(self, number: int) -> _Worker:
-        """A new worker of this number."""
-        context = _context(alone=bool(self.environment))
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work,
-            args=(theirs, self.home, self.device, number, {**os.environ, **self.environment}),
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        return _Worker(number, process, ours)
+        """A new worker of this number. Raises Unavailable where none can be started."""
+        context, failures = _context(alone=bool(self.environment)), 0
+        environment = {**os.environ, **self.environment}
+        while True:
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_work,
+                args=(theirs, self.home, self.device, number, environment),
+                daemon=True,
+            )
+            try:
+                process.start()
+            except (EOFError, OSError) as error:  # or what it is forked from has just died
+                failures += 1
+                if failures == STARTS:
+                    raise Unavailable(f"worker processes cannot start: {error}") from error
+                continue
+            theirs.close()
+            return _Worker(number, process, ours)
 
 
 def _context(alone: bool) -> SpawnContext | ForkServerContext:
