@@ -39,7 +39,8 @@ def activated(architecture: Architecture, options: str) -> Architecture:
     if set(given) != {"activation"} or architecture.activation is None:
         allowed = "activation=…" if architecture.activation is not None else "no options"
         raise InputError(f"{source}: {architecture.name} takes {allowed}")
-    return parse(Architecture, architecture.model_dump() | given, source)
+    told = {"title": f"{architecture.title} ({options})"}
+    return parse(Architecture, architecture.model_dump() | told | given, source)
 
 
 def params(card: Card, options: str) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from registry.spec import Norm
 
 from .frozen import Model, frozen
 from .objective import input_gradient, misclassified
-from .perturbation import Bounds, size
+from .perturbation import Bounds, per_example, size
 
 # As AutoAttack sets them: the largest share of the step that is taken from the image, how far a
 # step goes beyond the boundary, and how much of the way back an adversarial iterate keeps.
 FROM_IMAGE, OVERSHOOT, KEPT = 0.1, 1.05, 0.9
 SMALLEST = 1e-8  # of a step's length, where shares of lengths are taken
-# Examples times targets at once, on a GPU and on a CPU: there as many as its cache holds.
-ROWS = (16_384, 256)
+# Examples times targets at once: on a CPU as many as its cache holds.
+ROWS, ROWS_ON_CPU = 16_384, 256
 SEARCHES, NEAR_ENOUGH = 32, 1e-6  # of `to_plane`: iterations, and the relative error that ends them
 
 
@@ -45,7 +45,8 @@ def fab(
     Returns:
         [N,C,H,W], without gradient: misclassified and within epsilon of x, or x itself.
     """
-    at_once = max(1, ROWS[x.device.type == "cpu"] // targets)
+    rows = ROWS_ON_CPU if x.device.type == "cpu" else ROWS
+    at_once = max(1, rows // targets)
     with torch.no_grad(), frozen(model) as net:
         batches = zip(x.split(at_once), y.split(at_once))
         found = [_search(net, *batch, epsilon, norm, targets, steps, bounds) for batch in batches]
@@ -93,7 +94,7 @@ def _step(
     anew = to_plane(start.flatten(1), slope, -at_start, norm, bounds).view_as(start)
     lengths = [size(way, norm).clamp(min=SMALLEST) for way in (onward, anew)]
     share = (lengths[0] / (lengths[0] + lengths[1])).clamp(max=FROM_IMAGE)
-    share = share.view(-1, *[1] * (start.dim() - 1))
+    share = per_example(share, start)
     there = (current + OVERSHOOT * onward) * (1 - share) + (start + OVERSHOOT * anew) * share
     return there.clamp(*bounds)
 

@@ -8,7 +8,7 @@ from typing import Any
 from registry.spec import Track
 
 from ..ranking.both_sides import WIDE_GAP
-from ..ranking.placement import place, points, strength, unranked
+from ..ranking.placement import diverged, place, points, strength, unranked
 from .console import print_table
 
 Row = dict[str, Any]
@@ -44,11 +44,11 @@ def print_board(track: Track, rows: Sequence[Row]) -> None:
 def _columns(track: Track, rows: Sequence[Row]) -> list[str]:
     """Those that say something of a row."""
     certified = ["certified"] if any(row["certified"] is not None for row in rows) else []
-    diverged = ["diverged"] if any(row["diverged"] for row in rows) else []
+    ended = ["diverged"] if any(row["diverged"] for row in rows) else []
     source = ["source"] if {row["source"] for row in rows} - {"", "here"} else []
     threats = [threat.id for threat in track.threats]
     scores = ["clean", *threats, "worst", *certified]
-    return ["rank", "method", "λ", *scores, "tier", "cost ×", *diverged, *source]
+    return ["rank", "method", "λ", *scores, "tier", "cost ×", *ended, *source]
 
 
 def _cells(track: Track, row: Row) -> dict[str, str]:
@@ -64,7 +64,7 @@ def _cells(track: Track, row: Row) -> dict[str, str]:
         "λ": strength(row),
         "tier": row["tier"],
         "cost ×": "" if row["cost"] is None else f"{row['cost']:.1f}",
-        "diverged": f"{row['diverged']} of {row['trials']}" if row["diverged"] else "",
+        "diverged": diverged(row),
         "source": row["source"],
     }
 
@@ -89,11 +89,11 @@ def _notes(track: Track, rows: Sequence[Row]) -> list[str]:
 
 def _legend(track: Track, columns: Sequence[str]) -> str:
     certified = "; certified: proven within them" if "certified" in columns else ""
-    diverged = "; diverged: of its trials, every λ" if "diverged" in columns else ""
+    ended = "; diverged: of its trials, every λ" if "diverged" in columns else ""
     return (
         f"ranked by {track.ranking}, in percent (distances: 100·‖r‖/‖x‖), with the 95 % interval "
         "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "
         f"rank{certified}; rank: from the best to the worst that the methods it cannot\nbe told "
         "apart from allow; λ ↑ ↓: the largest or smallest of its grid, so that the best may lie "
-        f"beyond (`regbench plan` says where){diverged}"
+        f"beyond (`regbench plan` says where){ended}"
     )

@@ -35,6 +35,11 @@ def strength(row: Mapping[Any, Any]) -> str:
     return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}"
 
 
+def diverged(row: Mapping[Any, Any]) -> str:
+    """`2 of 15`: how many of a row's trials did; "" where none."""
+    return f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
+
+
 def unranked(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[str]]:
     """Why methods have no rank → their names."""
     found: dict[str, list[str]] = {}

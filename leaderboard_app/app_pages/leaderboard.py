@@ -154,8 +154,7 @@ for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
     rows = leaderboard.matching(everything, search, ranked_only, title_of)
     rows = leaderboard.in_order(rows, order)
-    title, options = registry.architecture(architecture).title, architecture.partition(":")[2]
-    st.header(plain(f"{title} ({options})" if options else title))
+    st.header(plain(registry.architecture(architecture).title))
     if counts and not everything["seeds"].any():
         st.info(f"No method has run here in full yet: `regbench run {track.name}`")
         continue

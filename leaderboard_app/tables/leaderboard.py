@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from benchmark.ranking.both_sides import WIDE_GAP
-from benchmark.ranking.placement import place
+from benchmark.ranking.placement import diverged, place
 from benchmark.records.reports import Compared
 from registry.spec import Track
 
@@ -70,7 +70,7 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     elif row["would_be"]:
         found["Rank"] = f"would be {row['would_be']}"
     if "diverged" in names:
-        found["Diverged"] = f"{row['diverged']} of {row['trials']}" if row["diverged"] else ""
+        found["Diverged"] = diverged(row)
     if "gap" in names:
         found["Gap"] = f"{100 * row['gap']:.1f}" if row["gap"] > WIDE_GAP else ""
     if pd.notna(row["lambda"]):

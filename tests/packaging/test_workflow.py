@@ -14,6 +14,8 @@ import yaml
 
 from registry.places import HERE, TEMPLATE
 
+from ..files import write
+
 WORKFLOW = HERE.parent / ".github" / "workflows" / "submissions.yml"
 STEPS = {
     step["name"]: step["run"]
@@ -37,8 +39,7 @@ class Repository:
         self.base = self.git("rev-parse", "HEAD").strip()
 
     def write(self, path: str, text: str) -> None:
-        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / path).write_text(text)
+        write(self.folder, path, text)
 
     def commit(self) -> None:
         self.git("add", "--all")

@@ -1,8 +1,8 @@
 """The verified tier's union beside AutoAttack on all images, on one network undefended and one
 trained adversarially, at several ε: python tests/speed/union.py [--images 300].
 
-Goals: 3 times as fast on the undefended network, 1.5 times on the robust one. Exits with 1 where
-the union leaves a higher accuracy than AutoAttack does.
+Goals: 3 times as fast on the undefended network, 1.5 times on the robust one, and no higher
+accuracy than AutoAttack's on either. Exits with 1 where one is missed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> int:
     digits = load_digits()
     x = torch.tensor(digits.images / 16, dtype=torch.float32)[:, None]
     y = torch.tensor(digits.target)
-    never_above = True
+    met = True
     for name, goal in GOALS.items():
         model = trained(name == "robust", x[count:], y[count:])
         for epsilon in EPSILONS:
@@ -64,14 +64,15 @@ def main() -> int:
             )
             cheap, dear = middle - start, time.process_time() - middle
             mine, theirs = (float((~found.success).double().mean()) for found in (ours, direct))
-            never_above &= mine <= theirs
+            well = dear / cheap >= goal and mine <= theirs
+            met &= well
             print(
                 f"{name:<11} ε {epsilon:<5g} union {cheap:6.1f} s, accuracy {mine:.3f}   "
                 f"AutoAttack {dear:6.1f} s, accuracy {theirs:.3f}   {dear / cheap:4.1f} times as "
-                f"fast (goal {goal:g}): {'met' if dear / cheap >= goal else 'missed'}",
+                f"fast (goal {goal:g}): {'met' if well else 'MISSED'}",
                 flush=True,
             )
-    return 0 if never_above else 1
+    return 0 if met else 1
 
 
 if __name__ == "__main__":
