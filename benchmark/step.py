@@ -47,7 +47,7 @@ class Step:
         x, y: images [B, C, H, W] and class indices [B].
         strength: the λ of this step, a number or a scalar tensor, for methods whose strength is no
             weight. Never multiply a penalty by it.
-        progress: from 0 at the first step to 1 at the last.
+        progress: from 0 at the first step to 1 at the last, a number or a scalar tensor.
         noise: what `randn` and `rand` draw from.
         state: tensors kept from step to step and saved with the trial, for warm starts. Assign new
             tensors, never write into one: an engine may hand in a step's state and take the next
@@ -68,7 +68,7 @@ class Step:
         *,
         parameters: Mapping[str, Tensor] | None = None,
         strength: float | Tensor = 1.0,
-        progress: float = 1.0,
+        progress: float | Tensor = 1.0,
         noise: Noise | None = None,
         state: MutableMapping[str, Tensor] | None = None,
     ):

@@ -152,10 +152,10 @@ def run(
     if address is not None and executor != "ray":
         raise InputError("--address: belongs to --executor ray")
     registry = Registry()
-    trials = [trial for _, trial in registry.select(selectors, seeds)]
-    # A λ is selected within a track.
-    tracks = [registry.track(name) for name in selectors] if tier != "quick" else []
-    for track in tracks:
+    selected = list(registry.select(selectors, seeds))
+    trials = [trial for _, trial in selected]
+    tracks = {track.name: track for track, _ in selected} if tier != "quick" else {}
+    for track in tracks.values():
         track.tier_parts(cast("Tier", tier), 1)  # refuses a headline without ε before anything runs
     home, store = home_folder(), open_store()
     if executor == "ray":
@@ -175,7 +175,9 @@ def run(
     with sole_runner(home):
         failed = follow(trials)
         if tracks and not failed:
-            failed = follow(_of_tier(cast("Tier", tier), registry, tracks, seeds, store))
+            on_board = _of_tier(cast("Tier", tier), registry, [*tracks.values()], seeds, store)
+            named = {trial.key for trial in trials}
+            failed = follow([trial for trial in on_board if trial.key in named])
     if failed:
         raise typer.Exit(1)
     if not as_json and (names := [name for name in selectors if name in registry.track_names]):
@@ -197,7 +199,9 @@ def _without_refused(trials: list[Trial]) -> Callable[[list[Trial]], list[Trial]
 def _of_tier(
     tier: Tier, registry: Registry, tracks: list[Track], seeds: int | None, store: Store
 ) -> list[Trial]:
-    """The trials that the tracks' standings rest on, with what the tier adds to the evaluation."""
+    """The trials that the tracks' standings rest on, with what the tier adds to the evaluation: a λ
+    is selected among all of a track's, however few are to be run.
+    """
     from ..ranking.standings import for_tier
 
     found: list[Trial] = []

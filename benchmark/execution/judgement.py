@@ -16,6 +16,7 @@ TOLERANCE = 10.0
 # What decides the last bits; all alike is the same device.
 MACHINE = (
     "device_name",
+    "trained_on",
     "processor",
     "vector_extensions",
     "cpu_capability",

@@ -86,12 +86,13 @@ class Epoch(Row):
 
 
 class TrainingRecord(Row):
-    """How a trial's weights were trained."""
+    """How a trial's weights were trained, and on which device by name."""
 
     status: Literal["finished", "diverged"]
     iterations: Annotated[int, Field(ge=0, le=2**63 - 1)]
     seconds: NonNegative
     engine: str
+    device: str = ""
     flags: tuple[str, ...] = ()
     epochs: tuple[Epoch, ...]
 

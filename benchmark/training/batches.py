@@ -21,12 +21,20 @@ def seeded(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def batches(images: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Index tensors without end: full batches of a fresh permutation for every pass."""
+def passes(images: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Index tensors [steps, B] without end: the full batches of one fresh permutation after
+    another.
+    """
     size = min(batch_size, images)
     while True:
         order = torch.randperm(images, generator=generator)
-        yield from order[: images - images % size].split(size)
+        yield order[: images - images % size].unflatten(0, (-1, size))
+
+
+def batches(images: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Index tensors [B] without end, pass by pass."""
+    for steps in passes(images, batch_size, generator):
+        yield from steps
 
 
 def training_batches(split: Split, phase: Phase, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -39,24 +47,34 @@ def training_batches(split: Split, phase: Phase, seed: int) -> Iterator[tuple[Te
         yield crop_and_flip(x, augmentation) if recipe.augment == "crop_flip" else x, y
 
 
-def stacked_batches(
-    split: Split, phase: Phase, seeds: Sequence[int]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """What `training_batches` gives for each of M seeds: [M, B, C, H, W] and [M, B].
+class StackedBatches:
+    """What `training_batches` gives for each of M seeds, fetched for all at once."""
 
-    The images of all are fetched at once.
-    """
-    recipe, device = phase.recipe, split.images.device
-    augmentations = [seeded(seed, f"{phase.name} augmentation") for seed in seeds]
-    generators = [seeded(seed, f"{phase.name} order") for seed in seeds]
-    orders = [batches(len(split), recipe.batch_size, generator) for generator in generators]
-    for indices in zip(*orders):
-        index = torch.cat(indices).to(device)
-        x = split.pixels(index).unflatten(0, (len(seeds), -1))
-        y = split.labels[index].unflatten(0, (len(seeds), -1))
+    def __init__(self, split: Split, phase: Phase, seeds: Sequence[int]):
+        recipe = phase.recipe
+        self._split = split
+        generators = [seeded(seed, f"{phase.name} order") for seed in seeds]
+        self._orders = [passes(len(split), recipe.batch_size, each) for each in generators]
+        self._augmentations: list[torch.Generator] = []
         if recipe.augment == "crop_flip":
-            x = torch.stack([crop_and_flip(*each) for each in zip(x, augmentations)])
-        yield x, y
+            self._augmentations = [seeded(seed, f"{phase.name} augmentation") for seed in seeds]
+
+    @property
+    def augmented(self) -> bool:
+        """Whether a step draws numbers on the host."""
+        return bool(self._augmentations)
+
+    def next_pass(self) -> Tensor:
+        """[steps, M, B], on the split's device: the images of the next pass."""
+        orders = torch.stack([next(order) for order in self._orders], 1)
+        return orders.to(self._split.images.device)
+
+    def fetch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a step's images [M, B]: [M, B, C, H, W] and their labels [M, B]."""
+        x = self._split.pixels(index.flatten()).unflatten(0, index.shape)
+        if self._augmentations:
+            x = torch.stack([crop_and_flip(*each) for each in zip(x, self._augmentations)])
+        return x, self._split.labels[index]
 
 
 def crop_and_flip(x: Tensor, generator: torch.Generator) -> Tensor:

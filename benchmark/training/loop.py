@@ -116,14 +116,17 @@ def _in_training_mode(model: nn.Module, x: Tensor) -> Tensor:
     return model(x)
 
 
-def sgd(parameters: Iterable[Tensor], phase: Phase) -> torch.optim.SGD:
-    """The optimizer of every training."""
+def sgd(parameters: Iterable[Tensor], phase: Phase, rate: Tensor | None = None) -> torch.optim.SGD:
+    """The optimizer of every training; `rate`, a tensor beside the parameters, makes it one pass
+    over them that reads the learning rate there.
+    """
     recipe = phase.recipe
     return torch.optim.SGD(
         parameters,
-        lr=phase.learning_rate,
+        lr=phase.learning_rate if rate is None else rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
+        fused=rate is not None or None,
     )
 
 

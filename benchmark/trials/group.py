@@ -92,8 +92,7 @@ def _train_together(trials: Sequence[Trial], home: Path, device: str) -> int:
     count = min(len(trials), _fitting(stack))
     trained = stack.train(stack.models[:count])
     for trial, model, training in zip(trials, stack.models, trained):
-        together = dataclasses.replace(training, engine=f"stacked, {count} models")
-        single.keep(trial, home, together, model)
+        single.keep(trial, home, training, model)
     return count
 
 

@@ -104,8 +104,15 @@ def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
             "data_sha256": images.sha256,
             "weights_sha256": folder.digest(),
             "engine": training.engine,
+            **_trained_on(folder),
         },
     )
+
+
+def _trained_on(folder: TrialFolder) -> dict[str, str]:
+    """The device by name: an evaluation may go on elsewhere."""
+    record = folder.training()
+    return {"trained_on": record.device} if record is not None and record.device else {}
 
 
 def _nothing_yet(trial: Trial, images: data.Data, training: Training) -> Outcome:
@@ -214,6 +221,7 @@ def keep(trial: Trial, home: Path, training: Training, model: nn.Module) -> None
             iterations=training.iterations,
             seconds=training.seconds,
             engine=training.engine,
+            device=provenance(str(next(model.parameters()).device))["device_name"],
             flags=training.flags,
             epochs=tuple(training.epochs),
         )
