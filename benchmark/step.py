@@ -165,7 +165,8 @@ class Step:
         """Directional derivatives of the logits: d [B, C, H, W] → [B, K]."""
         with warnings.catch_warnings():
             # Torch's own forward mode compiles its rules with torch.jit.script on first use.
-            warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated", FutureWarning)
+            # Of which kind its warning is depends on torch's version.
+            warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
             return torch.func.jvp(self.model, (self.x,), (d,))[1]
 
     def hvp(self, u: Tensor, d: Tensor) -> Tensor:

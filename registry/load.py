@@ -211,7 +211,8 @@ class Registry:
     def select(
         self, selectors: Iterable[str], seeds: int | None = None
     ) -> list[tuple[Track, Trial]]:
-        """Every trial that the selectors name: each is a track's name or a glob of entry ids.
+        """Every trial that the selectors name: each is a track's name or a glob of entry ids, in
+        which a track's name may stand for the data set.
 
         Args:
             seeds: take only the first so many of each track's seeds.

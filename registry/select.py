@@ -1,4 +1,6 @@
-"""Selectors, a track's name or a glob of entry ids, → the trials that they name."""
+"""Selectors, a track's name or a glob of entry ids, → the trials that they name. In an id a track's
+name may stand for the data set: entries of that track alone.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,7 @@ def trial(registry: Registry, name: str, seed: int) -> Trial:
     """
     found: dict[str, tuple[str, Trial]] = {}
     for track_name, entry in _everything(registry):
-        within = "/".join([track_name, *entry.id.split("/")[1:]])
-        if name in (entry.id, within):
+        if name in (entry.id, _within(track_name, entry)):
             one = registry.trial(entry, registry.track(track_name), seed)
             found.setdefault(one.key, (track_name, one))
     if not found:
@@ -68,7 +69,7 @@ def _matching(registry: Registry, selector: str) -> list[tuple[str, Entry]]:
     found = [
         (name, entry)
         for name, entry in everything
-        if fnmatchcase(entry.id, selector) or fnmatchcase(name, selector)
+        if any(fnmatchcase(one, selector) for one in (name, entry.id, _within(name, entry)))
     ]
     if not found:
         ids = {entry.id for _, entry in everything}
@@ -78,6 +79,11 @@ def _matching(registry: Registry, selector: str) -> list[tuple[str, Entry]]:
             "and `regbench list entries` shows all"
         )
     return found
+
+
+def _within(track: str, entry: Entry) -> str:
+    """An entry's id with its track in place of the data set."""
+    return "/".join([track, *entry.id.split("/")[1:]])
 
 
 def _everything(registry: Registry) -> Iterator[tuple[str, Entry]]:

@@ -24,7 +24,9 @@ def per_example(value: float | Tensor, x: Tensor) -> Tensor:
     Raises:
         ValueError: a tensor of another shape than [N].
     """
-    values = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+    if not isinstance(value, Tensor):
+        value = x.new_full((), value)  # filled on the device, which waits for nothing
+    values = value.to(x)
     if values.dim() and values.shape != x.shape[:1]:
         raise ValueError(
             f"needs one number or one for each of the {len(x)} images, not shape "

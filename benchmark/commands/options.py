@@ -14,7 +14,10 @@ from registry.spec import InputError
 
 Selectors = Annotated[
     list[str],
-    typer.Argument(help="Track names, or globs of entry ids such as 'digits/*/jacobian/*'."),
+    typer.Argument(
+        help="Track names, or globs of entry ids such as 'digits/*/jacobian/*', or "
+        "'quickstart/lenet_5/*' for a track's own."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seeds = Annotated[

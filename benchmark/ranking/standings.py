@@ -16,6 +16,7 @@ import pandas as pd
 
 from registry.spec import Tier, Track, Trial
 
+from .cost import relative_costs
 from .scrutiny import raised, tier_of, told
 from .selection import Choice, beyond, choose, seeds_ranked, selected_trials
 from .sweep import METHOD, labelled, sweep
@@ -101,7 +102,7 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     rows = everything[everything["seed"] < everything["architecture"].map(seeds).astype(int)]
     methods = _methods(track, trials, rows, seeds)
     means = _means(methods)
-    costs = _costs(rows)
+    costs = relative_costs(rows, METHOD)
     found = []
     for method in methods:
         name = method.architecture, method.regularizer
@@ -144,14 +145,6 @@ def _means(methods: list[_Method]) -> dict[tuple[str, str], dict[tuple[str, str]
     ):
         found.setdefault((architecture, regularizer), {})[tuple(score)] = mean, low, high
     return found
-
-
-def _costs(rows: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """(architecture, regularizer) → its median training time, relative to that of `none`."""
-    trials = rows[rows["status"] == "finished"].drop_duplicates(["key", *METHOD])
-    seconds: dict[Any, float] = trials.groupby(METHOD)["train_seconds"].median().to_dict()
-    of_none = {name[0]: value for name, value in seconds.items() if name[1] == "none"}
-    return {name: value / of_none.get(name[0], math.nan) for name, value in seconds.items()}
 
 
 def _row(

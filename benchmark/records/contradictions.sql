@@ -26,6 +26,6 @@ WITH proof AS (
     FROM pair
 )
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status, t.train_seconds,
-       threat, split, 'certified_and_broken' AS metric, examples, max(value) AS value, max(n)::INTEGER AS n,
+       coalesce(t.provenance->>'trained_on', t.provenance->>'device_name') AS trained_on, threat, split, 'certified_and_broken' AS metric, examples, max(value) AS value, max(n)::INTEGER AS n,
        ['certified_and_broken'] AS flags
 FROM refuted JOIN trial t ON t.key = trial_key WHERE value > 0 GROUP BY ALL

@@ -122,8 +122,9 @@ def of_score(metric: str) -> Range | None:
     if metric in SCORES:
         return SCORES[metric]
     name, _, summary = metric.partition(":")
-    if name == "robust_accuracy":  # what stood after each member, or against each source alone
-        return COUNTED if re.fullmatch(r"[a-z_-]+", summary) else None
+    if name == "robust_accuracy":  # what stood after each attack, or against each source alone
+        known = re.fullmatch(r"[a-z_-]+", summary) or _THREAT.fullmatch(summary)
+        return COUNTED if known else None
     column = COLUMNS.get(_base(name))
     if column is None or name in WHOLE or summary not in ("", "median", "finite", "std"):
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.ranking.cost import relative_costs
 from benchmark.ranking.front import undominated
 from benchmark.ranking.sweep import sweep
 from registry.spec import Track
@@ -55,13 +56,12 @@ def strengths(track: Track, rows: pd.DataFrame, standings: pd.DataFrame) -> pd.D
     table = clean.rename(columns={"mean": "clean"})[[*keys, "clean", "seeds"]].merge(
         robust[[*keys, "robust", "robust_low", "robust_high"]], on=keys
     )
-    seconds = rows.drop_duplicates(["key", *keys]).groupby(keys)["train_seconds"].median()
-    control = seconds.get(("none", 0.0), np.nan)
+    costs = relative_costs(rows, keys)
     chosen = set(zip(standings["regularizer"], standings["lambda"]))
     flags = dict(zip(standings["regularizer"], standings["flags"]))
     pairs = list(zip(table["regularizer"], table["lambda"]))
     table = table.assign(
-        cost=[seconds.get(pair, np.nan) / control for pair in pairs],
+        cost=[costs.get(pair, np.nan) for pair in pairs],
         selected=[pair in chosen for pair in pairs],
         flags=table["regularizer"].map(flags).fillna(""),
     )

@@ -175,6 +175,13 @@ def test_globs_choose_entries_and_seeds_limits_them():
     }
 
 
+def test_a_track_in_place_of_the_data_set_chooses_that_track_s_entries_alone():
+    everywhere = Registry().select(["fashion_mnist/lenet_300_100/jacobian/*"], seeds=1)
+    on_track = Registry().select(["open-fashion/lenet_300_100/jacobian/*"], seeds=1)
+    assert {track.name for track, _ in everywhere} > {"open-fashion"}
+    assert on_track == [pair for pair in everywhere if pair[0].name == "open-fashion"]
+
+
 def test_overlapping_selectors_choose_a_trial_once():
     once = Registry().select(["quickstart"])
     assert len(Registry().select(["quickstart", "quickstart"])) == len(once)

@@ -10,6 +10,7 @@ from benchmark.evaluation import union as unions
 from benchmark.evaluation.parts import robustness
 from benchmark.evaluation.union import square_helped, union
 from benchmark.measures.certificates import certified
+from benchmark.records.metrics import of_score
 from registry.load import Registry
 from registry.spec import Threat
 
@@ -56,6 +57,9 @@ def test_what_falls_is_broken_within_the_ball_and_nothing_that_autoattack_breaks
     assert proven.any() and not (proven & found.success).any()
     left = round(60 * found.info["robust"]["pgd-inf-0.03-restarts=10-loss=margin"])
     assert given == [left - int(proven.sum())]
+    told = robustness(found.success, found.info).metrics
+    assert len(told) > 5
+    assert [metric for metric in told if of_score(metric) is None] == []
 
 
 def test_the_search_without_gradients_is_flagged_by_what_it_breaks_of_all_images():

@@ -43,6 +43,7 @@ def rows(level, examples=True):
                 {
                     "key": trial.key,
                     "train_seconds": 1.0,
+                    "trained_on": "a processor",
                     "status": "finished",
                     "threat": part.name,
                     "split": part.split,

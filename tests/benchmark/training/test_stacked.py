@@ -7,7 +7,8 @@ from torch import nn
 from benchmark.data.splits import Split
 from benchmark.regularizer import load_regularizer
 from benchmark.training.loop import Phase, train
-from benchmark.training.stacked import train_stacked
+from benchmark.training.stack import Stack
+from benchmark.training.stacked import WARM_UP, train_stacked
 from registry.load import Registry
 from registry.spec import Recipe
 
@@ -110,3 +111,55 @@ def test_a_model_that_diverges_leaves_the_others_alone():
     )
     assert [result.status for result in results] == ["diverged", "finished"]
     torch.testing.assert_close(weights(stacked[1]), weights(alone), rtol=0, atol=1e-9)
+
+
+def taken(name, params, **how):
+    """The weights of three models after a pass whose steps, the first ones aside, are taken so."""
+    regularizer = load_regularizer(REGISTRY.regularizer(name).folder, params)
+    nets = [net(seed, smooth=False) for seed in SEEDS]
+    phase = Phase.of(RECIPE, "fine_tune", 24)
+    stack = Stack(nets, images(), phase, SEEDS, [0.1, 0.2, 0.2], regularizer)
+    for at in range(stack.begin_pass(0)):
+        stack.step(**(how if at >= WARM_UP else {}))
+    for m, model in enumerate(nets):
+        stack.put(model, m)
+    return torch.stack([weights(model) for model in nets])
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("jacobian", {"projections": 1}),
+        ("adversarial_training", {}),
+        ("global_spectral_norm", {}),
+        ("curvature_finite_difference", {}),
+    ],
+)
+def test_a_step_of_which_the_device_is_told_nothing_is_the_same_step(name, params):
+    torch.testing.assert_close(
+        taken(name, params, on_host=False), taken(name, params), rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", METHODS)
+def test_captured_steps_are_those_that_python_tells_one_by_one(name):
+    method = REGISTRY.regularizer(name)
+    regularizer = load_regularizer(method.folder, {})
+    phase = Phase.of(RECIPE, "fine_tune", 24)
+    split = Double(images().images.cuda(), images().labels.cuda(), 255)
+    both = []
+    for capture in (True, False):
+        nets = [net(seed, method.card.smooth_activation).cuda() for seed in SEEDS]
+        strengths = [method.card.grid[2]] * len(nets)
+        train_stacked(
+            nets,
+            split,
+            phase,
+            seeds=SEEDS,
+            strengths=strengths,
+            regularizer=regularizer,
+            capture=capture,
+        )
+        both.append(torch.stack([weights(model) for model in nets]))
+    torch.testing.assert_close(*both, rtol=0, atol=1e-9)

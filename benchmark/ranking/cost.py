@@ -1,0 +1,34 @@
+"""What a method costs: its training time as a multiple of the control's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+
+def relative_costs(rows: pd.DataFrame, by: list[str]) -> dict[Any, float]:
+    """Median training time of each group's finished trials, as a multiple of that of `none` on the
+    same network and device.
+
+    Times of two devices do not compare, and on a GPU a trial's time is its share of a stack's. So a
+    ratio is taken on the device on which most trials of the network were trained; of a method that
+    was not trained there, on the next.
+
+    Args:
+        rows: as `sweep.labelled` gives them.
+        by: the columns that name a group.
+    """
+    finished = rows[rows["status"] == "finished"].drop_duplicates(["key", *by])
+    trials = finished.assign(trained_on=finished["trained_on"].fillna(""))
+    found: dict[Any, float] = {}
+    for _, mine in trials.groupby("architecture"):
+        devices = mine["trained_on"].value_counts()
+        for device in sorted(devices.index, key=lambda device: (-devices[device], device)):
+            there = mine[mine["trained_on"] == device]
+            control = there.loc[there["regularizer"] == "none", "train_seconds"].median()
+            if pd.isna(control):
+                continue
+            for name, seconds in there.groupby(by)["train_seconds"].median().items():
+                found.setdefault(name, seconds / control)
+    return found

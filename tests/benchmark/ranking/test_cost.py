@@ -1,0 +1,46 @@
+"""A cost is a ratio within one device."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from benchmark.ranking.cost import relative_costs
+from benchmark.ranking.sweep import METHOD
+
+
+def rows(*trials):
+    """Of (network, method, seconds, device), each with two scores."""
+    columns = ["architecture", "regularizer", "train_seconds", "trained_on"]
+    table = pd.DataFrame(trials, columns=columns)
+    table = table.assign(key=table.index.astype(str), status="finished")
+    return pd.concat([table, table], ignore_index=True)
+
+
+def test_times_of_two_devices_are_not_mixed():
+    found = relative_costs(
+        rows(
+            *(("small", "none", seconds, "cpu") for seconds in (9.0, 10.0, 12.0)),
+            *(("small", "jacobian", seconds, "cpu") for seconds in (29.0, 30.0, 31.0)),
+            *(("small", "none", 0.1, "gpu"), ("small", "jacobian", 0.9, "gpu")),
+            ("small", "trades", 0.8, "gpu"),
+            ("small", "elle", 7.0, "another"),
+            ("large", "none", 100.0, "gpu"),
+            ("large", "jacobian", 700.0, "gpu"),
+        ),
+        METHOD,
+    )
+    assert found == {
+        ("small", "none"): 1,
+        ("small", "jacobian"): 3,
+        ("small", "trades"): pytest.approx(8),  # was trained on the other device alone
+        ("large", "none"): 1,
+        ("large", "jacobian"): 7,
+    }
+
+
+def test_trials_that_diverged_and_devices_that_nobody_recorded():
+    table = rows(("small", "none", 2.0, None), ("small", "jacobian", 5.0, None))
+    late = rows(("small", "jacobian", math.nan, None)).assign(status="diverged", key="late")
+    found = relative_costs(pd.concat([table, late]), METHOD)
+    assert found == {("small", "none"): 1, ("small", "jacobian"): 2.5}
