@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from .rows import Rows
 
 CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
-SCORES = """
+# By name; an evaluation may have gone on elsewhere.
+TRAINED_ON = "coalesce(provenance->>'trained_on', provenance->>'device_name')"
+SCORES = f"""
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
-       t.train_seconds, coalesce(t.provenance->>'trained_on', t.provenance->>'device_name') AS trained_on,
-       s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
+       t.train_seconds, {TRAINED_ON} AS trained_on, s.threat, s.split, s.metric,
+       s.examples, s.value, s.n, s.flags
 FROM trial t LEFT JOIN score s ON s.trial_key = t.key
 WHERE list_contains($keys, t.key)
 """
@@ -39,11 +41,11 @@ WITH part AS (
 SELECT key FROM trial WHERE status = 'diverged'
 UNION SELECT trial_key FROM scored GROUP BY trial_key HAVING count(*) = $count
 """
-COSTS = """
+COSTS = f"""
 SELECT dataset, architecture, regularizer, split_part(provenance->>'device', ':', 1) AS device,
        median(train_seconds / iterations) AS step, median(evaluate_seconds) AS evaluation
 FROM trial WHERE status = 'finished' AND iterations > 0
-  AND coalesce(provenance->>'trained_on', provenance->>'device_name') IS NOT DISTINCT FROM provenance->>'device_name'
+  AND {TRAINED_ON} IS NOT DISTINCT FROM provenance->>'device_name'
 GROUP BY ALL
 """
 
