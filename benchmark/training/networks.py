@@ -226,8 +226,19 @@ def couples_examples(model: nn.Module) -> bool:
     """Whether in training mode an example's logits depend on the batch's other examples (BatchNorm)
     or on chance (Dropout).
     """
+    return bool(batch_norms(model)) or draws_in_training(model)
+
+
+def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [
+        module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
+
+
+def draws_in_training(model: nn.Module) -> bool:
+    """Whether in training mode an example's logits depend on chance."""
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.RReLU):
+        if isinstance(module, nn.RReLU):
             return True
         # Rates as torch and timm name them; a plain `p` elsewhere is an exponent.
         names = ["drop_prob", "drop_rate", "dropout", "prob"]

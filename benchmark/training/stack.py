@@ -14,6 +14,7 @@ from ..regularizer import Noise, Regularizer, Step, objective
 from .batches import StackedBatches, seeded
 from .loop import sgd
 from .meter import EpochMeter
+from .networks import couples_examples
 from .phase import Phase
 
 Tensors = dict[str, Tensor]  # name → tensor; of all models [M, …]
@@ -76,6 +77,7 @@ class Stack:
         device = split.images.device
         self._base, self._phase, self._regularizer = models[0].train(), phase, regularizer
         self._strengths = strengths
+        # BatchNorm's running statistics are among the buffers: a step changes them in place.
         self._parameters, self._buffers = stack_module_state(list(models))
         self._like = like = next(iter(self._parameters.values())).detach()
         self._batches = StackedBatches(split, phase, seeds)
@@ -156,7 +158,10 @@ class Stack:
         x, y, weights, progress = self._inputs()
         models = len(self.generators)
         noise = [self._like.new_full((models, *shape), 0.5) for _, shape in self.draws]
+        kept = {name: value.clone() for name, value in self._buffers.items()}
         self._differentiated(x, y, weights, progress, noise)
+        for name, value in kept.items():
+            self._buffers[name].copy_(value)
 
     def _inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor | float]:
         assert self._index is not None
@@ -182,16 +187,20 @@ class Stack:
         """Notes what one step of a model draws."""
         noise, method = _Recorded(), self._regularizer
         if method is not None:
+            if couples_examples(self._base):
+                self._base.eval()
             first = {name: value[0] for name, value in self.state.items()}
             step = Step(self._base, x, y, strength=weight, noise=noise, state=first)
             objective(method, step, weight)
         self.draws = noise.draws
 
     def put(self, model: nn.Module, m: int) -> None:
-        """Gives a network the parameters of model m."""
+        """Gives a network the parameters and buffers of model m."""
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(self._parameters[name][m])
+            for name, buffer in model.named_buffers():
+                buffer.copy_(self._buffers[name][m])
 
     def after_epoch(self) -> None:
         """Lets the method do to each model what it does after an epoch."""
@@ -214,6 +223,8 @@ def _one_model(
     It gives the objective, and beside it the summary and the state that the step left.
     """
 
+    separate = regularizer is not None and couples_examples(base)
+
     def total(
         parameters: Tensors,
         buffers: Tensors,
@@ -226,6 +237,11 @@ def _one_model(
         def model(images: Tensor) -> Tensor:
             return functional_call(base, (parameters, buffers), (images,))
 
+        def in_training_mode(images: Tensor) -> Tensor:
+            base.train()
+            return model(images)
+
+        base.train(not separate)
         left = dict(state)
         step = Step(
             model,
@@ -237,7 +253,8 @@ def _one_model(
             noise=_Supplied(iter(noise)),
             state=left,
         )
-        found = objective(regularizer, step, weight)
+        plain = in_training_mode if separate or regularizer is None else None
+        found = objective(regularizer, step, weight, plain)
         return found.total, (found.summary(y), left)
 
     return total

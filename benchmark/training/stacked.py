@@ -18,6 +18,7 @@ from ..data.splits import Split
 from ..regularizer import Regularizer
 from .captured import captured
 from .loop import Training, all_finite
+from .networks import batch_norms, draws_in_training
 from .phase import Phase
 from .stack import Stack
 
@@ -25,12 +26,11 @@ WARM_UP = 2  # steps until all are alike: a warm start draws in its first only
 
 
 def stackable(model: nn.Module) -> bool:
-    """Whether the engine can train this network: BatchNorm's running statistics cannot be mapped
-    over models.
+    """Whether the engine can train this network: its layers draw no numbers, and no BatchNorm
+    averages over all of its batches, which takes their count from the device.
     """
-    return not any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()
-    )
+    averaging = any(norm.momentum is None for norm in batch_norms(model))
+    return not averaging and not draws_in_training(model)
 
 
 def train_stacked(
@@ -49,7 +49,7 @@ def train_stacked(
     touch.
 
     Args:
-        models: of one architecture without BatchNorm or Dropout, on the split's device.
+        models: of one architecture that is `stackable`, on the split's device.
         split: the training images.
         seeds, strengths: [M]; every λ > 0, or no regularizer.
         capture: on a GPU, let the device go through the steps as CUDA graphs where it can.

@@ -8,7 +8,7 @@ from benchmark.data.splits import Split
 from benchmark.regularizer import load_regularizer
 from benchmark.training.loop import Phase, train
 from benchmark.training.stack import Stack
-from benchmark.training.stacked import WARM_UP, train_stacked
+from benchmark.training.stacked import WARM_UP, stackable, train_stacked
 from registry.load import Registry
 from registry.spec import Recipe
 
@@ -99,6 +99,56 @@ def test_controls_stack_without_a_regularizer():
     train_stacked(stacked, images(), phase, seeds=SEEDS, strengths=[0.0] * 3)
     for one, other in zip(alone, stacked):
         torch.testing.assert_close(weights(other), weights(one), rtol=0, atol=1e-9)
+
+
+def normalising(seed):
+    """With BatchNorm, whose statistics are the batch's in the loss and the running ones elsewhere."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(36, 3),
+        ).double()
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("none", {}),
+        ("input_gradient", {}),
+        ("jacobian", {"projections": 1}),
+        ("adversarial_training", {}),
+        ("spectral_normalization", {}),
+        ("global_spectral_norm", {}),
+    ],
+)
+def test_batch_norm_keeps_each_model_s_statistics(name, params):
+    regularizer = None
+    if name != "none":
+        regularizer = load_regularizer(REGISTRY.regularizer(name).folder, params)
+    phase = Phase.of(RECIPE, "fine_tune", 24)
+    strengths = [0.0] * 3 if regularizer is None else [0.05, 0.1, 0.1]
+    alone, stacked = [normalising(s) for s in SEEDS], [normalising(s) for s in SEEDS]
+    for model, seed, strength in zip(alone, SEEDS, strengths):
+        train(model, images(), phase, seed=seed, regularizer=regularizer, strength=strength)
+    train_stacked(
+        stacked, images(), phase, seeds=SEEDS, strengths=strengths, regularizer=regularizer
+    )
+    for one, other in zip(alone, stacked):
+        assert not other.training
+        there = other.state_dict()
+        for name, value in one.state_dict().items():
+            torch.testing.assert_close(there[name], value, rtol=0, atol=1e-9)
+
+
+def test_networks_that_draw_are_trained_one_by_one():
+    assert stackable(normalising(0))
+    assert not stackable(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)))
+    assert not stackable(nn.Sequential(nn.BatchNorm2d(2, momentum=None)))
 
 
 def test_a_model_that_diverges_leaves_the_others_alone():
