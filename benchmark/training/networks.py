@@ -230,6 +230,7 @@ def couples_examples(model: nn.Module) -> bool:
 
 
 def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """A network's layers of any BatchNorm."""
     return [
         module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
     ]

@@ -102,7 +102,7 @@ def test_controls_stack_without_a_regularizer():
 
 
 def normalising(seed):
-    """With BatchNorm, whose statistics are the batch's in the loss and the running ones elsewhere."""
+    """With BatchNorm: the batch's statistics in the loss, the running ones elsewhere."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(
