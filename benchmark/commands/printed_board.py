@@ -95,5 +95,6 @@ def _legend(track: Track, columns: Sequence[str]) -> str:
         "over seeds and images; worst: under the\nunion of all attacks within the norm and ε that "
         f"rank{certified}; rank: from the best to the worst that the methods it cannot\nbe told "
         "apart from allow; λ ↑ ↓: the largest or smallest of its grid, so that the best may lie "
-        f"beyond (`regbench plan` says where){ended}"
+        "beyond (`regbench plan` says where);\nin brackets the λ of seeds for which the others "
+        f"choose another one{ended}"
     )

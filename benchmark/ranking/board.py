@@ -104,8 +104,8 @@ def with_ranks(
     have; neither for a method that cannot be ranked.
 
     `rank` is one more than the methods told to be better, so that methods that cannot be told apart
-    share it; `rank_high` is the number of ranked methods less those told to be worse. Both are
-    widened where a method of lower mean, whose seeds scatter more, would have the better rank.
+    share it, or that of a method of lower mean, whose seeds scatter more, where that is better.
+    `rank_high` is the number of ranked methods less those told to be worse.
 
     Args:
         groups: as `selected_trials` gives them.
@@ -123,7 +123,7 @@ def with_ranks(
         better = told_better(_values([groups[i] for i in places], images, means), selected)
         # Rows are ordered by their means, the best first.
         first[places] = np.minimum.accumulate((1 + better.sum(0))[::-1])[::-1]
-        last[places] = np.maximum.accumulate(len(places) - better.sum(1))
+        last[places] = len(places) - better.sum(1)
     found = table.copy()
     at = list(found).index("regularizer")
     found.insert(at, "rank", first)

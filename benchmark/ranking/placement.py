@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 import pandas as pd
@@ -29,10 +30,23 @@ def points(value: float | None, low: float | None = math.nan, high: float | None
 
 
 def strength(row: Mapping[Any, Any]) -> str:
-    """A row's λ, marked where it ends its grid: `0.3 ↑`; "" where none is selected."""
+    """A row's λ, marked where it ends its grid, and those of seeds that are scored at another one:
+    `0.3 ↑`, `0.06 (0.04 in 1 of 5)`; "" where none is selected.
+    """
     if not _known(row["lambda"]):
         return ""
-    return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}"
+    return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}{other_strengths(row)}"
+
+
+def other_strengths(row: Mapping[Any, Any]) -> str:
+    """` (0.04 in 1 of 5)`: the λ that a row's other seeds choose for some, where it is not the
+    row's; else "".
+    """
+    others = Counter(each for each in row["lambdas"] if each != row["lambda"])
+    told = [
+        f"{each:g} in {count} of {len(row['lambdas'])}" for each, count in sorted(others.items())
+    ]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def diverged(row: Mapping[Any, Any]) -> str:
@@ -47,6 +61,21 @@ def unranked(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[str]]:
         if row["why"]:
             found.setdefault(row["why"], []).append(row["regularizer"])
     return found
+
+
+def tied(first: pd.DataFrame, told: Callable[[str], str] = str) -> str:
+    """Who cannot be told apart from the leader: by name those of rank 1 as well, and how many more;
+    "" where nobody.
+
+    Args:
+        first: a board's rows of rank 1 on one network, in its order.
+        told: how a name is written.
+    """
+    names = [told(name) for name in first["regularizer"].iloc[1:]]
+    more = int(first["rank_high"].iloc[0]) - len(first)
+    if more <= 0:
+        return ", ".join(names)
+    return f"{', '.join(names)} and {more} more" if names else f"{more} others"
 
 
 def _known(value: float | None) -> TypeGuard[float]:

@@ -21,7 +21,8 @@ def shown_columns(track: Track) -> dict:
         "Method": st.column_config.TextColumn(width=132, pinned=True),
         "λ": st.column_config.NumberColumn(
             width=72,
-            help="Chosen on validation images, never on test. ε: the strength is a radius.",
+            help="Chosen on validation images, never on test. ε: the strength is a radius. In "
+            "brackets: seeds for which the others choose another λ, at which they are scored.",
         ),
         "Clean": st.column_config.NumberColumn(
             width=146, help="Accuracy on unperturbed test images."

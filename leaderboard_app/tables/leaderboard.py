@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from benchmark.ranking.both_sides import WIDE_GAP
-from benchmark.ranking.placement import diverged, place
+from benchmark.ranking.placement import diverged, other_strengths, place, tied
 from benchmark.records.reports import Compared
 from registry.spec import Track
 
@@ -74,7 +74,7 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     if "gap" in names:
         found["Gap"] = f"{100 * row['gap']:.1f}" if row["gap"] > WIDE_GAP else ""
     if pd.notna(row["lambda"]):
-        found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ")
+        found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ") + other_strengths(row)
     return found
 
 
@@ -171,9 +171,9 @@ def leaders(rows: pd.DataFrame, track: Track) -> str:
     column = track.ranking
     score = percent(*(best[name] for name in (column, f"{column}_low", f"{column}_high")))
     said = f"**{plain(best['regularizer'])}** leads with {score}, clean {percent(best['clean'])}"
-    others = [f"**{plain(name)}**" for name in first["regularizer"].iloc[1:]]
-    if others:
-        return f"{said}; {', '.join(others)} cannot be told apart from the best."
+    ties = tied(first, lambda name: f"**{plain(name)}**")
+    if ties:
+        return f"{said}; {ties} cannot be told apart from the best."
     if (rows["rank"] > 1).any():
         return f"{said}; every other ranked method is told apart from it."
     return f"{said}."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.ranking.placement import place
+from benchmark.ranking.placement import place, tied
 from registry.spec import Track, Trial
 
 from ..words.labels import percent, quantity
@@ -56,7 +56,7 @@ def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
         if len(first):
             best = first.iloc[0]
             leads.append(f"{best['regularizer']} {percent(best[track.ranking])}")
-            ties.append(", ".join(first["regularizer"].iloc[1:]) or "none")
+            ties.append(tied(first) or "none")
             tiers += first["tier"].tolist()
     return {
         "Leader": " · ".join(leads),

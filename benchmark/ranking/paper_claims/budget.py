@@ -43,7 +43,8 @@ def _intro(track: Track) -> str:
         f"{threat.id} on validation images; the order is by the worst case over all attacks in "
         f"{norm} within ε {threat.epsilon:g}, on {track.test_examples:,} test images, in percent, "
         "with 95 % intervals over seeds and images. Cost: training seconds relative to `none`. ↑ "
-        "and ↓: the λ ends its grid, so that the best may lie beyond.\n"
+        "and ↓: the λ ends its grid, so that the best may lie beyond. In brackets: seeds for which "
+        "the others choose another λ, at which they are scored.\n"
     )
 
 
@@ -55,8 +56,13 @@ def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
     if ranked:
         first = [row for row in ranked if row["rank"] == 1]
         best, others = first[0], [row["regularizer"] for row in first[1:]]
-        words.append(f"**{best['regularizer']}** leads with {_share(best, 'worst')}")
-        words[-1] += f", told apart from all but {', '.join(others)}." if others else "."
+        worse = len(ranked) - best["rank_high"]
+        words.append(
+            f"**{best['regularizer']}** has the best mean, {_share(best, 'worst')}, and is told to "
+            f"be better than {worse} of the {len(ranked) - 1} others."
+        )
+        if others:
+            words.append(f"Nor is any method told to be better than {', '.join(others)}.")
     if not ranked:
         most = max(left_out, key=lambda why: len(left_out[why]))
         words.append(f"No method has a rank yet: {most}.")

@@ -244,19 +244,25 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
     like = {"architecture": "lenet_5", "seeds": 3, "lambda": 0.1, "at_end": "", "clean": 0.9}
     like |= {"cost": 2.0, "tier": "quick", "certified": np.nan, "worst_low": 0.4, "worst_high": 0.6}
     like |= {"certified_low": np.nan, "certified_high": np.nan, "worst": 0.5, "why": ""}
-    like |= {"flags": ""}
+    like |= {"flags": "", "lambdas": (0.1, 0.1, 0.1)}
     rows = [
         like | {"regularizer": "jacobian", "rank": 1, "rank_high": 2},
-        like | {"regularizer": "curvature", "rank": 1, "rank_high": 2, "at_end": "largest"},
+        like
+        | {"regularizer": "curvature", "rank": 1, "rank_high": 2, "at_end": "largest"}
+        | {"lambdas": (0.1, 0.05, 0.1)},
         like
         | {"regularizer": "mine", "rank": pd.NA, "rank_high": pd.NA, "worst": 0.9}
         | {"flags": "randomised", "why": "flagged: so"},
     ]
     text = budget.section(track, pd.DataFrame(rows))
-    assert "**jacobian** leads with 50.0 [40.0, 60.0], told apart from all but curvature." in text
+    best = "**jacobian** has the best mean, 50.0 [40.0, 60.0], and is told to be better than 0 of"
+    assert f"{best} the 1 others. Nor is any method told to be better than curvature." in text
     assert "Not ranked: `mine`: flagged: so." in text
     assert "| Rank | Method | λ | Clean | Worst case | Cost × | Tier |" in text
-    assert "| 1–2 | curvature | 0.1 ↑ | 90.0 | 50.0 [40.0, 60.0] | 2.0 | quick |" in text
+    assert (
+        "| 1–2 | curvature | 0.1 ↑ (0.05 in 1 of 3) | 90.0 | 50.0 [40.0, 60.0] | 2.0 | quick |"
+        in text
+    )
     assert "robust as one of these: jacobian (2.0 ×), curvature (2.0 ×)." in text
     beaten = [rows[0] | {"cost": 1.5, "worst": 0.54, "clean": 0.89}, rows[1] | {"worst": 0.58}]
     told = budget.section(track, pd.DataFrame([*beaten, rows[2]]))
