@@ -21,7 +21,7 @@ fixed. Every method fine-tunes the same reference network of each seed with the 
 - **Distance**: an attack without ε searches the smallest change that alters the answer. The share
   ‖r‖/‖x‖ of the image's length is its score; higher is better.
 - **Worst case**: right under all attacks within the norm and ε that rank.
-- **Cost**: training seconds relative to training without a regularizer.
+- **Cost**: training seconds relative to training without a regularizer, on the same device.
 
 ## What a rank means
 λ is chosen on validation images: the most robust of those that keep the track's floor of clean
