@@ -22,8 +22,8 @@ from .rows import Claim, Rows
 CLAIMS: tuple[Claim, ...] = (*guo.CLAIMS, *wen.CLAIMS, *hoelder.CLAIMS, *roth.CLAIMS)
 HEADER = """# What the registered results say
 
-`python -m benchmark.ranking.paper_claims` computes this page from the rows beside it; a
-test compares the two.
+`python -m benchmark.ranking.paper_claims` computes this page from the rows beside it and those that
+submissions claim; a test compares the two.
 """
 CLAIMED = """## What the papers claim, and what these rows say
 
