@@ -35,18 +35,21 @@ def strength(row: Mapping[Any, Any]) -> str:
     """
     if not _known(row["lambda"]):
         return ""
-    return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}{other_strengths(row)}"
+    others = other_strengths(row)
+    return f"{row['lambda']:g}{GRID_ENDS.get(row['at_end'], '')}" + (
+        f" ({others})" if others else ""
+    )
 
 
 def other_strengths(row: Mapping[Any, Any]) -> str:
-    """` (0.04 in 1 of 5)`: the λ that a row's other seeds choose for some, where it is not the
-    row's; else "".
+    """`0.04 in 1 of 5`: the λ that a row's other seeds choose for some, where it is not the row's;
+    else "".
     """
     others = Counter(each for each in row["lambdas"] if each != row["lambda"])
     told = [
         f"{each:g} in {count} of {len(row['lambdas'])}" for each, count in sorted(others.items())
     ]
-    return f" ({', '.join(told)})" if told else ""
+    return ", ".join(told)
 
 
 def diverged(row: Mapping[Any, Any]) -> str:
@@ -64,18 +67,17 @@ def unranked(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[str]]:
 
 
 def tied(first: pd.DataFrame, told: Callable[[str], str] = str) -> str:
-    """Who cannot be told apart from the leader: by name those of rank 1 as well, and how many more;
-    "" where nobody.
+    """Who cannot be told apart from the leader: by name where they have rank 1 as well, else how
+    many; "" where nobody.
 
     Args:
         first: a board's rows of rank 1 on one network, in its order.
         told: how a name is written.
     """
-    names = [told(name) for name in first["regularizer"].iloc[1:]]
-    more = int(first["rank_high"].iloc[0]) - len(first)
-    if more <= 0:
-        return ", ".join(names)
-    return f"{', '.join(names)} and {more} more" if names else f"{more} others"
+    count = int(first["rank_high"].iloc[0]) - 1
+    if count >= len(first):
+        return f"{count} others"
+    return ", ".join(told(name) for name in first["regularizer"].iloc[1:])
 
 
 def _known(value: float | None) -> TypeGuard[float]:

@@ -21,8 +21,8 @@ def shown_columns(track: Track) -> dict:
         "Method": st.column_config.TextColumn(width=132, pinned=True),
         "λ": st.column_config.NumberColumn(
             width=72,
-            help="Chosen on validation images, never on test. ε: the strength is a radius. In "
-            "brackets: seeds for which the others choose another λ, at which they are scored.",
+            help="Chosen on validation images, never on test. ε: the strength is a radius. *: not "
+            "all seeds are scored at it.",
         ),
         "Clean": st.column_config.NumberColumn(
             width=146, help="Accuracy on unperturbed test images."
@@ -174,6 +174,8 @@ for architecture in track.architectures:
         on_select="rerun",
         selection_mode="multi-row",
     )
+    if scattered := leaderboard.elsewhere(everything):
+        st.caption(plain(scattered))
     for why, names in unranked(everything.to_dict("records")).items():
         st.caption(plain(f"Not ranked: {', '.join(f'`{name}`' for name in names)}: {why}."))
     if rows["clean"].notna().any():

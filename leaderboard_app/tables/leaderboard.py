@@ -19,6 +19,7 @@ from ..words.style import Style
 
 WORST = "Worst case"
 CERTIFIED = "Certified"
+OTHER_SEEDS = "*"  # beside a λ at which not all seeds are scored
 OWN = {"background-color": "rgba(31,119,208,0.18)"}  # how the reader's own row stands out
 WORD = {  # whose word a row is, to its author
     "claimed": "Its rows are **claimed**: nobody has repeated them yet. `regbench verify` does.",
@@ -74,7 +75,8 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
     if "gap" in names:
         found["Gap"] = f"{100 * row['gap']:.1f}" if row["gap"] > WIDE_GAP else ""
     if pd.notna(row["lambda"]):
-        found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ") + other_strengths(row)
+        mark = OTHER_SEEDS if other_strengths(row) else ""
+        found["λ"] = style.strength(row["lambda"]).removeprefix("λ = ") + mark
     return found
 
 
@@ -147,6 +149,20 @@ def told_to_its_author(rows: pd.DataFrame, track: Track, method: str) -> list[st
             said.append(f"Nearest {where}: **{name}**, {gap:.1f} points {where}{surely}.")
     word = WORD.get(me["source"])
     return [*said, word] if word else said
+
+
+def elsewhere(rows: pd.DataFrame) -> str:
+    """Which methods have seeds that are scored at another λ than the row's, in a sentence; "" where
+    none.
+    """
+    found = [
+        f"{row['regularizer']} at {others}"
+        for row in rows[rows["rank"].notna()].to_dict("records")
+        if (others := other_strengths(row))
+    ]
+    if not found:
+        return ""
+    return f"{OTHER_SEEDS} Seeds for which the others choose another λ: {'; '.join(found)} seeds."
 
 
 def orders(track: Track) -> dict[str, str]:

@@ -42,6 +42,32 @@ def test_an_author_reads_the_rank_and_the_nearest_above_and_below():
     assert leaderboard.told_to_its_author(board(), TRACK, "") == []
 
 
+@pytest.mark.parametrize(
+    ("ranks", "told"),
+    [
+        ([(1, 1), (2, 3), (2, 3)], "every other ranked method is told apart from it."),
+        ([(1, 2), (1, 2), (3, 3)], "**b** cannot be told apart from the best."),
+        ([(1, 3), (1, 2), (2, 3)], "2 others cannot be told apart from the best."),
+    ],
+)
+def test_a_leader_s_rivals_are_named_or_counted(ranks, told):
+    rows = board().head(3).assign(rank=[r[0] for r in ranks], rank_high=[r[1] for r in ranks])
+    assert leaderboard.leaders(rows, TRACK).endswith(told)
+
+
+def test_seeds_that_are_scored_at_another_strength_are_marked_and_told():
+    rows = board()
+    assert leaderboard.elsewhere(rows) == ""
+    rows.at[1, "lambdas"] = (0.1, 0.05, 0.05)
+    assert leaderboard.elsewhere(rows).endswith("λ: b at 0.05 in 2 of 3 seeds.")
+    names = leaderboard.names_of(TRACK, rows)
+    told = [
+        leaderboard.cells(row, names, styles("abcd")[row["regularizer"]])["λ"]
+        for row in rows.to_dict("records")
+    ]
+    assert told == ["0.1", "0.1*", "0.1", "0.1"]
+
+
 @pytest.mark.parametrize("source", ["claimed", "verified"])
 def test_an_author_reads_whose_word_the_row_is(source):
     assert f"**{source}**" in leaderboard.told_to_its_author(board(source), TRACK, "b")[-1]
