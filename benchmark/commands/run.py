@@ -152,7 +152,7 @@ def run(
     if address is not None and executor != "ray":
         raise InputError("--address: belongs to --executor ray")
     registry = Registry()
-    selected = list(registry.select(selectors, seeds))
+    selected = registry.select(selectors, seeds)
     trials = [trial for _, trial in selected]
     tracks = {track.name: track for track, _ in selected} if tier != "quick" else {}
     for track in tracks.values():

@@ -29,7 +29,7 @@ class Captured:
             self._graph.register_generator_state(generator)
         with torch.cuda.graph(self._graph):
             for _ in range(self.steps):
-                stack.step(on_host=False)
+                stack.step()
         self.replay = self._graph.replay
 
 

@@ -121,16 +121,16 @@ class Stack:
         self._first = done
         return steps
 
-    def step(self, *, on_host: bool = True) -> None:
+    def step(self, at: int | None = None) -> None:
         """One step of every model: the next of the pass.
 
         Args:
-            on_host: False where the device must be told nothing, as it takes the step later.
+            at: its number in the pass, from 0, where the host takes it; None where the device must
+                be told nothing, as it takes the step later.
         """
         x, y, weights, progress = self._inputs()
-        if on_host:
-            done = self._first + int(self._next)
-            progress = self._phase.progress(done)
+        if at is not None:
+            progress = self._phase.progress(self._first + at)
             if self.taken <= 1:  # a warm start draws in its first step only
                 self._look(x[0], y[0], float(weights[0]))
         noise = [_drawn(draw, self.generators, self._like) for draw in self.draws]

@@ -60,18 +60,18 @@ def train_stacked(
     meter, graph = stack.meter, None
     start, done = time.perf_counter(), 0
     while done < phase.iterations and not meter.all_diverged:
-        left = stack.begin_pass(done)
-        done += left
-        while left:
+        steps = stack.begin_pass(done)
+        at, done = 0, done + steps
+        while at < steps:
             if graph is None and capture and stack.taken >= WARM_UP:
                 graph = captured(stack)
                 capture = graph is not None
-            if graph is not None and left >= graph.steps:
+            if graph is not None and steps - at >= graph.steps:
                 graph.replay()
-                left -= graph.steps
+                at += graph.steps
             else:
-                stack.step()
-                left -= 1
+                stack.step(at)
+                at += 1
         stack.after_epoch()
         meter.close(done)
     seconds = (time.perf_counter() - start) / len(models)

@@ -188,9 +188,14 @@ def stacked_ms(
     plan = phase(IMAGES // BATCH)
     stack = Stack(nets, split, plan, range(count), [strength] * count, method_of(name))
     stack.begin_pass(0)
-    for _ in range(WARM_UP):
-        stack.step()
-    advance, at_once = stack.step, 1
+    for at in range(WARM_UP):
+        stack.step(at)
+    steps_left = iter(range(WARM_UP, IMAGES // BATCH))
+    at_once = 1
+
+    def advance() -> None:
+        stack.step(next(steps_left))
+
     if capture:
         graph = captured(stack)
         if graph is None:

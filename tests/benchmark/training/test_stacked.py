@@ -163,14 +163,16 @@ def test_a_model_that_diverges_leaves_the_others_alone():
     torch.testing.assert_close(weights(stacked[1]), weights(alone), rtol=0, atol=1e-9)
 
 
-def taken(name, params, **how):
-    """The weights of three models after a pass whose steps, the first ones aside, are taken so."""
+def taken(name, params, told):
+    """The weights of three models after a pass of whose steps, the first ones aside, the device is
+    told or not.
+    """
     regularizer = load_regularizer(REGISTRY.regularizer(name).folder, params)
     nets = [net(seed, smooth=False) for seed in SEEDS]
     phase = Phase.of(RECIPE, "fine_tune", 24)
     stack = Stack(nets, images(), phase, SEEDS, [0.1, 0.2, 0.2], regularizer)
     for at in range(stack.begin_pass(0)):
-        stack.step(**(how if at >= WARM_UP else {}))
+        stack.step(at if told or at < WARM_UP else None)
     for m, model in enumerate(nets):
         stack.put(model, m)
     return torch.stack([weights(model) for model in nets])
@@ -187,7 +189,7 @@ def taken(name, params, **how):
 )
 def test_a_step_of_which_the_device_is_told_nothing_is_the_same_step(name, params):
     torch.testing.assert_close(
-        taken(name, params, on_host=False), taken(name, params), rtol=0, atol=1e-12
+        taken(name, params, told=False), taken(name, params, told=True), rtol=0, atol=1e-12
     )
 
 
