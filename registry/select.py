@@ -72,7 +72,7 @@ def _matching(registry: Registry, selector: str) -> list[tuple[str, Entry]]:
         if any(fnmatchcase(one, selector) for one in (name, entry.id, _within(name, entry)))
     ]
     if not found:
-        ids = {entry.id for _, entry in everything}
+        ids = {one for name, entry in everything for one in (entry.id, _within(name, entry))}
         (nearest,) = difflib.get_close_matches(selector, ids, 1, 0) or ["none"]
         raise InputError(
             f"no track and no entry matches {selector!r}; the nearest is {nearest!r}, "

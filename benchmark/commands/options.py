@@ -16,7 +16,7 @@ Selectors = Annotated[
     list[str],
     typer.Argument(
         help="Track names, or globs of entry ids such as 'digits/*/jacobian/*', or "
-        "'quickstart/lenet_5/*' for a track's own."
+        "'quickstart/*/jacobian/*' for a track's own."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
