@@ -35,14 +35,16 @@ def challenged():
 
 
 def registered_rows(folder: Path) -> Path:
-    """A folder of registered results, of quickstart alone and without AutoAttack, which leaves
+    """A folder of registered results, of quickstart alone and of its quick tier: the others leave
     nothing to be found.
     """
     folder.mkdir()
+    found = Registry().select(["quickstart"])
+    quick = {part.name for _, trial in found for part in trial.evaluation}
     kept = []
     for row in registered.outcomes(HERE / "results" / "quickstart.jsonl"):
         without = {
-            table: tuple(one for one in getattr(row, table) if "auto" not in one.threat)
+            table: tuple(one for one in getattr(row, table) if one.threat in quick)
             for table in ("scores", "examples")
         }
         kept.append(row.model_copy(update=without))
