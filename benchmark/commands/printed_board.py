@@ -8,7 +8,14 @@ from typing import Any
 from registry.spec import Track
 
 from ..ranking.both_sides import WIDE_GAP
-from ..ranking.placement import diverged, place, points, strength, unranked
+from ..ranking.placement import (
+    diverged,
+    on_fewer_images,
+    place,
+    points,
+    strength,
+    unranked,
+)
 from .console import print_table
 
 Row = dict[str, Any]
@@ -79,6 +86,8 @@ def _notes(track: Track, rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row["challenged"]
     ]
+    if fewer := on_fewer_images(rows):
+        notes.append(fewer)
     return notes + [
         f"{row['regularizer']}: {track.headline} leaves {100 * row['gap']:.1f} points more than "
         "all attacks together"

@@ -66,7 +66,7 @@ def with_worst_case(
     groups: Sequence[Sequence[Trial]], table: pd.DataFrame, worst: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
     """The standings with `worst`, `worst_low` and `worst_high`: accuracy under the union of all
-    attacks, a mean over seeds and its interval.
+    attacks, a mean over seeds and its interval; and with `worst_images`, on how many.
 
     Stronger attacks break more: only rows of an architecture's highest tier have a worst case, so
     that no row leads for having been attacked less.
@@ -120,7 +120,8 @@ def with_certificates(
     groups: Sequence[Sequence[Trial]], table: pd.DataFrame, certified: Images
 ) -> pd.DataFrame:
     """The standings with `certified`, `certified_low` and `certified_high`: the share of images
-    that are proven at the headline's ε, a mean over seeds and its interval.
+    that are proven at the headline's ε, a mean over seeds and its interval; and with
+    `certified_images`, of how many.
 
     Args:
         groups: as `selected_trials` gives them.
@@ -135,11 +136,12 @@ def _over_seeds(
     groups: Sequence[Sequence[Trial]], table: pd.DataFrame, images: Images
 ) -> pd.DataFrame:
     """Of each row "", "_low" and "_high": the mean over seeds of what its trials have per image, as
-    a share, and its interval; NaN where a trial has nothing.
+    a share, and its interval; "_images": of how many, at least. NaN where a trial has nothing.
     """
     rows = []
+    ends = pd.DataFrame(columns=["", "_low", "_high", "_images"], index=table.index, dtype=float)
     for i, group in enumerate(groups):
-        if any(trial.key not in images for trial in group):
+        if not group or any(trial.key not in images for trial in group):
             continue
         place = {"architecture": table["architecture"][i], "regularizer": str(i), "lambda": 0.0}
         score = {"threat": "", "split": "test", "metric": "robust_accuracy"}
@@ -147,10 +149,11 @@ def _over_seeds(
             values = images[trial.key]
             value = {"value": values.mean(), "n": len(values), "status": "finished"}
             rows.append(place | score | value)
-    ends = pd.DataFrame(columns=["", "_low", "_high"], index=table.index, dtype=float)
+        ends.loc[i, "_images"] = min(len(images[trial.key]) for trial in group)
     if rows:
         names = zip(table["architecture"], map(str, table.index), table["tried"])
         selected = {(architecture, row) for architecture, row, tried in names if tried > 1}
         means = sweep(pd.DataFrame(rows), selected)
-        ends.loc[means["regularizer"].astype(int), :] = means[["mean", "low", "high"]].to_numpy()
+        found = means[["mean", "low", "high"]].to_numpy()
+        ends.loc[means["regularizer"].astype(int), ["", "_low", "_high"]] = found
     return ends

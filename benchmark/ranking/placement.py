@@ -66,6 +66,21 @@ def unranked(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[str]]:
     return found
 
 
+def on_fewer_images(rows: Iterable[Mapping[Any, Any]]) -> str:
+    """On how many test images the worst case and the certificates rest, where these are fewer; ""
+    where not.
+    """
+    counts = {(row["certified_images"], row["worst_images"]) for row in rows}
+    fewer = [pair for pair in counts if _known(pair[0]) and _known(pair[1]) and pair[0] < pair[1]]
+    if not fewer:
+        return ""
+    certified, worst = min(fewer)
+    return (
+        f"certified: of the first {certified:,.0f} test images; worst case: of the first "
+        f"{worst:,.0f}"
+    )
+
+
 def tied(first: pd.DataFrame, told: Callable[[str], str] = str) -> str:
     """Who cannot be told apart from the leader: by name where they have rank 1 as well, else how
     many; "" where nobody.

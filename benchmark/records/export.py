@@ -71,12 +71,11 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
 
 def protocol(track: Track) -> str:
     """A hash of all that results under a track's name have in common: not its words, how many
-    seeds, or who competes.
+    seeds, who competes, or how many images are certified, by which nothing is ranked.
     """
     registry = Registry()
-    data = track.model_dump(
-        mode="json", exclude={"name", "title", "notes", "reported", "seeds", "entry"}
-    )
+    free = {"name", "title", "notes", "reported", "seeds", "entry", "certified_examples"}
+    data = track.model_dump(mode="json", exclude=free)
     data["dataset"] = registry.dataset(track.dataset).identity
     data["architectures"] = {
         name: registry.architecture(name).identity for name in sorted(track.architectures)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from benchmark.ranking.placement import unranked
+from benchmark.ranking.placement import on_fewer_images, unranked
 from leaderboard_app.figures import pareto
 from leaderboard_app.reading import charts, choices, downloads, frame, provenance, queries
 from leaderboard_app.tables import leaderboard
@@ -176,6 +176,8 @@ for architecture in track.architectures:
     )
     if scattered := leaderboard.elsewhere(everything):
         st.caption(plain(scattered))
+    if fewer := on_fewer_images(everything.to_dict("records")):
+        st.caption(f"{fewer[0].upper()}{fewer[1:]}. Robustness has both sides on the same images.")
     for why, names in unranked(everything.to_dict("records")).items():
         st.caption(plain(f"Not ranked: {', '.join(f'`{name}`' for name in names)}: {why}."))
     if rows["clean"].notna().any():

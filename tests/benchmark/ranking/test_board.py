@@ -206,6 +206,8 @@ def test_what_is_certified_is_a_mean_over_seeds_at_the_headlines_radius():
     assert found.loc["jacobian", "certified"] == pytest.approx(0.3)
     assert found.loc["jacobian", "certified_low"] < 0.3 < found.loc["jacobian", "certified_high"]
     assert np.isnan(found.loc["curvature", "certified"])
+    assert found.loc["jacobian", "certified_images"] == 200
+    assert np.isnan(found.loc["curvature", "certified_images"])
 
 
 def test_the_gap_is_what_other_attacks_break_of_the_images_that_the_headline_leaves():

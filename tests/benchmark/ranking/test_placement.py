@@ -1,5 +1,6 @@
 """`regbench submit` says of a method what `regbench rank` prints of it."""
 
+import math
 import re
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 
 from benchmark.commands.rank import rank
 from benchmark.ranking.board import board
-from benchmark.ranking.placement import placements
+from benchmark.ranking.placement import on_fewer_images, placements
 from benchmark.records import open_store
 from benchmark.review.submit import where_it_stands
 from registry.load import HERE, Registry
@@ -80,3 +81,12 @@ def test_submit_says_what_rank_says_of_the_registered_rows(submission, capsys):
         if name == MINE:
             assert LIKE in tied
             assert where_it_stands(submission, MINE) == [line]
+
+
+def test_fewer_images_of_the_certificates_are_told():
+    unknown = {"certified_images": math.nan, "worst_images": 360.0}
+    fewer = {"certified_images": 200.0, "worst_images": 1000.0}
+    assert on_fewer_images([unknown, fewer]) == (
+        "certified: of the first 200 test images; worst case: of the first 1,000"
+    )
+    assert on_fewer_images([unknown, fewer | {"worst_images": 200.0}]) == ""

@@ -212,7 +212,12 @@ def test_a_changed_protocol_needs_a_new_version(ran):
     _, results = ran
     track = Registry().track("quickstart")
     check_protocol(track, results)
-    for same in ({"notes": "other words"}, {"seeds": 7}, {"entry": track.entry[:2]}):
+    for same in (
+        {"notes": "other words"},
+        {"seeds": 7},
+        {"entry": track.entry[:2]},
+        {"certified_examples": 9},
+    ):
         assert protocol(track.model_copy(update=same)) == protocol(track)
     for other in (
         {"clean_floor": 0.5},
