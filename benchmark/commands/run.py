@@ -120,6 +120,14 @@ def run(
     ] = "quick",
     workers: Workers = CORES,
     device: Device = "auto",
+    evaluators: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="CPU processes beside a GPU that evaluate what it has trained; with small "
+            "networks the longer part.",
+        ),
+    ] = 0,
     time_limit: Annotated[
         float,
         typer.Option(min=1, help="Seconds after which a trial is ended and recorded as failed."),
@@ -161,11 +169,15 @@ def run(
     if executor == "ray":
         from ..execution.ray_cluster import run_ray
 
+        if evaluators:
+            raise InputError("--evaluators: belongs to --executor local")
         execute = partial(run_ray, address=address, device=device, limit=time_limit)
     else:
         from ..execution.local import run_local
 
-        execute = partial(run_local, workers=workers, device=device, limit=time_limit)
+        execute = partial(
+            run_local, workers=workers, device=device, limit=time_limit, evaluators=evaluators
+        )
     may_run = execution.trusted if trust else _without_refused(trials)
 
     def follow(trials: list[Trial]) -> int:

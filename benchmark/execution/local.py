@@ -31,6 +31,7 @@ LOOK_EVERY = 1.0  # seconds between looks at how long the trials have taken
 @dataclass
 class _Worker:
     number: int
+    evaluates: bool  # what others have trained, on the CPU, and trains nothing
     process: BaseProcess
     pipe: Connection
     # Trials that it takes at once; None until torch is imported, 0 where it has no device.
@@ -52,6 +53,7 @@ def run_local(
     on_start: Callable[[Trial], None] = lambda trial: None,
     stopping: Callable[[], bool] = lambda: False,
     environment: Mapping[str, str] = MappingProxyType({}),
+    evaluators: int = 0,
 ) -> Iterator[Outcome]:
     """Runs every trial, each after its reference where that is among them, and yields outcomes as
     they come.
@@ -62,19 +64,25 @@ def run_local(
     by one. Leaving the iterator early ends the workers; when this process itself is killed they end
     themselves.
 
+    With evaluators the workers train all that they can before they evaluate anything, and the
+    evaluators evaluate what has trained.
+
     Args:
         device: "cpu"; "cuda:1"; "cuda", all GPUs; or "auto", all GPUs, and the CPU where there is
             none.
         stopping: once it is true nothing more is begun, and the iterator ends with what is running.
         environment: variables that the workers have before they load torch.
+        evaluators: further workers, of one thread each, that evaluate on the CPU.
     Raises:
         Unavailable: workers die before they are ready.
         InputError: there is no such device.
     """
     schedule = Schedule(trials)
     numbers = range(min(workers, len(schedule)))
-    pool = _Pool(home, device, limit, environment)
+    pool = _Pool(home, device, limit, environment, shares=evaluators > 0)
     pool.workers += [pool.started(number) for number in numbers]
+    more = range(min(evaluators, len(schedule)))
+    pool.workers += [pool.started(number, evaluates=True) for number in more]
     try:
         while schedule:
             yield from schedule.orphans()
@@ -89,7 +97,7 @@ def run_local(
                 if outcome is not None:
                     schedule.settle(outcome)
                     yield outcome
-            if all(worker.size == 0 for worker in pool.workers):
+            if all(worker.size == 0 for worker in pool.workers if not worker.evaluates):
                 raise InputError(
                     "--device: there is no such GPU; `regbench doctor` lists what there is"
                 )
@@ -108,6 +116,7 @@ class _Pool:
     device: str
     limit: float  # seconds a trial
     environment: Mapping[str, str]
+    shares: bool  # whether there are workers that evaluate what the others have trained
     workers: list[_Worker] = field(default_factory=list)
     stillborn: int = 0  # workers in a row that died before they were ready
 
@@ -119,11 +128,13 @@ class _Pool:
             if not worker.process.is_alive():
                 self._replace(worker)  # which is idle once it is ready
                 continue
-            worker.group = {trial.key: trial for trial in schedule.take(worker.size)}
-            if worker.group:
+            new = [] if worker.evaluates else schedule.take(worker.size)
+            trials = new or schedule.take_trained()
+            if trials:
+                worker.group = {trial.key: trial for trial in trials}
                 worker.since = time.monotonic()
-                worker.pipe.send(list(worker.group.values()))
-                yield from worker.group.values()
+                worker.pipe.send((trials, bool(new) and self.shares))
+                yield from new
 
     def awaited(self, stopping: bool) -> list[_Worker]:
         """The workers that will be heard of: they run something, or are about to be ready."""
@@ -146,6 +157,10 @@ class _Pool:
             del worker.group[message.key]
             worker.since = time.monotonic()
             return message
+        if isinstance(message, str):
+            schedule.await_evaluation(worker.group.pop(message))
+            worker.since = time.monotonic()
+            return None
         if message is not None:
             worker.size, self.stillborn = message, 0
         return None
@@ -168,17 +183,19 @@ class _Pool:
         return None
 
     def _replace(self, worker: _Worker) -> None:
-        self.workers[self.workers.index(worker)] = self.started(worker.number)
+        new = self.started(worker.number, worker.evaluates)
+        self.workers[self.workers.index(worker)] = new
 
-    def started(self, number: int) -> _Worker:
+    def started(self, number: int, evaluates: bool = False) -> _Worker:
         """A new worker of this number. Raises Unavailable where none can be started."""
         context, failures = _context(alone=bool(self.environment)), 0
         environment = {**os.environ, **self.environment}
+        device = "cpu" if evaluates else self.device
         while True:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(theirs, self.home, self.device, number, environment),
+                args=(theirs, self.home, device, number, environment),
                 daemon=True,
             )
             try:
@@ -189,7 +206,7 @@ class _Pool:
                     raise Unavailable(f"worker processes cannot start: {error}") from error
                 continue
             theirs.close()
-            return _Worker(number, process, ours)
+            return _Worker(number, evaluates, process, ours)
 
 
 def _context(alone: bool) -> SpawnContext | ForkServerContext:
@@ -240,15 +257,17 @@ def _work(
     os.environ |= {**environment, "OMP_NUM_THREADS": "1"}
     import torch
 
-    from ..trials.group import configure, run_group
+    from ..trials.group import configure, run_group, train_group
 
     configure()
     place = _place(device, number, torch.cuda.device_count())
     try:
         pipe.send(0 if place is None else 1 if place == "cpu" else STACK)
         while place is not None:
-            for outcome in run_group(pipe.recv(), home, place):
-                pipe.send(outcome)
+            trials, only_train = pipe.recv()
+            do = train_group if only_train else run_group
+            for done in do(trials, home, place):
+                pipe.send(done)
     except (EOFError, BrokenPipeError):
         return
 

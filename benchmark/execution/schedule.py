@@ -37,6 +37,7 @@ class Schedule:
         self._blocked: dict[
             str, list[Trial]
         ] = {}  # key of a reference → the trials that wait for it
+        self._trained: deque[Trial] = deque()  # that only wait for their evaluation
         self._orphans: list[Trial] = []
         references: dict[object, str | None] = {}
         for trial in trials:
@@ -67,6 +68,10 @@ class Schedule:
             return group
         return []
 
+    def take_trained(self) -> list[Trial]:
+        """One trial that has trained and waits for its evaluation; none where there is none."""
+        return [self._trained.popleft()] if self._trained else []
+
     def put_back(self, trials: Iterable[Trial]) -> None:
         """Trials of a group that broke: each runs alone now, so that one of them cannot bring down
         the others again.
@@ -74,15 +79,22 @@ class Schedule:
         for trial in trials:
             self._add(trial, alone=True)
 
+    def await_evaluation(self, trial: Trial) -> None:
+        """Notes that a trial has trained: those that wait for it may begin."""
+        self._trained.append(trial)
+        self._unblock(trial.key)
+
     def settle(self, outcome: Outcome) -> None:
         """Notes that a trial is over."""
         self._unfinished.discard(outcome.key)
-        waiting = self._blocked.pop(outcome.key, [])
         if outcome.status == "failed":
-            self._orphans += waiting
+            self._orphans += self._blocked.pop(outcome.key, [])
         else:
-            for trial in waiting:
-                self._add(trial)
+            self._unblock(outcome.key)
+
+    def _unblock(self, key: str) -> None:
+        for trial in self._blocked.pop(key, []):
+            self._add(trial)
 
     def orphans(self) -> Iterator[Outcome]:
         """The outcomes of the trials whose reference failed."""

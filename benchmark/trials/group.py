@@ -1,5 +1,5 @@
-"""run_group: trials that differ in λ and seed only, trained and attacked as one model where that
-pays, then each evaluated.
+"""Trials that differ in λ and seed only, trained and attacked as one model where that pays, then
+each evaluated, here or elsewhere.
 """
 
 from __future__ import annotations
@@ -36,8 +36,23 @@ def configure() -> None:
 def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome]:
     """Runs trials of one kind (see `execution.schedule.kind`); yields each outcome as soon as it is
     on disk.
+    """
+    _together(trials, home, device)
+    for trial in trials:
+        yield single.run_trial(trial, home, device)
 
-    Those that are not trained yet train together, as many at once as the memory holds, and are
+
+def train_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome | str]:
+    """Trains them as `run_group` does, and leaves to others what is evaluated one by one; yields
+    the key of each that is trained, and the outcome of each that cannot be.
+    """
+    _together(trials, home, device)
+    for trial in trials:
+        yield single.train_trial(trial, home, device) or trial.key
+
+
+def _together(trials: Sequence[Trial], home: Path, device: str) -> None:
+    """Those that are not trained yet train together, as many at once as the memory holds, and are
     attacked together. When it runs out the stack is halved, down to single models, whose failure is
     then their own.
     """
@@ -54,8 +69,6 @@ def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outc
             RuntimeWarning,
             stacklevel=1,
         )
-    for trial in trials:
-        yield single.run_trial(trial, home, device)
 
 
 def _in_stacks(

@@ -50,22 +50,43 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     """
     if trial.sandboxed:
         device = "cpu"  # the sandbox has no other
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    folder = TrialFolder(home, trial.key)
+    started = _now()
     try:
         outcome = _run(trial, home, device, started)
-        folder.finish(outcome)
+        TrialFolder(home, trial.key).finish(outcome)
     except Exception as error:
-        with suppress(OSError):  # a full disk takes no record of it either
-            folder.fail(traceback.format_exc())
-        return Outcome.of(
-            trial,
-            status="failed",
-            error=_reason(error),
-            started=started,
-            provenance=provenance(device),
-        )
+        return _failed(trial, home, device, started, error)
     return outcome
+
+
+def train_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome | None:
+    """Trains one trial, if it is not trained yet, and leaves its evaluation to `run_trial`, there
+    or on another device. Returns the outcome of one that cannot run; it raises nothing but
+    KeyboardInterrupt.
+    """
+    started = _now()
+    try:
+        trained(trial, home, device)
+    except Exception as error:
+        return _failed(trial, home, device, started, error)
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _failed(trial: Trial, home: Path, device: str, started: str, error: Exception) -> Outcome:
+    """The outcome of a trial that cannot run; to be called where the error is handled."""
+    with suppress(OSError):  # a full disk takes no record of it either
+        TrialFolder(home, trial.key).fail(traceback.format_exc())
+    return Outcome.of(
+        trial,
+        status="failed",
+        error=_reason(error),
+        started=started,
+        provenance=provenance(device),
+    )
 
 
 def _reason(error: Exception) -> str:

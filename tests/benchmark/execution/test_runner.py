@@ -68,6 +68,13 @@ def test_a_reference_is_trained_once_and_shared(finished):
     assert len(set(trials)) == 3
 
 
+def test_evaluators_give_the_same_rows(finished, tmp_path):
+    shared = ("--seeds", "1", "--workers", "1", "--evaluators", "1")
+    ran = regbench("run", *SELECTION, *shared, home=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert rows(tmp_path, "score") == rows(finished, "score")
+
+
 def test_plan_counts_what_is_done(finished):
     result = regbench("plan", *SELECTION, "--seeds", "2", "--json", home=finished)
     assert json.loads(result.stdout) == {"trials": 6, "done": 3, "to_run": 3, "ends": []}

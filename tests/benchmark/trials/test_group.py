@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 
 from benchmark.evaluation import parts as evaluation_parts
 from benchmark.execution.schedule import Schedule
+from benchmark.records.home import TrialFolder
 from benchmark.records.outcome import Outcome
 from benchmark.trials import group
 from benchmark.trials import run as trial
@@ -82,6 +83,41 @@ def test_a_group_that_broke_is_taken_up_again_one_by_one():
     assert len(taken) == len(trials)
     schedule.put_back(taken)
     assert [len(schedule.take(80)) for _ in taken] == [1] * len(trials)
+
+
+def test_what_waits_for_a_reference_begins_once_that_is_trained_and_is_evaluated_later():
+    reference, fine_tune = with_references(short(["digits/lenet_300_100/jacobian/0.1"], 1))
+    schedule = Schedule([reference, fine_tune])
+    assert schedule.take(80) == [reference]
+    assert schedule.take_trained() == []
+    schedule.await_evaluation(reference)
+    assert schedule.take(80) == [fine_tune]
+    assert schedule.take_trained() == [reference]
+    assert schedule.take_trained() == []
+    schedule.settle(over(reference))
+    schedule.await_evaluation(fine_tune)
+    assert schedule.take_trained() == [fine_tune]
+    assert len(schedule) == 1
+    schedule.settle(over(fine_tune))
+    assert not schedule
+
+
+def test_a_group_that_only_trains_leaves_its_evaluation_to_others(tmp_path):
+    reference, *trials = with_references(short(["digits/lenet_300_100/jacobian/*"], 1))
+    assert list(group.train_group([reference], tmp_path, "cpu")) == [reference.key]
+    assert list(group.train_group(trials, tmp_path, "cpu")) == [each.key for each in trials]
+    for each in trials:
+        folder = TrialFolder(tmp_path, each.key)
+        assert folder.is_trained and folder.outcome() is None
+        trained = folder.digest()
+        outcome = trial.run_trial(each, tmp_path, "cpu")
+        assert outcome.status == "finished"
+        assert outcome.provenance["weights_sha256"] == trained
+        assert [score.metric for score in outcome.scores] == ["accuracy", "loss"]
+    (other,) = short(["digits/lenet_300_100/curvature/0.1"], 1)
+    broken = other.model_copy(update={"plugin": tmp_path / "none"})
+    (failed,) = group.train_group([broken], tmp_path, "cpu")
+    assert (failed.key, failed.status) == (broken.key, "failed")
 
 
 def test_methods_that_cannot_be_stacked_are_taken_one_by_one():
