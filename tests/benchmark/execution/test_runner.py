@@ -18,20 +18,11 @@ from benchmark.records.store import Store
 from registry.load import Registry
 from registry.spec import Unavailable
 
+from ..command import regbench
+
 pytestmark = pytest.mark.slow
 
 SELECTION = ["digits/lenet_300_100/none/0", "digits/lenet_300_100/jacobian/0.1"]
-
-
-def regbench(*arguments, home, **more):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark.commands", *arguments],
-        env=os.environ | {"REGBENCH_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-        **more,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from benchmark.records.home import DATABASE
 from registry.load import Registry
 
+from ...benchmark.command import regbench
 from ..pages import ALIKE, APP, PAGES, every_page, opened, tables, texts
 
 pytestmark = pytest.mark.slow
@@ -104,11 +105,7 @@ def test_the_table_equals_what_rank_prints(fill, name):
             None if "curv" in trial.entry.regularizer and trial.seed else "finished"
         ),
     )
-    command = [sys.executable, "-m", "benchmark.commands", "rank", name, "--json"]
-    printed = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
-    ).stdout
-    table = pd.DataFrame(json.loads(printed))
+    table = pd.DataFrame(json.loads(regbench("rank", name, "--json").stdout))
     app = opened(track=name)
     shown = tables(app)
     assert shown["Method"].tolist() == table["regularizer"].tolist()
@@ -301,12 +298,7 @@ def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, ho
         seeds=2,
         status=lambda trial: "failed" if trial.entry.regularizer == "curvature" else "finished",
     )
-    command = [sys.executable, "-m", "benchmark.commands", "plan", "quickstart", "--json"]
-    plan = json.loads(
-        subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=APP.parents[1]
-        ).stdout
-    )
+    plan = json.loads(regbench("plan", "quickstart", "--json").stdout)
     app = opened("app_pages/runs.py")
     counts = {metric.label: int(metric.value) for metric in app.metric}
     assert counts["Trials, with references"] == plan["trials"]
