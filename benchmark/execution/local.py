@@ -210,7 +210,7 @@ class _Pool:
 
 
 def _context(alone: bool) -> SpawnContext | ForkServerContext:
-    """How workers start: forked from one that has imported torch and timm, whose memory they share.
+    """How workers start: forked from one that has imported torch, whose memory they share.
 
     Args:
         alone: each imports them itself, under variables of its own. So it is on macOS as well,
@@ -219,7 +219,8 @@ def _context(alone: bool) -> SpawnContext | ForkServerContext:
     if alone or sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "timm"])
+    # The compiler as well: torch loads it with the first optimizer or gradient of a function.
+    context.set_forkserver_preload(["torch", "torch._dynamo"])
     return context
 
 

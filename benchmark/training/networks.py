@@ -1,4 +1,4 @@
-"""Networks from their specs: made by timm, normalising inside, kept as safetensors."""
+"""Networks from their specs: timm's or ours, normalising inside, kept as safetensors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import timm
 import torch
 from torch import Tensor, nn
 
+from registry.architectures.layers import BUILDERS, Build, taken
 from registry.places import HERE
 from registry.read import shown
 from registry.spec import Architecture, Dataset, InputError
@@ -78,20 +78,14 @@ def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
         "num_classes": dataset.num_classes,
         "in_chans": channels,
     }
-    if architecture.module is not None:
-        _register(architecture)
-    else:
-        _check_is_timms(architecture)
+    of_timm = architecture.module is None
+    build, has_size = _of_timm(architecture) if of_timm else _of_ours(architecture)
+    if has_size:
+        kwargs["img_size"] = (height, width)
     try:
-        if architecture.module is not None:
-            if "img_size" in inspect.signature(timm.model_entrypoint(architecture.timm)).parameters:
-                kwargs["img_size"] = (height, width)
-            return timm.create_model(architecture.timm, pretrained=False, **kwargs)
-        defaults = timm.get_pretrained_cfg(architecture.timm)
-        if defaults is not None and defaults.fixed_input_size:
-            kwargs["img_size"] = (height, width)
-        net = timm.create_model(architecture.timm, pretrained=False, **kwargs)
-        _check_fits(net, dataset)
+        net = build(**kwargs)
+        if of_timm:
+            _check_fits(net, dataset)
         return net
     except REFUSALS as error:
         size = f"{channels}×{height}×{width}"
@@ -102,9 +96,9 @@ def _network(architecture: Architecture, dataset: Dataset) -> nn.Module:
         ) from error
 
 
-def _register(architecture: Architecture) -> None:
-    """Loads the file beside the architecture's TOML that registers the network; a second time costs
-    nothing.
+def _of_ours(architecture: Architecture) -> tuple[Build, bool]:
+    """What builds the network, from the file beside the architecture's TOML that registers it, and
+    whether it asks for the images' size. A second time costs nothing.
     """
     # Of a registry of one's own it is an absolute path.
     path = HERE / "architectures" / str(architecture.module)
@@ -117,11 +111,13 @@ def _register(architecture: Architecture) -> None:
         importlib.import_module(f"registry.architectures.{path.stem}")
     else:
         _load_once(path)
-    if not timm.is_model(architecture.timm):
+    build = BUILDERS.get(architecture.timm)
+    if build is None:
         raise InputError(
             f"{shown(path)}: registers no {architecture.timm!r}; "
             "a function of that name under @register_from_scratch would"
         )
+    return build, "img_size" in inspect.signature(build).parameters
 
 
 @cache
@@ -130,24 +126,39 @@ def _load_once(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # timm looks up what registers a network there
+    sys.modules[name] = module  # where a class looks for the module that it is of
     spec.loader.exec_module(module)
+    _check_names(module.__name__)
 
 
-def _is_timms(name: str) -> bool:
-    return timm.model_entrypoint(name).__module__.startswith("timm.")
+def _check_names(module: str) -> None:
+    """Raises InputError where a network of a module of one's own has the name of one of timm's."""
+    import timm
+
+    for name, build in BUILDERS.items():
+        if build.__module__ == module and timm.is_model(name):
+            raise taken(build, timm.model_entrypoint(name).__module__)
 
 
-def _check_is_timms(architecture: Architecture) -> None:
-    """Refuses what timm does not have, what it would fetch (hf-hub:…) and names of pretrained
-    weights (resnet18.a1_in1k).
+def _of_timm(architecture: Architecture) -> tuple[Build, bool]:
+    """What builds the network, and whether it has to be told the images' size.
+
+    Refuses what timm does not have, what it would fetch (hf-hub:…) and names of pretrained weights
+    (resnet18.a1_in1k).
     """
+    import timm  # takes seconds, and most tracks are of our networks
+
     name = architecture.timm
-    if name.replace("_", "").isalnum() and timm.is_model(name) and _is_timms(name):
-        return
+    if name.replace("_", "").isalnum() and timm.is_model(name):
+        defaults = timm.get_pretrained_cfg(name)
+        return (
+            # Not partial, whose argument another one may replace.
+            lambda **kwargs: timm.create_model(name, pretrained=False, **kwargs),
+            defaults is not None and defaults.fixed_input_size,
+        )
     # A weights tag is no part of a network's name: training starts from scratch.
     wanted = name.rpartition("/")[2].partition(".")[0]
-    close = difflib.get_close_matches(wanted, filter(_is_timms, timm.list_models()), n=3, cutoff=0)
+    close = difflib.get_close_matches(wanted, timm.list_models(), n=3, cutoff=0)
     raise InputError(
         f"architecture {architecture.name!r}: timm has no network {name!r}; did you mean "
         f"{', '.join(close)}?"

@@ -1,4 +1,4 @@
-"""What the families share: registration with timm, activations, paddings and initialisations."""
+"""What the families share: registration, activations, paddings and initialisations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import timm
-from timm.models import register_model
 from torch import nn
 
 from registry.read import shown
@@ -24,32 +22,32 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def register_from_scratch(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """Registers `build` with timm under its own name, as a network without pretrained weights.
+Build = Callable[..., nn.Module]
+BUILDERS: dict[str, Build] = {}  # name → what builds a network that timm lacks
 
-    Raises InputError where another module's network has that name: timm would put this one in its
-    place, on every track that asks for the other.
+
+def register_from_scratch(build: Build) -> Build:
+    """Registers `build` under its own name beside timm's networks, none of which are imported for
+    it: timm takes longer to load than most of ours to train a hundred steps.
+
+    Raises InputError where another module's network has that name.
     """
     name = build.__name__
-    if timm.is_model(name) and timm.model_entrypoint(name).__module__ != build.__module__:
-        raise InputError(
-            f"{shown(Path(inspect.getfile(build)))}: registers a network {name!r}, but "
-            f"{timm.model_entrypoint(name).__module__} has one of that name; rename the function"
-        )
+    other = BUILDERS.setdefault(name, build).__module__
+    if other != build.__module__:
+        raise taken(build, other)
+    BUILDERS[name] = build
+    return build
 
-    @functools.wraps(build)
-    def entrypoint(
-        pretrained: bool = False,
-        pretrained_cfg: Any = None,
-        pretrained_cfg_overlay: Any = None,
-        cache_dir: Any = None,
-        **kwargs: Any,
-    ) -> nn.Module:
-        if pretrained:
-            raise ValueError(f"{name} has no pretrained weights")
-        return build(**kwargs)
 
-    return register_model(entrypoint)
+def taken(build: Build, other: str) -> InputError:
+    """That a module has a network of the name that `build` would have: tracks could not tell which
+    they ask for.
+    """
+    return InputError(
+        f"{shown(Path(inspect.getfile(build)))}: registers a network {build.__name__!r}, but "
+        f"{other} has one of that name; rename the function"
+    )
 
 
 def fitting_padding(side: int, kernel: int) -> int:

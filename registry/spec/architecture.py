@@ -11,8 +11,8 @@ from .base import Spec, canonical
 
 
 class Architecture(Spec):
-    """A network that `timm.create_model` can make; `module` is the file here that registers it, if
-    it is ours.
+    """A network: the name of one of timm's, or of the function that builds one of ours in `module`,
+    a file here.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Architecture(Spec):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What `timm.create_model` is given."""
+        """What builds it is given these."""
         return self.kwargs | ({"activation": self.activation} if self.activation else {})
 
     @cached_property

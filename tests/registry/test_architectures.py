@@ -73,16 +73,24 @@ def test_reading_the_architectures_loads_no_torch():
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_architecture_cites_its_paper_and_has_a_documented_builder(name):
-    networks._register(REGISTERED[name])
+    build, _ = networks._of_ours(REGISTERED[name])
     assert REGISTERED[name].paper
-    assert timm.model_entrypoint(REGISTERED[name].timm).__doc__
+    assert build.__doc__
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_pretrained_weights_are_refused(name):
-    networks._register(REGISTERED[name])
-    with pytest.raises(ValueError, match="no pretrained weights"):
-        timm.create_model(REGISTERED[name].timm, pretrained=True)
+def test_no_name_of_ours_is_one_of_timms(name):
+    assert not timm.is_model(REGISTERED[name].timm)
+
+
+def test_a_network_of_ours_is_made_without_timm():
+    code = (
+        "import sys; from benchmark.training import networks; from registry.load import Registry; "
+        "known = Registry(); "
+        "networks.create(known.architecture('lenet_5'), known.dataset('digits'), seed=0); "
+        "sys.exit(bool({'timm', 'torchvision', 'torch._dynamo'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -165,12 +173,12 @@ def expected_size(name, shape, K):
 
 
 def size(name, shape, K):
-    networks._register(REGISTERED[name])
+    build, _ = networks._of_ours(REGISTERED[name])
     kwargs = (
         {"img_size": shape[1:]} if name in FLAT_SIDE or name in ("lenet_300_100", "linear") else {}
     )
     with torch.device("meta"):
-        net = timm.create_model(REGISTERED[name].timm, num_classes=K, in_chans=shape[0], **kwargs)
+        net = build(num_classes=K, in_chans=shape[0], **kwargs)
     return sum(parameter.numel() for parameter in net.parameters())
 
 
@@ -382,12 +390,3 @@ def test_nets_for_second_derivatives_have_curvature():
     x = images((1, 28, 28), 1).requires_grad_()
     (gradient,) = torch.autograd.grad(model(x)[0, 0], x, create_graph=True)
     assert torch.autograd.grad(gradient.square().sum(), x)[0].abs().sum() > 0
-
-
-def test_a_registered_architecture_is_made_by_timm():
-    lenet = REGISTERED["lenet_5"]
-    networks._register(lenet)
-    net = timm.create_model(
-        lenet.timm, num_classes=3, in_chans=3, img_size=(32, 32), activation="gelu"
-    )
-    assert net(images((3, 32, 32))).shape == (2, 3)
