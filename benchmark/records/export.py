@@ -106,16 +106,18 @@ def reduced(outcome: Outcome, track: Track, parts: Iterable[Part]) -> Outcome:
     """The outcome with the track's own parts alone and a sample of its per-example values.
 
     Whole and exact are only the values from which `regbench rank` draws images: those of the
-    attacks within the headline's norm and ε, and of certificates, which no attack may break.
+    attacks within the headline's norm and ε, and of both sides, certificates, which no attack may
+    break, and the nearest adversarial images found.
     """
     wanted = {part.id: part for part in parts}
+    both_sides = {part.name for part in track.certificates(track.test_examples)}
     kept = []
     for column in outcome.examples:
         part = wanted.get((column.threat, column.split, column.examples))
         if part is None:
             continue
         ranks = column.split == "test" and column.metric in ("correct", track.headline_metric)
-        if (ranks and track.within_headline(part)) or part.radius is not None:
+        if (ranks and track.within_headline(part)) or part.name in both_sides:
             kept.append(column.model_copy(update={"values": column.values[: track.test_examples]}))
         elif outcome.seed < SAMPLED_SEEDS:
             values = tuple(float(f"{value:.{DIGITS}g}") for value in column.values[:SAMPLE])

@@ -7,6 +7,7 @@ from leaderboard_app.figures.distributions import of_methods, of_strengths
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import margins, samples
 from leaderboard_app.words.labels import plain
+from leaderboard_app.words.style import base
 
 SPLITS = ("test", "train")
 SPACES = {
@@ -32,7 +33,8 @@ methods = [name for name in queries.methods_of(track) if name != "none"]
 if not methods:
     st.info("This track has no method beside the control.")
     frame.end()
-method = choices.choose_method(methods)
+wens = next((name for name in methods if base(name) == "adversarial_training"), "")
+method = choices.choose_method(methods, default=wens)
 style = frame.method_styles()[method]
 mine = models[models["method"].isin(["none", method])]
 lines = of_strengths(mine["lambda"], style)

@@ -21,6 +21,8 @@ if standings["lambda"].notna().sum() == 0:
     frame.nothing_yet(track, "ranked methods")
     frame.end()
 styles = frame.method_styles()
+ranked = standings.loc[standings["lambda"].notna(), "regularizer"].tolist()
+methods = choices.choose_several("Methods", ranked, "shown", robustness.few(ranked))
 st.markdown(
     "Each seed at the λ that the leaderboard scores it at, under every attack of the track that "
     "has an ε. Bars are 95 % intervals over seeds; ε = 0 is clean accuracy."
@@ -28,6 +30,7 @@ st.markdown(
 places = st.columns(2)
 found = robustness.curves(queries.trials(track), rows, standings)
 for i, ((attack, norm, loss), table) in enumerate(found.items()):
+    table = table[table["method"].isin(methods)]
     name = family_label(attack, norm, loss)
     with places[i % 2]:
         charts.chart(
@@ -39,6 +42,7 @@ for i, ((attack, norm, loss), table) in enumerate(found.items()):
 
 with frame.reading():
     both_ends = brackets.at_selected(queries.trials(track), queries.brackets(track), standings)
+both_ends = both_ends[both_ends["method"].isin(methods)]
 if len(both_ends):
     st.header("From both sides")
     norm = track.headline_threat.norm
@@ -74,6 +78,7 @@ if len(others):
 st.header("Distances")
 minimal = [threat for threat in track.threats if threat.epsilon is None and threat.norm == "2"]
 chosen = samples.scored(samples.models(rows, architecture), queries.trials(track), standings)
+chosen = chosen[chosen["method"].isin(methods)]
 if not minimal:
     st.info("This track has no attack that searches the smallest perturbation.")
     frame.end()
@@ -105,8 +110,7 @@ with right:
     if both.empty:
         st.info("These trials hold no linearised distances.")
         frame.end()
-    methods = list(dict.fromkeys(both["method"]))
-    method = choices.choose_method(methods)
+    method = choices.choose_method(list(dict.fromkeys(both["method"])))
     mine = both[both["method"] == method]
     charts.chart(
         scatter.against(

@@ -22,7 +22,7 @@ def of_tracks(
     known: pd.DataFrame,
     titles: Mapping[str, str],
 ) -> pd.DataFrame:
-    """What each track is and how much of it has run, those with rows first.
+    """What each track is and how much of it has run, the one with most rows first.
 
     Args:
         known: columns key and started (of every trial that has run).
@@ -45,7 +45,9 @@ def of_tracks(
                 "Newest row": max(dates)[:10] if dates else "",
             }
         )
-    return pd.DataFrame(rows).sort_values("Done", ascending=False, kind="stable")
+    table = pd.DataFrame(rows)
+    count = (table["Done"] * table["Trials"]).round()
+    return table.loc[count.sort_values(ascending=False, kind="stable").index]
 
 
 def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:

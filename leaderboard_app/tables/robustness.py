@@ -11,10 +11,24 @@ from benchmark.ranking.selection import selected_trials
 from benchmark.ranking.sweep import METHOD, sweep
 from registry.spec import TRANSFER_FROM, Threat, Track, Trial
 
+from ..words.style import base
+from .overview import CONTROL, RIVAL
 from .samples import scored
 
 COLUMNS = ["method", "lambda", "epsilon", "mean", "low", "high", "seeds", "images"]
 Family = tuple[str, str, str]  # attack, norm, loss
+
+
+def few(ranked: Sequence[str], most: int = 8) -> list[str]:
+    """As many methods as a chart can hold: the control, adversarial training, and the first.
+
+    Args:
+        ranked: in the order of the standings.
+    """
+    bars = [name for name in ranked if base(name) in (CONTROL, RIVAL)]
+    first = [name for name in ranked if name not in bars]
+    kept = {*bars, *first[: max(0, most - len(bars))]}
+    return [name for name in ranked if name in kept]
 
 
 def family(threat: Threat) -> Family:

@@ -10,13 +10,22 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 from benchmark.commands.rank import rank
 from benchmark.execution import runner
 from benchmark.records import registered, rows
-from benchmark.records.export import check_protocol, export, export_selection, protocol
+from benchmark.records.export import (
+    SAMPLED_SEEDS,
+    check_protocol,
+    export,
+    export_selection,
+    protocol,
+    reduced,
+)
 from benchmark.records.home import DATABASE, TrialFolder, trial_folders
+from benchmark.records.outcome import Examples, Outcome
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
 from registry.load import Registry
@@ -213,6 +222,25 @@ def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
         InputError, match="nothing of track quickstart has run"
     ):  # nor is one registered
         export(track, trials, tmp_path / "home", tmp_path / "another")
+
+
+def test_both_sides_of_robustness_are_kept_of_every_seed():
+    track = Registry().track("digits-binary")
+    selected = Registry().select(["digits-binary"])
+    trial = next(one for _, one in selected if one.seed == SAMPLED_SEEDS)
+    (extended,) = track.with_tiers([trial])
+    *bounds, nearest = track.certificates(360)
+    distances = tuple(np.linspace(0.012345678, 1, nearest.examples).tolist())
+    both = [
+        Examples(metric=metric, threat=part.name, split="test", examples=part.examples, values=v)
+        for part, metric, v in [
+            (nearest, "distance", distances),
+            (bounds[0], "certified", (1.0,) * bounds[0].examples),
+        ]
+    ]
+    clean = Examples(metric="loss", threat="clean", split="test", examples=360, values=(0.5,) * 360)
+    outcome = Outcome.of(trial, status="finished", examples=(*both, clean))
+    assert reduced(outcome, track, extended.evaluation).examples == tuple(both)
 
 
 def test_a_changed_protocol_needs_a_new_version(ran):

@@ -20,6 +20,13 @@ def curves_of(fill, name):
     return track, rows, table, robustness.curves(trials, rows, table)
 
 
+def test_a_chart_holds_the_control_adversarial_training_and_the_first():
+    ranked = [f"m{i}" for i in range(9)]
+    both = [*ranked[:7], "adversarial_training:norm=2", *ranked[7:], "none"]
+    assert robustness.few(both) == [*ranked[:6], "adversarial_training:norm=2", "none"]
+    assert robustness.few(ranked[:5]) == ranked[:5]
+
+
 def test_further_radii_of_a_track_are_on_its_curve_and_losses_are_apart(fill):
     track, _, _, curves = curves_of(fill, "cross-hoelder-fashion")
     assert set(curves) == {("pgd", "2", "ce"), ("pgd", "2", "margin")}
