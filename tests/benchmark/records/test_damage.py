@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from benchmark.evaluation.evaluate import Evaluated
 from benchmark.records import rows
 from benchmark.records.home import DATABASE, TrialFolder
+from benchmark.records.lists import of_parquet
 from benchmark.records.outcome import Epoch, TrainingRecord
 from benchmark.records.registered import outcomes
 from benchmark.records.seal import sealed, unsealed
@@ -159,6 +160,23 @@ def test_lines_of_rows(pair, damage):
 @given(damage=damages(is_text=False))
 def test_lists_of_rows(pair, damage):
     _changes_nothing_in_silence(pair, rows.parquet(pair), damage)
+
+
+def test_a_footer_that_contradicts_itself_ends_no_process(pair):
+    """Lists of two numbers, as the histograms of levels are, that say that they are of more bytes:
+    what follows is read as it was.
+    """
+    whole = rows.parquet(pair).read_bytes()
+    start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    refusals = []
+    for at in range(start, len(whole) - 8):
+        if whole[at] == 0x26:  # Thrift's head of two numbers; 0x73: of seven bytes
+            for head in (b"\x73", b"\x93"):
+                try:
+                    of_parquet(whole[:at] + head + whole[at + 1 :])
+                except ValueError as error:
+                    refusals.append(str(error))
+    assert any("histogram size mismatch" in refusal for refusal in refusals)
 
 
 @thoroughly
