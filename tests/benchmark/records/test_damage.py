@@ -300,7 +300,7 @@ def undamaged(store):
     return store.path.read_bytes(), ranked_by(store)
 
 
-@thoroughly
+@settings(thoroughly, max_examples=150)  # each opens a database anew
 @given(damage=damages(is_text=False))
 def test_a_database(store, undamaged, damage):
     whole, before = undamaged
