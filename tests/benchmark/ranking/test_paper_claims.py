@@ -157,7 +157,7 @@ def test_operator_norms_are_compared_at_equal_clean_accuracy_or_not_at_all(tmp_p
     """
 
     def value(trial, part, metric, cost=0.4):
-        method, strength = trial.entry.regularizer.split(":")[0], trial.entry.strength
+        method, strength = trial.entry.regularizer.split(":")[0], min(0.1, trial.entry.strength)
         costs = {"adversarial_training": 0.02, "global_spectral_norm": cost * strength}
         paid = costs.get(method, 0.0)
         if method == "data_dependent_operator_norm":
