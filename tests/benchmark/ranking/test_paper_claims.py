@@ -134,7 +134,7 @@ def test_every_other_claim_is_judged_by_the_methods_that_it_names(tmp_path, true
         if metric == "along_share":
             return 0.4 if true else 1.0
         method, strength = trial.entry.regularizer.split(":")[0], trial.entry.strength
-        inner = 0.001 * (strength == {"cross_hoelder": 0.05, "cross_lipschitz": 0.1}.get(method))
+        inner = 0.001 * (strength == {"cross_hoelder": 0.05, "cross_lipschitz": 0.5}.get(method))
         return 0.5 + (ahead if true else behind).get(method, 0.0) + inner
 
     store = Store(tmp_path / "rows.duckdb")
@@ -178,7 +178,7 @@ def test_operator_norms_are_compared_at_equal_clean_accuracy_or_not_at_all(tmp_p
     out_of_reach.record(outcomes("roth-fashion", lambda *asked: value(*asked, cost=0.1)))
     found = judged(out_of_reach)[words]
     assert found.verdict.word == "not decided"
-    assert "global_spectral_norm from 0.950 down to 0.940" in found.numbers
+    assert "global_spectral_norm from 0.947 down to 0.940" in found.numbers
 
 
 def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
