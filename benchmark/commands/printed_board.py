@@ -8,14 +8,7 @@ from typing import Any
 from registry.spec import Track
 
 from ..ranking.both_sides import WIDE_GAP
-from ..ranking.placement import (
-    diverged,
-    on_fewer_images,
-    place,
-    points,
-    strength,
-    unranked,
-)
+from ..ranking.placement import diverged, on_fewer_images, place, points, strength, unranked
 from .console import print_table
 
 Row = dict[str, Any]

@@ -159,6 +159,8 @@ def run(
     check_one_of("--executor", executor, ("local", "ray"), "an executor")
     if address is not None and executor != "ray":
         raise InputError("--address: belongs to --executor ray")
+    if evaluators and executor != "local":
+        raise InputError("--evaluators: belongs to --executor local")
     registry = Registry()
     selected = registry.select(selectors, seeds)
     trials = [trial for _, trial in selected]
@@ -169,8 +171,6 @@ def run(
     if executor == "ray":
         from ..execution.ray_cluster import run_ray
 
-        if evaluators:
-            raise InputError("--evaluators: belongs to --executor local")
         execute = partial(run_ray, address=address, device=device, limit=time_limit)
     else:
         from ..execution.local import run_local

@@ -79,7 +79,7 @@ def run_local(
     """
     schedule = Schedule(trials)
     numbers = range(min(workers, len(schedule)))
-    pool = _Pool(home, device, limit, environment, shares=evaluators > 0)
+    pool = _Pool(home, device, limit, environment)
     pool.workers += [pool.started(number) for number in numbers]
     more = range(min(evaluators, len(schedule)))
     pool.workers += [pool.started(number, evaluates=True) for number in more]
@@ -116,9 +116,13 @@ class _Pool:
     device: str
     limit: float  # seconds a trial
     environment: Mapping[str, str]
-    shares: bool  # whether there are workers that evaluate what the others have trained
     workers: list[_Worker] = field(default_factory=list)
     stillborn: int = 0  # workers in a row that died before they were ready
+
+    @property
+    def shares(self) -> bool:
+        """Whether some workers evaluate what the others have trained."""
+        return any(worker.evaluates for worker in self.workers)
 
     def occupied(self, schedule: Schedule) -> Iterator[Trial]:
         """Gives every idle worker what may run next, and yields those trials."""

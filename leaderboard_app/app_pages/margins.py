@@ -6,6 +6,7 @@ from leaderboard_app.figures import distributions, sweeps
 from leaderboard_app.figures.distributions import of_methods, of_strengths
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import margins, samples
+from leaderboard_app.tables.overview import RIVAL
 from leaderboard_app.words.labels import plain
 from leaderboard_app.words.style import base
 
@@ -33,7 +34,7 @@ methods = [name for name in queries.methods_of(track) if name != "none"]
 if not methods:
     st.info("This track has no method beside the control.")
     frame.end()
-wens = next((name for name in methods if base(name) == "adversarial_training"), "")
+wens = next((name for name in methods if base(name) == RIVAL), "")
 method = choices.choose_method(methods, default=wens)
 style = frame.method_styles()[method]
 mine = models[models["method"].isin(["none", method])]

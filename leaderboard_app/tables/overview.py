@@ -29,25 +29,23 @@ def of_tracks(
         titles: dataset and architecture ids → what they are called.
     """
     started = dict(zip(known["key"], known["started"])) if len(known) else {}
-    rows = []
+    rows, counts = {}, {}
     for name, track in tracks.items():
         keys = {trial.key for trial in trials[name]}
         dates = [started[key] for key in keys if key in started]
-        rows.append(
-            {
-                "Track": name,
-                "Seeds": track.seeds,
-                "Done": len(dates) / max(1, len(keys)),
-                "Data": titles.get(track.dataset, track.dataset),
-                "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
-                "Ranked by": quantity(track, track.ranking),
-                "Trials": len(keys),
-                "Newest row": max(dates)[:10] if dates else "",
-            }
-        )
-    table = pd.DataFrame(rows)
-    count = (table["Done"] * table["Trials"]).round()
-    return table.loc[count.sort_values(ascending=False, kind="stable").index]
+        counts[name] = len(dates)
+        rows[name] = {
+            "Track": name,
+            "Seeds": track.seeds,
+            "Done": len(dates) / max(1, len(keys)),
+            "Data": titles.get(track.dataset, track.dataset),
+            "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
+            "Ranked by": quantity(track, track.ranking),
+            "Trials": len(keys),
+            "Newest row": max(dates)[:10] if dates else "",
+        }
+    fullest = sorted(counts, key=counts.__getitem__, reverse=True)
+    return pd.DataFrame([rows[name] for name in fullest])
 
 
 def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
