@@ -65,7 +65,7 @@ def carlini_wagner(
                 closer = wrong & (reach < distance)
                 found = images.where(closer.view(shape), found)
                 distance = reach.where(closer, distance)
-                broken |= wrong
+                broken = broken | wrong
                 gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
                 first = 0.9 * first + 0.1 * gradient
                 second = 0.999 * second + 0.001 * gradient.square()

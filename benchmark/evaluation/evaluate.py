@@ -20,7 +20,7 @@ from ..records.flags import CHECKS, flags_of
 from ..records.outcome import Examples, Layer, Row, Score
 from .certificates import certificates
 from .found import Found
-from .parts import BATCH, FINDERS, purpose_of, robustness, threats
+from .parts import BATCH, FINDERS, nearest, purpose_of, robustness, threats
 from .transfer import transfer
 
 
@@ -88,10 +88,14 @@ def evaluate_together(
         purposes = [purpose_of(curve[0], seed) for seed in seeds]
         found = attack_stacked(curve, models, x, y, seeds=purposes, batch_size=BATCH)
         # Waits for the device, so that the time is its own.
-        found = [fallen.cpu() for fallen in found]
-        seconds = (time.perf_counter() - start) / (len(together) * len(models))
-        for part, fallen in zip(together, found, strict=True):
-            yield part, [_rows(part, len(x), robustness(mine), seconds) for mine in fallen]
+        found = [(each.success.cpu(), each.distance.cpu()) for each in found]
+        seconds, x = (time.perf_counter() - start) / (len(together) * len(models)), x.cpu()
+        for part, threat, fallen in zip(together, curve, found, strict=True):
+            each = [
+                nearest(threat, x, *mine) if threat.is_minimal else robustness(mine[0])
+                for mine in zip(*fallen)
+            ]
+            yield part, [_rows(part, len(x), mine, seconds) for mine in each]
 
 
 def _passes(parts: Iterable[Part]) -> list[list[Part]]:

@@ -85,11 +85,9 @@ def threats(
         points = attack_curve(curve, model, x, y, seed=purpose, batch_size=BATCH)
         return [robustness(point.success) for point in points]
     found = attack(first, model, x, y, seed=purpose, batch_size=BATCH, checkpoint=checkpoint)
-    if not first.is_minimal:
-        return [robustness(found.success, found.info)]
-    relative = found.distance / size(x, first.norm)
-    columns = {"distance": found.distance, "relative_distance": relative}
-    return [Found(columns, {"success": found.success.double().mean()} | _summaries(columns))]
+    if first.is_minimal:
+        return [nearest(first, x, found.success, found.distance)]
+    return [robustness(found.success, found.info)]
 
 
 def purpose_of(threat: Threat, seed: int) -> int:
@@ -113,6 +111,14 @@ def robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> Found:
     if helped > warnings.get("autoattack_square_helped", 0):
         warnings["autoattack_square_helped"] = helped
     return Found({"correct": ~success}, metrics | warnings)
+
+
+def nearest(threat: Threat, x: Tensor, success: Tensor, distance: Tensor) -> Found:
+    """How far a minimal attack had to move each image: in input units, and as a share of the
+    image's own norm.
+    """
+    columns = {"distance": distance, "relative_distance": distance / size(x, threat.norm)}
+    return Found(columns, {"success": success.double().mean()} | _summaries(columns))
 
 
 def _summaries(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:

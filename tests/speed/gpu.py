@@ -175,7 +175,7 @@ def attacks_alike(net: str, device: str) -> dict[str, Any]:
     given = {"x": x, "y": y, "batch_size": 512}
     alone = [attack(threat, nets[m], seed=m, **given).success for m in range(3)]
     (together,) = attack_stacked([threat], nets, seeds=range(3), **given)
-    differ = float((torch.stack(alone) != together).double().mean())
+    differ = float((torch.stack(alone) != together.success).double().mean())
     return {"what": f"pgd on {net}, float64", "distance": differ, "same": differ == 0}
 
 
@@ -270,7 +270,7 @@ def attacks(chosen: Sequence[str], device: str, count: int, within: Callable[[],
         if not within():
             return
         with timed(device) as seconds:
-            attack(Threat(attack="autoattack", epsilon=0.02), first, x[:200], y[:200], seed=0)
+            attack(Threat(attack="autoattack", norm="inf", epsilon=0.02), first, x[:200], y[:200], seed=0)
         yield {"what": f"AutoAttack on {net}, 200 images", "s": seconds()}
         with timed(device) as seconds:
             example_measures(first, x, y)
