@@ -11,24 +11,25 @@ def relative_costs(rows: pd.DataFrame, by: list[str]) -> dict[Any, float]:
     """Median training time of each group's finished trials, as a multiple of that of `none` on the
     same network and device.
 
-    Times of two devices do not compare, and on a GPU a trial's time is its share of a stack's. So a
-    ratio is taken on the device on which most trials of the network were trained; of a method that
-    was not trained there, on the next.
+    Times of two devices do not compare. So a ratio is taken on the device on which most trials of
+    the network were trained one by one; of a method that was not trained there, on the next. A
+    method whose trials were all trained in stacks has none.
 
     Args:
         rows: as `sweep.labelled` gives them.
         by: the columns that name a group.
     """
-    finished = rows[rows["status"] == "finished"].drop_duplicates(["key", *by])
-    trials = finished.assign(trained_on=finished["trained_on"].fillna(""))
+    finished = rows[(rows["status"] == "finished") & rows["seconds_alone"].notna()]
+    trials = finished.drop_duplicates(["key", *by])
+    trials = trials.assign(trained_on=trials["trained_on"].fillna(""))
     found: dict[Any, float] = {}
     for _, mine in trials.groupby("architecture"):
         devices = mine["trained_on"].value_counts()
         for device in sorted(devices.index, key=lambda device: (-devices[device], device)):
             there = mine[mine["trained_on"] == device]
-            control = there.loc[there["regularizer"] == "none", "train_seconds"].median()
+            control = there.loc[there["regularizer"] == "none", "seconds_alone"].median()
             if pd.isna(control):
                 continue
-            for name, seconds in there.groupby(by)["train_seconds"].median().items():
+            for name, seconds in there.groupby(by)["seconds_alone"].median().items():
                 found.setdefault(name, seconds / control)
     return found

@@ -18,7 +18,7 @@ SCORE = ["threat", "split", "metric"]
 LEVEL = 0.95
 SHARES = ("accuracy", "robust_accuracy")  # metrics that count images
 DISTANCE = "relative_distance"
-KNOWN = ["key", "status", "train_seconds", "trained_on", *SCORE, "examples", "value", "n", "flags"]
+KNOWN = ["key", "status", "seconds_alone", "trained_on", *SCORE, "examples", "value", "n", "flags"]
 
 
 def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ WITH proof AS (
            )) / len(images) AS value
     FROM pair
 )
-SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status, t.train_seconds,
-       coalesce(t.provenance->>'trained_on', t.provenance->>'device_name') AS trained_on, threat, split, 'certified_and_broken' AS metric, examples, max(value) AS value, max(n)::INTEGER AS n,
+SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status, threat, split,
+       'certified_and_broken' AS metric, examples, max(value) AS value, max(n)::INTEGER AS n,
        ['certified_and_broken'] AS flags
 FROM refuted JOIN trial t ON t.key = trial_key WHERE value > 0 GROUP BY ALL

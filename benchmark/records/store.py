@@ -25,8 +25,9 @@ CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
 TRAINED_ON = "coalesce(provenance->>'trained_on', provenance->>'device_name')"
 SCORES = f"""
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
-       t.train_seconds, {TRAINED_ON} AS trained_on, s.threat, s.split, s.metric,
-       s.examples, s.value, s.n, s.flags
+       CASE WHEN coalesce(provenance->>'engine', '') NOT LIKE 'stacked%' THEN train_seconds END
+           AS seconds_alone, {TRAINED_ON} AS trained_on,
+       s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
 FROM trial t LEFT JOIN score s ON s.trial_key = t.key
 WHERE list_contains($keys, t.key)
 """
@@ -129,6 +130,8 @@ class Store:
     def scores(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row a score of the trials, and one without a score for a trial that diverged.
 
+        `seconds_alone` is how long its training took, where it was not trained in a stack, whose
+        time tells nothing of one of its models.
         Among them "certified_and_broken", with its flag, of a certificate that an attack refutes.
         """
         everything = f"{SCORES} UNION ALL BY NAME ({CONTRADICTIONS.read_text()})"

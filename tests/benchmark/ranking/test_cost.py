@@ -11,7 +11,7 @@ from benchmark.ranking.sweep import METHOD
 
 def rows(*trials):
     """Of (network, method, seconds, device), each with two scores."""
-    columns = ["architecture", "regularizer", "train_seconds", "trained_on"]
+    columns = ["architecture", "regularizer", "seconds_alone", "trained_on"]
     table = pd.DataFrame(trials, columns=columns)
     table = table.assign(key=table.index.astype(str), status="finished")
     return pd.concat([table, table], ignore_index=True)
@@ -37,6 +37,14 @@ def test_times_of_two_devices_are_not_mixed():
         ("large", "none"): 1,
         ("large", "jacobian"): 7,
     }
+
+
+def test_a_share_of_a_stack_is_no_cost():
+    stacked = [("small", method, None, "gpu") for method in ("none", "jacobian", "elle")]
+    alone = [("small", "none", 10.0, "cpu"), ("small", "jacobian", 30.0, "cpu")]
+    found = relative_costs(rows(*stacked, *alone), METHOD)
+    assert found == {("small", "none"): 1, ("small", "jacobian"): 3}
+    assert relative_costs(rows(*stacked), METHOD) == {}
 
 
 def test_trials_that_diverged_and_devices_that_nobody_recorded():

@@ -17,7 +17,7 @@ def scores(value, trials=TRIALS, diverged=frozenset()):
     rows = []
     for trial in {trial.key: trial for trial in trials}.values():
         seconds = 1.0 if trial.plugin is None else 3.0
-        common = {"key": trial.key, "train_seconds": seconds, "trained_on": "a processor"}
+        common = {"key": trial.key, "seconds_alone": seconds, "trained_on": "a processor"}
         if trial.key in diverged:
             rows.append(common | {"status": "diverged"})
             continue
