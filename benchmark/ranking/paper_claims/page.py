@@ -52,7 +52,7 @@ def verdicts(store: Store) -> list[ClaimVerdict]:
 
 
 def _verdict(claim: Claim, rows: Rows) -> ClaimVerdict:
-    if not rows.complete:
+    if not rows.architectures:
         found, numbers = Verdict("not run"), "fewer than two seeds have run"
     elif claim.learns and not rows.learnt(claim.learns):
         method = claim.learns.replace("_", " ")

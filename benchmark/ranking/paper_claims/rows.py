@@ -67,13 +67,13 @@ class Rows:
         self.frame = labelled(self.trials, store.scores(self.keys))
 
     @property
-    def complete(self) -> bool:
-        """Whether every entry on the networks that have run has two seeds or more, by which an
-        interval can be given.
+    def architectures(self) -> list[str]:
+        """The networks that every entry has run on under two seeds or more, by which an interval
+        can be given.
         """
         if self.frame.empty:
-            return False
-        return min(filter(None, seeds_ranked(self.trials, self.frame).values()), default=0) > 1
+            return []
+        return [name for name, seeds in seeds_ranked(self.trials, self.frame).items() if seeds > 1]
 
     def seeds(
         self,
