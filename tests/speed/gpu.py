@@ -270,7 +270,13 @@ def attacks(chosen: Sequence[str], device: str, count: int, within: Callable[[],
         if not within():
             return
         with timed(device) as seconds:
-            attack(Threat(attack="autoattack", norm="inf", epsilon=0.02), first, x[:200], y[:200], seed=0)
+            attack(
+                Threat(attack="autoattack", norm="inf", epsilon=0.02),
+                first,
+                x[:200],
+                y[:200],
+                seed=0,
+            )
         yield {"what": f"AutoAttack on {net}, 200 images", "s": seconds()}
         with timed(device) as seconds:
             example_measures(first, x, y)

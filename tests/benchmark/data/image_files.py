@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from PIL import Image
 
 import registry
@@ -59,3 +60,17 @@ def write_idx(path: Path, array: np.ndarray) -> None:
         + array.astype(np.uint8).tobytes()
     )
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def as_set(images, labels) -> list[tuple[bytes, int]]:
+    return sorted(
+        (bytes(np.ascontiguousarray(image)), int(label))
+        for image, label in zip(images, labels, strict=True)
+    )
+
+
+def read_back(data) -> tuple[list, list]:
+    """(training with validation, test) as sorted pairs of bytes and label."""
+    images = torch.cat([data.train.images, data.validation.images]).numpy()
+    labels = torch.cat([data.train.labels, data.validation.labels])
+    return as_set(images, labels), as_set(data.test.images.numpy(), data.test.labels)
