@@ -161,9 +161,9 @@ class _Pool:
             del worker.group[message.key]
             worker.since = time.monotonic()
             return message
-        if isinstance(message, str):
-            schedule.await_evaluation(worker.group.pop(message))
-            worker.since = time.monotonic()
+        if isinstance(message, tuple):
+            for key in message:
+                schedule.await_evaluation(worker.group.pop(key))
             return None
         if message is not None:
             worker.size, self.stillborn = message, 0

@@ -42,13 +42,22 @@ def run_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outc
         yield single.run_trial(trial, home, device)
 
 
-def train_group(trials: Sequence[Trial], home: Path, device: str) -> Iterator[Outcome | str]:
+def train_group(
+    trials: Sequence[Trial], home: Path, device: str
+) -> Iterator[Outcome | tuple[str, ...]]:
     """Trains them as `run_group` does, and leaves to others what is evaluated one by one; yields
-    the key of each that is trained, and the outcome of each that cannot be.
+    the outcome of each that cannot be trained, and at last the keys of the others, together: what
+    waits for them can then be trained together as well.
     """
     _together(trials, home, device)
+    done = []
     for trial in trials:
-        yield single.train_trial(trial, home, device) or trial.key
+        failed = single.train_trial(trial, home, device)
+        if failed is None:
+            done.append(trial.key)
+        else:
+            yield failed
+    yield tuple(done)
 
 
 def _together(trials: Sequence[Trial], home: Path, device: str) -> None:

@@ -104,8 +104,10 @@ def test_what_waits_for_a_reference_begins_once_that_is_trained_and_is_evaluated
 
 def test_a_group_that_only_trains_leaves_its_evaluation_to_others(tmp_path):
     reference, *trials = with_references(short(["digits/lenet_300_100/jacobian/*"], 1))
-    assert list(group.train_group([reference], tmp_path, "cpu")) == [reference.key]
-    assert list(group.train_group(trials, tmp_path, "cpu")) == [each.key for each in trials]
+    assert list(group.train_group([reference], tmp_path, "cpu")) == [(reference.key,)]
+    # All at once: what waits for several of them is taken as one group.
+    (keys,) = group.train_group(trials, tmp_path, "cpu")
+    assert keys == tuple(each.key for each in trials)
     for each in trials:
         folder = TrialFolder(tmp_path, each.key)
         assert folder.is_trained and folder.outcome() is None
@@ -116,8 +118,9 @@ def test_a_group_that_only_trains_leaves_its_evaluation_to_others(tmp_path):
         assert [score.metric for score in outcome.scores] == ["accuracy", "loss"]
     (other,) = short(["digits/lenet_300_100/curvature/0.1"], 1)
     broken = other.model_copy(update={"plugin": tmp_path / "none"})
-    (failed,) = group.train_group([broken], tmp_path, "cpu")
+    failed, keys = group.train_group([broken, trials[0]], tmp_path, "cpu")
     assert (failed.key, failed.status) == (broken.key, "failed")
+    assert keys == (trials[0].key,)
 
 
 def test_methods_that_cannot_be_stacked_are_taken_one_by_one():
