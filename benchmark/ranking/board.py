@@ -15,6 +15,7 @@ from .both_sides import (
     Images,
     certified_at_headline,
     images_under,
+    ranking_tiers,
     with_certificates,
     with_gap,
     with_worst_case,
@@ -47,8 +48,9 @@ def board(
     keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
     challenges = list(accepted())
-    worst, fallen = fell(track, worst_cases(track, groups, correct), challenges)
-    table = with_challengers(groups, with_worst_case(groups, table, worst), fallen)
+    tiers = ranking_tiers(table)
+    worst, fallen = fell(track, worst_cases(track, groups, correct, tiers), challenges)
+    table = with_challengers(groups, with_worst_case(groups, table, worst, tiers), fallen)
     table = with_gap(groups, table, worst, of_headline(track, correct))
     certified = certified_at_headline(track, store.examples(keys, "certified"))
     table = with_certificates(groups, table, certified)

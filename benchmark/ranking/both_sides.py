@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from registry.spec import TIER_ATTACKS, Radius, Track, Trial
+from registry.spec import TIER_ATTACKS, Radius, Tier, Track, Trial
 
+from .selection import ENOUGH
 from .sweep import sweep
 
-TIERS = ("quick", *TIER_ATTACKS)  # from the weakest to the strongest
+TIERS: tuple[Tier, ...] = ("quick", *TIER_ATTACKS)  # from the weakest to the strongest
 WIDE_GAP = 0.02  # between the headline's attack and all together: the row says so
 Images = Mapping[str, np.ndarray]  # key of a trial → one value an image
 
@@ -39,47 +41,86 @@ def worst_case(correct: Mapping[str, Sequence[float]]) -> np.ndarray:
     return np.all(stands, axis=0).astype(float)
 
 
+def ranking_tiers(table: pd.DataFrame) -> list[Tier]:
+    """Of each row of the standings the tier that its architecture is ranked at: the highest that
+    ENOUGH of the methods there have.
+
+    Stronger attacks break more. So the board stands while a run goes through a further tier, in
+    which no method is yet attacked for the ranking, and one that lags behind does not hold back
+    many.
+    """
+    levels: dict[str, list[int]] = {}
+    for architecture, tier in zip(table["architecture"], table["tier"]):
+        if tier:
+            levels.setdefault(architecture, []).append(TIERS.index(tier))
+    ranked = {
+        architecture: sorted(found, reverse=True)[math.ceil(ENOUGH * len(found)) - 1]
+        for architecture, found in levels.items()
+    }
+    return [TIERS[ranked.get(architecture, 0)] for architecture in table["architecture"]]
+
+
 def worst_cases(
-    track: Track, groups: Sequence[Sequence[Trial]], examples: pd.DataFrame
+    track: Track,
+    groups: Sequence[Sequence[Trial]],
+    examples: pd.DataFrame,
+    tiers: Sequence[Tier],
 ) -> dict[str, np.ndarray]:
-    """Key → `worst_case` under all attacks within the headline's norm and ε; nothing where the
-    headline has no ε.
+    """Key → `worst_case` under all attacks within the headline's norm and ε, but those of tiers
+    above that which ranks; nothing where the headline has no ε.
 
     Args:
         groups: as `selected_trials` gives them.
         examples: per-example values of "correct", as the store gives them.
+        tiers: of each group, as `ranking_tiers` gives them.
     """
     if examples.empty or track.headline_threat.epsilon is None:
         return {}
     selected = track.with_tiers(trial for group in groups for trial in group)
     asked = {id(trial.evaluation): trial.evaluation for trial in selected}.values()
     names = {part.name for parts in asked for part in parts if track.within_headline(part)}
+    beyond = {tier: _beyond(track, tier) for tier in set(tiers)}
+    too_high = {trial.key: beyond[tier] for group, tier in zip(groups, tiers) for trial in group}
     known: dict[str, dict[str, Sequence[float]]] = {}
     # Of several samples of one attack the largest counts.
     mine = examples[examples["threat"].isin(names)].sort_values("examples")
     for key, threat, values in zip(mine["key"], mine["threat"], mine["values"]):
-        known.setdefault(key, {})[threat] = values
+        if threat not in too_high.get(key, ()):
+            known.setdefault(key, {})[threat] = values
     return {key: worst_case(attacks) for key, attacks in known.items()}
 
 
+def _beyond(track: Track, tier: Tier) -> set[str]:
+    """The attacks that only tiers above this one have."""
+    # "autoattack" is as good as "verified".
+    higher = () if tier == "verified" else TIERS[TIERS.index(tier) + 1 :]
+    parts = [part for each in higher for part in track.tier_parts(each, track.test_examples)]
+    return {part.name for part in parts} - {part.name for part in track.evaluation}
+
+
 def with_worst_case(
-    groups: Sequence[Sequence[Trial]], table: pd.DataFrame, worst: Mapping[str, np.ndarray]
+    groups: Sequence[Sequence[Trial]],
+    table: pd.DataFrame,
+    worst: Mapping[str, np.ndarray],
+    tiers: Sequence[Tier],
 ) -> pd.DataFrame:
     """The standings with `worst`, `worst_low` and `worst_high`: accuracy under the union of all
     attacks, a mean over seeds and its interval; and with `worst_images`, on how many.
 
-    Stronger attacks break more: only rows of an architecture's highest tier have a worst case, so
-    that no row leads for having been attacked less.
+    A row below the tier that ranks has none, so that it does not lead for having been attacked
+    less.
 
     Args:
         groups: as `selected_trials` gives them.
         worst: as `worst_cases` gives it.
+        tiers: of each row, as `ranking_tiers` gives them.
     """
     if table.empty:
         return table
-    level = table["tier"].map({tier: i for i, tier in enumerate(TIERS)})
-    highest = level == level.groupby(table["architecture"]).transform("max")
-    like = [group if highest[i] else [] for i, group in enumerate(groups)]
+    like = [
+        group if own and TIERS.index(own) >= TIERS.index(ranks) else []
+        for group, own, ranks in zip(groups, table["tier"], tiers)
+    ]
     return table.join(_over_seeds(like, table, worst).add_prefix("worst"))
 
 

@@ -91,7 +91,7 @@ def test_images_of_others_are_tried_once_on_each_model_and_count_in_its_worst_ca
     keys = {trial.key for trial in trials}
     groups = selected_trials(trials, standings(track, trials, store.scores(keys)))
     correct = store.examples(keys, "correct")
-    worst = worst_cases(track, groups, correct)
+    worst = worst_cases(track, groups, correct, ["quick"] * len(groups))
     images = correct.set_index(["key", "threat"])["values"]
     for group in groups:
         (trial,) = group

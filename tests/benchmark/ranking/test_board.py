@@ -7,10 +7,12 @@ import pytest
 from benchmark.ranking.board import _means, board, of_headline, with_ranks
 from benchmark.ranking.both_sides import (
     certified_at_headline,
+    ranking_tiers,
     with_certificates,
     with_gap,
     with_worst_case,
     worst_case,
+    worst_cases,
 )
 from benchmark.ranking.selection import selected_trials
 from benchmark.ranking.standings import standings
@@ -148,7 +150,7 @@ def test_a_worst_case_is_under_the_union_of_all_attacks_on_the_images_that_all_h
         worst_case({})
 
 
-def test_only_rows_of_the_highest_tier_have_a_worst_case():
+def test_a_row_below_the_tier_that_ranks_has_no_worst_case():
     table = pd.DataFrame(
         {
             "architecture": ["a", "a", "b"],
@@ -159,8 +161,39 @@ def test_only_rows_of_the_highest_tier_have_a_worst_case():
     )
     groups = [[TRIALS[0]], [TRIALS[1]], [TRIALS[2]]]
     worst = {trial.key: np.array([1.0, 1.0, 0.0, 1.0]) for trial in TRIALS[:3]}
-    found = with_worst_case(groups, table, worst)
+    found = with_worst_case(groups, table, worst, ["verified", "verified", "quick"])
     assert found["worst"].fillna(-1).tolist() == [0.75, -1, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("tiers", "ranks"),
+    [
+        (["verified", "quick", "quick", "quick", "quick"], "quick"),
+        (["verified", "standard", "quick", "verified", "verified"], "standard"),
+        (["quick", "verified", "verified", "verified", "verified"], "verified"),
+        (["", "verified", "verified", "verified", ""], "verified"),
+        (["verified", "quick"], "quick"),
+        (["", ""], "quick"),
+    ],
+)
+def test_a_tier_ranks_once_most_methods_have_it(tiers, ranks):
+    table = pd.DataFrame({"architecture": ["a"] * len(tiers), "tier": tiers})
+    other = pd.DataFrame({"architecture": ["b"], "tier": ["verified"]})
+    together = pd.concat([table, other], ignore_index=True)
+    assert ranking_tiers(together) == [ranks] * len(tiers) + ["verified"]
+
+
+def test_while_a_further_tier_runs_its_attacks_break_nothing_yet():
+    (union,) = TRACK.tier_parts("verified", 360)
+    columns = ["key", "threat", "examples", "values"]
+    stood = [(trial.key, TRACK.headline, 360, np.ones(360)) for trial in TRIALS[:2]]
+    broken = [(TRIALS[0].key, union.name, 360, np.zeros(360))]
+    examples = pd.DataFrame([*stood, *broken], columns=columns)
+    groups = [[TRIALS[0]], [TRIALS[1]]]
+    quick = worst_cases(TRACK, groups, examples, ["quick", "quick"])
+    assert [quick[trial.key].mean() for trial in TRIALS[:2]] == [1, 1]
+    verified = worst_cases(TRACK, groups, examples, ["verified", "verified"])
+    assert [verified[trial.key].mean() for trial in TRIALS[:2]] == [0, 1]
 
 
 @pytest.fixture(scope="module")
