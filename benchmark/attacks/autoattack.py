@@ -21,6 +21,7 @@ from registry.spec import InputError, Norm
 from .checkpoint import Progress, resumed
 from .fab import fab
 from .frozen import Model, frozen
+from .incremental_square import Entrance, incremental_square
 
 if TYPE_CHECKING:
     from pyautoattack import AutoAttack
@@ -47,7 +48,8 @@ def autoattack(
     seed: int,
     batch_size: int = 250,
     only: Collection[str] | None = None,
-    own_fab: bool = False,
+    own: bool = False,
+    entrance: Entrance | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """The standard version: APGD-CE, APGD-T, FAB-T and Square, the targeted ones against min(9,
@@ -64,8 +66,10 @@ def autoattack(
         x: [N,C,H,W] in [0,1]; attacked in float32, as the package does.
         y: [N] class indices.
         only: run just these of the members, e.g. WHITE_BOX.
-        own_fab: run FAB-T as `fab.fab` does: the package's steps, for all targets at once and with
-            a projection that does not sort.
+        own: run FAB-T as `fab.fab` does: the package's steps, for all targets at once and with a
+            projection that does not sort; and, given an entrance, Square in ℓ∞ as
+            `incremental_square` does.
+        entrance: the model in two parts, if it begins with a dense layer.
         checkpoint: a file that is rewritten after each member; an interrupted run of the same
             attack goes on from it.
     Returns:
@@ -89,7 +93,8 @@ def autoattack(
             f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least "
             "5"
         )
-    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {own_fab}"
+    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {own} "
+    identity += str(entrance is not None)
     done = resumed(checkpoint, identity, x.device) or Progress(x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
     # package's own bits.
@@ -99,9 +104,14 @@ def autoattack(
             if member in done.robust or not len(left):
                 continue
             clean = x[left].float()
-            if member == "fab-t" and own_fab:
+            found = None
+            if member == "fab-t" and own:
                 targets = attacker.fab.n_target_classes
                 found = fab(model, clean, y[left], epsilon, norm, targets=targets)
+            elif member == "square" and own and entrance is not None and norm == "inf":
+                given = {"seed": seed, "batch_size": batch_size}
+                found = incremental_square(model, entrance, clean, y[left], epsilon, **given)
+            if found is not None:
                 predicted = torch.cat([model(part).argmax(1) for part in found.split(batch_size)])
             else:
                 attacker.attacks_to_run = [member]
@@ -125,7 +135,7 @@ def autoattack(
         "seed": seed,
         "batch_size": batch_size,
         "robust": done.robust,
-        "own_fab": own_fab,
+        "own": own,
         "warnings": by_kind(done.messages),
     }
     return done.adversarial, done.misclassified, info

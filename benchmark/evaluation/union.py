@@ -17,6 +17,7 @@ from ..attacks.run import Attacked
 from ..measures.certificates import affordable, certified
 from ..measures.layer_chain import NoCertificateError
 from .classified import BATCH, classified
+from .entrance import entrance_of
 
 SQUARE = "square_helped"
 # Coefficients of CROWN's functions for an image, up to which a proof costs less than AutoAttack.
@@ -63,7 +64,8 @@ def union(
             threat.norm,
             seed=seed,
             batch_size=BATCH,
-            own_fab=True,
+            own=True,
+            entrance=entrance_of(model, x.float()),
             checkpoint=checkpoint,
         )
         before = stood[margin.id]

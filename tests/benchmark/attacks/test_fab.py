@@ -87,7 +87,7 @@ def test_autoattack_with_it_leaves_as_many_as_the_package(digits):
     model, x, y = digits
     settings = {"seed": 0, "only": ("apgd-ce", "fab-t")}
     _, theirs, package = autoattack(model, x[:100], y[:100], 0.1, **settings)
-    _, ours, info = autoattack(model, x[:100], y[:100], 0.1, own_fab=True, **settings)
-    assert (package["own_fab"], info["own_fab"]) == (False, True)
+    _, ours, info = autoattack(model, x[:100], y[:100], 0.1, own=True, **settings)
+    assert (package["own"], info["own"]) == (False, True)
     assert package["robust"].keys() == info["robust"].keys()
     assert (ours == theirs).double().mean() >= 0.99
