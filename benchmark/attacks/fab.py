@@ -76,7 +76,12 @@ def _search(
         current = _step(net, current, start, pairs, norm, bounds)
         wrong = misclassified(net(current), y[row])
         hit = wrong & (size(current - start, norm) <= epsilon)
-        found[row[hit]] = current[hit]
+        # Of an example that falls toward several classes at once the first: where a row is written
+        # twice, pixels of either may stand.
+        hits = hit.nonzero()[:, 0]
+        counts = row[hits].unique_consecutive(return_counts=True)[1]
+        first = hits[counts.cumsum(0) - counts]
+        found[row[first]] = current[first]
         current[wrong] = start[wrong] + KEPT * (current[wrong] - start[wrong])
         if hit.any():
             left = ~torch.isin(row, row[hit])
