@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,20 +105,15 @@ def autoattack(
             if member in done.robust or not len(left):
                 continue
             clean = x[left].float()
-            found = None
-            if member == "fab-t" and own:
-                targets = attacker.fab.n_target_classes
-                found = fab(model, clean, y[left], epsilon, norm, targets=targets)
-            elif member == "square" and own and entrance is not None and norm == "inf":
-                given = {"seed": seed, "batch_size": batch_size}
-                found = incremental_square(model, entrance, clean, y[left], epsilon, **given)
-            if found is not None:
-                predicted = torch.cat([model(part).argmax(1) for part in found.split(batch_size)])
-            else:
+            ours = partial(_ours, member, attacker, model, entrance, batch_size)
+            found = ours(clean, y[left]) if own else None
+            if found is None:
                 attacker.attacks_to_run = [member]
                 found, predicted = attacker.run_standard_evaluation(
                     clean, y[left], batch_size=batch_size
                 )
+            else:
+                predicted = torch.cat([model(part).argmax(1) for part in found.split(batch_size)])
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
             done.adversarial[left] = found.to(x.dtype).where(moved, x[left])
             done.misclassified[left] = predicted != y[left]
@@ -139,6 +135,26 @@ def autoattack(
         "warnings": by_kind(done.messages),
     }
     return done.adversarial, done.misclassified, info
+
+
+def _ours(
+    member: str,
+    attacker: AutoAttack,
+    model: Model,
+    entrance: Entrance | None,
+    batch_size: int,
+    x: Tensor,
+    y: Tensor,
+) -> Tensor | None:
+    """What our own form of a member finds; None where there is none."""
+    norm: Norm = "inf" if attacker.norm == "Linf" else "2"
+    epsilon = attacker.epsilon
+    if member == "fab-t":
+        return fab(model, x, y, epsilon, norm, targets=attacker.fab.n_target_classes)
+    if member == "square" and entrance is not None and norm == "inf":
+        given: Any = {"seed": attacker.seed, "batch_size": batch_size}
+        return incremental_square(model, entrance, x, y, epsilon, **given)
+    return None
 
 
 def check_square(robust: dict[str, float], logger: logging.Logger) -> None:

@@ -52,6 +52,28 @@ class _Search:
         going = ~fallen
         return _Search(*(part[going] for part in vars(self).values()))
 
+    def move(
+        self,
+        entrance: Entrance,
+        square: tuple[slice, ...],
+        step: Tensor,
+        epsilon: float,
+        bounds: Bounds,
+    ) -> None:
+        """Moves one square by `step` [C,1,1], within the ball and the box, and keeps that where the
+        margin rises.
+        """
+        centre, before = self.x[square], self.best[square]
+        after = torch.min(torch.max(before + step, centre - epsilon), centre + epsilon)
+        after = after.clamp(*bounds)
+        change = (after - before).flatten(1) @ entrance.weight[square].flatten(1).T
+        hidden = self.hidden + change
+        found = margin(entrance.rest(hidden), self.y)
+        better = (found > self.margin) | (found >= 0)
+        self.hidden = hidden.where(better[:, None], self.hidden)
+        self.best[square] = after.where(better[:, None, None, None], before)
+        self.margin = found.where(better, self.margin)
+
 
 def incremental_square(
     model: Model,
@@ -66,7 +88,7 @@ def incremental_square(
     bounds: Bounds = (0.0, 1.0),
 ) -> Tensor:
     """Random search (Andriushchenko et al. 2020): stripes of ±ε at first, then in each query one
-    square, the same for all examples, that moves by 2ε and is kept where the margin falls.
+    square, the same for all examples, that moves by 2ε and is kept where another class gains on y.
 
     The package's steps with the package's random numbers. Of the first layer only what a square
     changes is computed: on LeNet-300-100, nine tenths of whose work that layer is, nearly nothing.
@@ -98,7 +120,7 @@ def _searched(
     queries: int,
     bounds: Bounds,
 ) -> Tensor:
-    """Of each example the image of the lowest margin that was found. [n,C,H,W]."""
+    """Of each example the image found on which another class leads most. [n,C,H,W]."""
     generator = torch.Generator().manual_seed(seed)
 
     def signs(*shape: int) -> Tensor:
@@ -123,35 +145,9 @@ def _searched(
         share = SHARE / 2 ** sum(query > after for after in HALVED_AFTER)
         side = min(max(round(math.sqrt(share * height * width)), 1), height, width)
         top, left = place(height - side), place(width - side)
-        rows, columns = slice(top, top + side), slice(left, left + side)
-        step = 2 * epsilon * signs(channels, 1, 1)
-        _query(state, entrance, rows, columns, step, epsilon, bounds)
+        square = slice(None), slice(None), slice(top, top + side), slice(left, left + side)
+        state.move(entrance, square, 2 * epsilon * signs(channels, 1, 1), epsilon, bounds)
         if query % AFRESH == AFRESH - 1:
             state.hidden = entrance(state.best)
     result[state.row] = state.best
     return result
-
-
-def _query(
-    state: _Search,
-    entrance: Entrance,
-    rows: slice,
-    columns: slice,
-    step: Tensor,
-    epsilon: float,
-    bounds: Bounds,
-) -> None:
-    """Moves one square by `step` [C,1,1], within the ball and the box, and keeps it where the
-    margin rises.
-    """
-    square = (slice(None), slice(None), rows, columns)
-    centre, before = state.x[square], state.best[square]
-    after = torch.min(torch.max(before + step, centre - epsilon), centre + epsilon)
-    after = after.clamp(*bounds)
-    change = (after - before).flatten(1) @ entrance.weight[square].flatten(1).T
-    hidden = state.hidden + change
-    found = margin(entrance.rest(hidden), state.y)
-    better = (found > state.margin) | (found >= 0)
-    state.hidden = hidden.where(better[:, None], state.hidden)
-    state.best[square] = after.where(better[:, None, None, None], before)
-    state.margin = found.where(better, state.margin)
