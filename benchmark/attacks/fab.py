@@ -126,11 +126,13 @@ def to_plane(point: Tensor, slope: Tensor, rise: Tensor, norm: Norm, bounds: Bou
     for _ in range(SEARCHES):
         free = length[:, None] * pace
         missing = wanted - _dot(weight, torch.minimum(free, room))
-        if not (missing > NEAR_ENOUGH * wanted).any():
+        short = missing > NEAR_ENOUGH * wanted
+        if not short.any():
             break
         rate = _dot(gain, (free < room).to(gain))
-        length = (length + missing.clamp(min=0) / rate).nan_to_num(endless, posinf=endless)
-        length = length.clamp(max=endless)
+        longer = (length + missing.clamp(min=0) / rate).nan_to_num(endless, posinf=endless)
+        # Only those that are short: what a row finds does not depend on the others.
+        length = longer.clamp(max=endless).where(short, length)
     return toward.sign() * torch.minimum(length[:, None] * pace, room)
 
 

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 import benchmark
 from benchmark.records import registered, rows
+from benchmark.records.home import TrialFolder
 from benchmark.trials.run import run_trial
 from registry.load import Registry
 from registry.places import HERE
@@ -34,21 +35,26 @@ def challenged():
     return found[1]
 
 
-def registered_rows(folder: Path) -> Path:
+def registered_rows(folder: Path, home: Path | None = None) -> Path:
     """A folder of registered results, of quickstart alone and of its quick tier: the others leave
     nothing to be found.
+
+    home: where the challenged trial has run: its row is that one, as another processor's weights
+    are not those of the row that the repository brings.
     """
     folder.mkdir()
     found = Registry().select(["quickstart"])
     quick = {part.name for _, trial in found for part in trial.evaluation}
-    kept = []
+    kept = {}
     for row in registered.outcomes(HERE / "results" / "quickstart.jsonl"):
         without = {
             table: tuple(one for one in getattr(row, table) if one.threat in quick)
             for table in ("scores", "examples")
         }
-        kept.append(row.model_copy(update=without))
-    rows.write(folder / "quickstart.jsonl", kept)
+        kept[row.key] = row.model_copy(update=without)
+    if home is not None:
+        kept[challenged().key] = TrialFolder(home, challenged().key).sound_outcome()
+    rows.write(folder / "quickstart.jsonl", kept.values())
     return folder
 
 
@@ -62,10 +68,11 @@ def with_provenance(folder: Path, target: Path, chosen, **facts) -> None:
 
 
 def train(home: Path) -> Path:
-    """Its weights in a home, without an evaluation."""
-    trial = challenged().model_copy(update={"evaluation": ()})
-    for one in (trial.reference, trial):
-        run_trial(one, home)
+    """Its weights and its row in a home."""
+    trial = challenged()
+    assert trial.reference is not None
+    run_trial(trial.reference.model_copy(update={"evaluation": ()}), home)
+    run_trial(trial, home)
     return home
 
 

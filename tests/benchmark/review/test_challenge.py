@@ -31,8 +31,8 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    return files.registered_rows(tmp_path_factory.mktemp("rows") / "results")
+def results(tmp_path_factory, trained):
+    return files.registered_rows(tmp_path_factory.mktemp("rows") / "results", trained)
 
 
 @pytest.fixture

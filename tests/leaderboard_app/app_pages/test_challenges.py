@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_row_s_worst_case_falls_and_names_who_challenged_it(home, tmp_path, monkeypatch):
-    monkeypatch.setenv("REGBENCH_RESULTS", str(files.registered_rows(tmp_path / "results")))
+    results = files.registered_rows(tmp_path / "results", files.train(home))
+    monkeypatch.setenv("REGBENCH_RESULTS", str(results))
     monkeypatch.setenv("REGBENCH_SUBMISSIONS", str(tmp_path / "submissions"))
-    files.train(home)
     app = opened(track="quickstart")
     before = tables(app).set_index("Method")
     assert "Challenged by" not in before
