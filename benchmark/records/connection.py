@@ -119,6 +119,13 @@ def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise Broken(path, "its tables are of another version")
 
 
+OTHER_WEIGHTS = """
+ WHERE trial_key NOT IN (
+    SELECT key FROM {ours}.trial AS here JOIN registered.trial AS there USING (key)
+    WHERE here.provenance->>'weights_sha256' <> there.provenance->>'weights_sha256'
+)"""
+
+
 @cache
 def _declared() -> dict[str, str]:
     with duckdb.connect(":memory:") as connection:
@@ -137,7 +144,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
     """Puts views over the tables of an open database that add the registered rows whose primary key
-    it lacks.
+    it lacks, but none of a trial that has trained to other weights here: what is proven of the ones
+    is not of the others.
     """
     path = str(registered).replace("'", "''")
     connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
@@ -157,4 +165,6 @@ def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
             ours = f'"{found[0]}".main.{table}'
             lacking = f"ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
             query = f"SELECT * FROM {ours} UNION ALL {query} {lacking}"
+            if table != "trial" and (True, "trial") in keys:
+                query += OTHER_WEIGHTS.format(ours=f'"{found[0]}".main')
         connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
