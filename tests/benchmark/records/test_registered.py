@@ -120,6 +120,25 @@ def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_ro
     assert len(seconds) == 3
 
 
+def test_a_trial_of_other_weights_takes_nothing_of_its_registered_row(registered_rows):
+    store = open_store()
+    mine = next(registered.outcomes(registered_rows / "quickstart.jsonl"))
+    before = store.query("SELECT trial_key, count(*) AS n FROM score GROUP BY ALL ORDER BY ALL")
+    alone = mine.model_copy(
+        update={
+            "scores": mine.scores[:1],
+            "provenance": mine.provenance | {"weights_sha256": "others"},
+        }
+    )
+    store.record([alone])
+    after = open_store().query(
+        "SELECT trial_key, count(*) AS n FROM score GROUP BY ALL ORDER BY ALL"
+    )
+    counts = dict(zip(before["trial_key"], before["n"]))
+    assert counts[mine.key] > 1
+    assert dict(zip(after["trial_key"], after["n"])) == counts | {mine.key: 1}
+
+
 def test_a_database_that_a_killed_writer_left_empty_hides_no_registered_row(registered_rows):
     store = open_store()
     before = table(store, "score")
