@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,8 +93,8 @@ def autoattack(
             f"threat autoattack-2: images have {x.shape[2]} rows; its Square attack needs at least "
             "5"
         )
-    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {own} "
-    identity += str(entrance is not None)
+    ours = own, entrance is not None
+    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {ours}"
     done = resumed(checkpoint, identity, x.device) or Progress(x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
     # package's own bits.
@@ -105,8 +104,9 @@ def autoattack(
             if member in done.robust or not len(left):
                 continue
             clean = x[left].float()
-            ours = partial(_ours, member, attacker, model, entrance, batch_size)
-            found = ours(clean, y[left]) if own else None
+            found = None
+            if own:
+                found = _ours(member, attacker, model, entrance, clean, y[left], seed, batch_size)
             if found is None:
                 attacker.attacks_to_run = [member]
                 found, predicted = attacker.run_standard_evaluation(
@@ -142,9 +142,10 @@ def _ours(
     attacker: AutoAttack,
     model: Model,
     entrance: Entrance | None,
-    batch_size: int,
     x: Tensor,
     y: Tensor,
+    seed: int,
+    batch_size: int,
 ) -> Tensor | None:
     """What our own form of a member finds; None where there is none."""
     norm: Norm = "inf" if attacker.norm == "Linf" else "2"
@@ -152,8 +153,7 @@ def _ours(
     if member == "fab-t":
         return fab(model, x, y, epsilon, norm, targets=attacker.fab.n_target_classes)
     if member == "square" and entrance is not None and norm == "inf":
-        given: Any = {"seed": attacker.seed, "batch_size": batch_size}
-        return incremental_square(model, entrance, x, y, epsilon, **given)
+        return incremental_square(model, entrance, x, y, epsilon, seed=seed, batch_size=batch_size)
     return None
 
 

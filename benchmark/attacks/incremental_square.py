@@ -111,6 +111,11 @@ def incremental_square(
         return found
 
 
+def covered(query: int) -> float:
+    """The share of an image's pixels that the square of this query covers."""
+    return SHARE / 2 ** sum(query > after for after in HALVED_AFTER)
+
+
 def _searched(
     entrance: Entrance,
     x: Tensor,
@@ -142,8 +147,8 @@ def _searched(
             state = state.without(fallen)
         if not len(state.row):
             break
-        share = SHARE / 2 ** sum(query > after for after in HALVED_AFTER)
-        side = min(max(round(math.sqrt(share * height * width)), 1), height, width)
+        side = max(round(math.sqrt(covered(query) * height * width)), 1)
+        side = min(side, height, width)
         top, left = place(height - side), place(width - side)
         square = slice(None), slice(None), slice(top, top + side), slice(left, left + side)
         state.move(entrance, square, 2 * epsilon * signs(channels, 1, 1), epsilon, bounds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 
 from registry.spec import TIER_ATTACKS, Radius, Tier, Track, Trial
 
-from .selection import ENOUGH
+from .selection import reached_by_enough
 from .sweep import sweep
 
 TIERS: tuple[Tier, ...] = ("quick", *TIER_ATTACKS)  # from the weakest to the strongest
@@ -43,21 +42,21 @@ def worst_case(correct: Mapping[str, Sequence[float]]) -> np.ndarray:
 
 def ranking_tiers(table: pd.DataFrame) -> list[Tier]:
     """Of each row of the standings the tier that its architecture is ranked at: the highest that
-    ENOUGH of the methods there have.
+    enough of the methods there have, as with seeds (`selection.reached_by_enough`).
 
     Stronger attacks break more. So the board stands while a run goes through a further tier, in
     which no method is yet attacked for the ranking, and one that lags behind does not hold back
     many.
     """
+    if table.empty:
+        return []
     levels: dict[str, list[int]] = {}
     for architecture, tier in zip(table["architecture"], table["tier"]):
+        its = levels.setdefault(architecture, [])
         if tier:
-            levels.setdefault(architecture, []).append(TIERS.index(tier))
-    ranked = {
-        architecture: sorted(found, reverse=True)[math.ceil(ENOUGH * len(found)) - 1]
-        for architecture, found in levels.items()
-    }
-    return [TIERS[ranked.get(architecture, 0)] for architecture in table["architecture"]]
+            its.append(TIERS.index(tier))
+    ranked = {name: reached_by_enough(found) for name, found in levels.items()}
+    return [TIERS[ranked[architecture]] for architecture in table["architecture"]]
 
 
 def worst_cases(

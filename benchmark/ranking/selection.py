@@ -36,9 +36,14 @@ def seeds_ranked(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, int]:
         for (where, submitted, _), seeds in methods.items():
             if where == architecture and (count := _complete(seeds)):
                 begun[submitted].append(count)
-        counts = sorted(begun[False] or begun[True], reverse=True)
-        found[architecture] = counts[math.ceil(ENOUGH * len(counts)) - 1] if counts else 0
+        found[architecture] = reached_by_enough(begun[False] or begun[True])
     return found
+
+
+def reached_by_enough(counts: Sequence[int]) -> int:
+    """The most that ENOUGH of them reach; 0 of none."""
+    falling = sorted(counts, reverse=True)
+    return falling[math.ceil(ENOUGH * len(falling)) - 1] if falling else 0
 
 
 def _complete(seeds: Mapping[int, bool]) -> int:

@@ -119,13 +119,6 @@ def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise Broken(path, "its tables are of another version")
 
 
-OTHER_WEIGHTS = """
- WHERE trial_key NOT IN (
-    SELECT key FROM {ours}.trial AS here JOIN registered.trial AS there USING (key)
-    WHERE here.provenance->>'weights_sha256' <> there.provenance->>'weights_sha256'
-)"""
-
-
 @cache
 def _declared() -> dict[str, str]:
     with duckdb.connect(":memory:") as connection:
@@ -140,6 +133,14 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
             "SELECT table_name, sql FROM duckdb_tables() WHERE database_name = current_database()"
         ).fetchall()
     )
+
+
+# Of the trials of which both know, those that trained to other weights here.
+OTHER_WEIGHTS = """
+ WHERE trial_key NOT IN (
+    SELECT key FROM {here}.trial AS ours JOIN registered.trial AS theirs USING (key)
+    WHERE ours.provenance->>'weights_sha256' <> theirs.provenance->>'weights_sha256'
+)"""
 
 
 def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
@@ -158,13 +159,14 @@ def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
     }
     found = connection.execute("SELECT current_database()").fetchone()
     assert found is not None
+    here = f'"{found[0]}".main'
     for table in TABLES:
         query = f"SELECT * FROM registered.{table}"
         # Else the file was created, but its writer killed before anything was in it.
         if (True, table) in keys:
-            ours = f'"{found[0]}".main.{table}'
+            ours = f"{here}.{table}"
             lacking = f"ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
             query = f"SELECT * FROM {ours} UNION ALL {query} {lacking}"
             if table != "trial" and (True, "trial") in keys:
-                query += OTHER_WEIGHTS.format(ours=f'"{found[0]}".main')
+                query += OTHER_WEIGHTS.format(here=here)
         connection.execute(f"CREATE TEMP VIEW {table} AS {query}")
