@@ -11,7 +11,7 @@ OURS = sorted(name for name, architecture in REGISTERED.items() if architecture.
 LARGE = {"wrn_28_10", "wrn_50_2_bottleneck"}  # too slow for all but a few checks
 
 
-def dataset(shape, K=10):
+def dataset(shape, K=10, mean=0.4, std=0.3):
     return Dataset(
         name="some",
         title="",
@@ -20,8 +20,8 @@ def dataset(shape, K=10):
         shape=shape,
         train_size=1,
         test_size=1,
-        mean=(0.4,) * shape[0],
-        std=(0.3,) * shape[0],
+        mean=(mean,) * shape[0],
+        std=(std,) * shape[0],
         packaged="none",
     )
 

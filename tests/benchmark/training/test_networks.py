@@ -12,7 +12,9 @@ from torch.testing import assert_close
 
 from benchmark.training import networks
 from registry.load import Registry
-from registry.spec import Architecture, Dataset, InputError
+from registry.spec import Architecture, InputError
+
+from ...registry import nets
 
 REGISTRY = Registry()
 LARGE = {"vgg_like", "cnn7", "preact_resnet_18", "wrn_28_10", "wrn_50_2_bottleneck"}
@@ -20,18 +22,7 @@ NAMES = sorted(set(REGISTRY.architectures) - LARGE)
 
 
 def dataset(shape=(1, 8, 8), K=10, mean=0.25, std=0.5):
-    return Dataset(
-        name="some",
-        title="",
-        licence="",
-        classes=tuple(map(str, range(K))),
-        shape=shape,
-        train_size=1,
-        test_size=1,
-        mean=(mean,) * shape[0],
-        std=(std,) * shape[0],
-        packaged="none",
-    )
+    return nets.dataset(shape, K, mean, std)
 
 
 def timms(name, **kwargs):
