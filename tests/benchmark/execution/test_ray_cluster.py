@@ -20,7 +20,29 @@ from ...files import write
 
 pytestmark = pytest.mark.slow
 
-SELECTION = ["digits/lenet_300_100/jacobian/0.1", "--seeds", "2"]
+SELECTION = ["small"]
+SMALL = """
+name = "small"
+title = "Little to evaluate"
+dataset = "digits"
+architectures = ["lenet_300_100"]
+seeds = 2
+threats = [{ attack = "fgsm" }]
+headline = "fgsm-inf-0.1"
+clean_floor = 0.5
+test_examples = 100
+measure_examples = 100
+
+[recipe]
+batch_size = 64
+learning_rate = 0.05
+reference_epochs = 10
+fine_tune_epochs = 10
+
+[[entry]]
+regularizer = "jacobian"
+lambda = [0.1]
+"""
 
 
 @pytest.fixture
@@ -40,8 +62,19 @@ def cluster(monkeypatch):
         cluster.shutdown()
 
 
-def environment(home):
-    return os.environ | {"REGBENCH_HOME": str(home), "PYTHONWARNINGS": "ignore"}
+@pytest.fixture
+def own(tmp_path):
+    """A registry of one's own, of one small track."""
+    write(tmp_path, "own/tracks/small.toml", SMALL)
+    return tmp_path / "own"
+
+
+def environment(home, own):
+    return os.environ | {
+        "REGBENCH_HOME": str(home),
+        "REGBENCH_REGISTRY": str(own),
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 def rows(home):
@@ -49,14 +82,14 @@ def rows(home):
     return sorted(map(str, table.astype(dict.fromkeys(table.columns, str)).to_dict("records")))
 
 
-def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_path):
+def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, own, tmp_path):
     cluster, nodes = cluster
     here, there = tmp_path / "here", tmp_path / "there"
     command = [sys.executable, "-m", "benchmark.commands", "run", *SELECTION]
-    subprocess.run(command, env=environment(here), check=True, capture_output=True)
+    subprocess.run(command, env=environment(here, own), check=True, capture_output=True)
     process = subprocess.Popen(
         [*command, "--executor", "ray", "--address", cluster.address, "--json"],
-        env=environment(there),
+        env=environment(there, own),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -84,7 +117,7 @@ def test_a_cluster_that_loses_a_node_gives_the_rows_of_a_local_run(cluster, tmp_
         assert (there / folder.parent.name / folder.name).read_bytes() == folder.read_bytes()
 
 
-def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
+def test_an_address_where_no_cluster_is_is_one_line(own, tmp_path):
     result = subprocess.run(
         [
             sys.executable,
@@ -97,7 +130,7 @@ def test_an_address_where_no_cluster_is_is_one_line(tmp_path):
             "--address",
             "127.0.0.1:1",
         ],
-        env=environment(tmp_path),
+        env=environment(tmp_path, own),
         capture_output=True,
         text=True,
         check=False,
