@@ -108,8 +108,8 @@ def _print_report(report: CheckReport) -> None:
 def submit(
     path: PathToOne, seeds: Seeds = None, workers: Workers = CORES, trust: Trust = False
 ) -> None:
-    """Check, run the quick tier of the method's tracks, write results.jsonl, as claimed, and say
-    where it stands.
+    """Check, run the method on its tracks, at the selected λ under the attacks that the others
+    there are ranked by, write results.jsonl, as claimed, and say where it stands.
     """
     from ..review import check as checking
     from ..review import results

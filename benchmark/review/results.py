@@ -36,6 +36,22 @@ def trials_of(registry: Registry, name: str, seeds: int | None = None) -> dict[s
     return found
 
 
+def as_claimed(registry: Registry, name: str, claimed: Iterable[Outcome]) -> dict[str, Trial]:
+    """Key → trial of those that a results file has rows of, with the parts of higher tiers that it
+    has as well; but not the images of other models, which would have to be trained.
+    """
+    has = {outcome.key: outcome.parts for outcome in claimed}
+    found: dict[str, Trial] = {}
+    for track, trial in _asked(registry, name):
+        if trial.key not in has:
+            continue
+        (extended,) = track.with_tiers([trial])
+        more = (part for part in extended.evaluation if part.id in has[trial.key])
+        alone = (part for part in more if part.threat is None or part.threat.attack != "transfer")
+        found[trial.key] = found.get(trial.key, trial).also((*trial.evaluation, *alone))
+    return found
+
+
 def _asked(
     registry: Registry, name: str, seeds: int | None = None
 ) -> Iterator[tuple[Track, Trial]]:

@@ -1,5 +1,5 @@
 """What `submit` and `verify` run: a submission's own trials, the control's, and the references of
-both.
+both; and the attacks of the tier at which the tracks' boards rank.
 """
 
 from __future__ import annotations
@@ -21,28 +21,64 @@ from ..records.home import DATABASE, TrialFolder, home, sole_runner
 from ..records.outcome import Outcome
 from ..records.registered import open_store
 from ..records.store import Store
-from .results import hashes, trials_of
+from .results import as_claimed, hashes, trials_of
 
 
 def run(
     registry: Registry, name: str, seeds: int | None, workers: int, trusted: bool
 ) -> list[Outcome]:
-    """Runs the submission's entries, and the control beside them, in the usual home; returns the
-    submission's outcomes, failed ones too. What is done is not run again."""
+    """Runs the submission's entries, and the control beside them, in the usual home, then the
+    trials that its rows rest on once more under the attacks of the tier at which the others are
+    ranked; returns the submission's outcomes, failed ones too. What is done is not run again.
+    """
     controls = [
         registry.trial(entry, track, seed)
         for track in _tracks(registry, name)
         for entry in _controls(registry, track)
         for seed in range(seeds or track.seeds)
     ]
-    return _run(trials_of(registry, name, seeds), controls, home(), workers, trusted)
+    own = trials_of(registry, name, seeds)
+    outcomes = _run(own, controls, home(), workers, trusted)
+    if any(outcome.status == "failed" for outcome in outcomes):
+        return outcomes
+    mine = own | {trial.key: trial for trial in controls}
+    attacked = _at_ranking_tiers(registry, name, mine)
+    if not attacked:
+        return outcomes
+    first = {key: attacked.pop(key) for key in own.keys() & attacked.keys()}
+    again = _run(first, list(attacked.values()), home(), workers, trusted)
+    return list({outcome.key: outcome for outcome in (*outcomes, *again)}.values())
+
+
+def _at_ranking_tiers(registry: Registry, name: str, mine: dict[str, Trial]) -> dict[str, Trial]:
+    """Of the trials that `submit` runs those that the standings rest on, under the attacks of the
+    tier at which the other methods are ranked: none where that is the quick one.
+    """
+    from ..ranking.both_sides import ranking_tiers
+    from ..ranking.selection import selected_trials
+    from ..ranking.standings import standings
+
+    store, found = open_store(), dict[str, Trial]()
+    methods = {trial.entry.regularizer for trial in mine.values()}
+    for track in _tracks(registry, name):
+        trials = [trial for _, trial in registry.select([track.name])]
+        table = standings(track, trials, store.scores({trial.key for trial in trials}))
+        others = table[~table["regularizer"].isin(methods)]
+        tiers = dict(zip(others["architecture"], ranking_tiers(others)))
+        rested_on = (trial for group in selected_trials(trials, table) for trial in group)
+        for trial in (trial for trial in rested_on if trial.key in mine):
+            tier = tiers.get(trial.entry.architecture, "quick")
+            if tier != "quick":
+                parts = track.tier_parts(tier, trial.dataset.test_size)
+                found[trial.key] = found.get(trial.key, mine[trial.key]).also(parts)
+    return found
 
 
 def repeat(
     registry: Registry, name: str, claimed: Iterable[Outcome], workers: int, trusted: bool
 ) -> tuple[list[Outcome], list[str]]:
-    """Runs the trials of a results file afresh, in a folder of their own that knows nothing of
-    earlier runs.
+    """Runs the trials of a results file afresh, under all attacks that it has rows of but those
+    with other models' images, in a folder of their own that knows nothing of earlier runs.
 
     Returns the outcomes, and a line for each step at which the submission gave another gradient
     than its penalty's: of one trial a network and recipe, where its card says that they agree and
@@ -50,8 +86,7 @@ def repeat(
     """
     from . import gradients
 
-    keys = {outcome.key for outcome in claimed}
-    trials = {key: trial for key, trial in trials_of(registry, name).items() if key in keys}
+    trials = as_claimed(registry, name, claimed)
     with tempfile.TemporaryDirectory(prefix="regbench-verify-") as place:
         folder = Path(place)
         outcomes = _run(trials, [], folder, workers, trusted)
