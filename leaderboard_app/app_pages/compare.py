@@ -5,7 +5,7 @@ import streamlit as st
 from benchmark.ranking.selection import selected_trials
 from leaderboard_app.figures import intervals, scatter
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
-from leaderboard_app.tables import compare
+from leaderboard_app.tables import compare, compared_images
 from leaderboard_app.words.labels import (
     columns_of,
     percent,
@@ -89,11 +89,16 @@ with frame.reading():
     measured = {metric: queries.examples(keys, metric, threat="measures") for metric in MEASURES}
 classes = queries.registry().dataset(track.dataset)
 class_names = [classes.classes[i] for i in classes.subset or range(len(classes.classes))]
-labels = compare.labels_of(labelled, len(class_names))
+labels = compared_images.labels_of(labelled, len(class_names))
 
 st.header("Every score")
 columns = columns_of(track)
-differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of)
+on_board = [standing[method] for method, _, keys in chosen if keys == scored_as[method]]
+worst = {}
+if len(on_board) == 2 and all(row["worst"] >= 0 for row in on_board):
+    with frame.reading():
+        worst = compare.worst(track, groups, standings, of["correct"])
+differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of, worst)
 if differences.empty:
     st.info("The two have no seed in common yet.")
     frame.end()
@@ -127,18 +132,21 @@ asked = {row["threat"]: row["n"] for row in rows.to_dict("records") if row["spli
 
 def stored(column: str, images: int) -> str:
     """How many of a score's images a view rests on."""
-    few = f" of the score's {asked[column]}" if images < asked[column] else ""
+    whole = asked.get(column, images)
+    few = f" of the score's {whole}" if images < whole else ""
     return f"On the first {images}{few} test images."
 
 
 st.header("Per class")
-ranking = track.headline if track.headline in values_of else "clean"
+ranking = next(
+    (column for column in (track.ranking, track.headline) if column in values_of), "clean"
+)
 if not len(labels):
     st.info("These trials hold no labels, without which no image's class is known.")
 else:
     for where, column in zip(st.columns(2), dict.fromkeys(("clean", ranking))):
         if column in values_of:
-            classwise = compare.by_class(values_of[column], labels, class_names)
+            classwise = compared_images.by_class(values_of[column], labels, class_names)
             with where:
                 charts.chart(
                     intervals.intervals(classwise, "class", names, styles, columns[column]),
@@ -156,8 +164,11 @@ values = values_of[ranking]
 st.caption(stored(ranking, values.shape[2]))
 if track.headline_metric == "robust_accuracy":
     st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))
-    for where, (label, value) in zip(st.columns(4), compare.outcomes(values).items()):
-        only = {compare.FIRST: f"only {names[0]}", compare.SECOND: f"only {names[1]}"}
+    for where, (label, value) in zip(st.columns(4), compared_images.outcomes(values).items()):
+        only = {
+            compared_images.FIRST: f"only {names[0]}",
+            compared_images.SECOND: f"only {names[1]}",
+        }
         said = only.get(label, label)
         where.metric(plain(said), percent(value))
 left, right = st.columns(2)
@@ -172,7 +183,8 @@ with left:
             lambda metric: MEASURES[metric],
         )
         _, both = compare.stack(first_keys, second_keys, measured[metric])
-        points = compare.by_image(both, labels, class_names)
+        points = compared_images.by_image(both, labels, class_names)
+        st.caption(f"Measured on the first {len(points)} test images.")
         charts.chart(
             scatter.against(
                 points,
@@ -189,7 +201,7 @@ with left:
     else:
         st.info("These trials hold no per-example measures.")
 with right:
-    images = compare.by_image(values, labels, class_names)
+    images = compared_images.by_image(values, labels, class_names)
     st.markdown(plain(f"Where they differ most, {columns[ranking]}, share of seeds:"))
     st.dataframe(
         images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True

@@ -10,11 +10,10 @@ from leaderboard_app.words.labels import plain
 
 st.title("Paper figures")
 st.markdown(
-    "Every figure and table of the papers that the tracks come from. A link opens the view that "
-    "draws "
-    "it, from rows and from nothing else; where no track has rows, the command that makes them "
-    "stands "
-    "in its place. A small twin stands in for a paper's own data where only it has run."
+    "The results that the papers show as figures and tables; what they sketch is left out. A link "
+    "opens the view that draws it, from rows and from nothing else; where no track has rows, the "
+    "command that makes them stands in its place. A small twin stands in for a paper's own data "
+    "where only it has run."
 )
 with frame.reading():
     filled = queries.filled_tracks()
@@ -30,7 +29,7 @@ for paper, drawings in groupby(papers.DRAWINGS, lambda drawing: drawing.paper):
                 f"app_pages/{drawing.page}.py",
                 label=plain(f"{drawing.page.capitalize()}, {track}"),
                 icon=":material/insert_chart:",
-                query_params={"track": track},
+                query_params={"track": track, **drawing.choices},
             )
         elif drawing.lacks:
             right.markdown(f"Needs {drawing.lacks}.")

@@ -13,6 +13,7 @@ from registry.spec import InputError, Track
 from ..tables import method, origin
 from ..words import citation
 from ..words.labels import plain
+from ..words.style import base
 from . import downloads, provenance, queries
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def behind(track: Track, architecture: str) -> Callable[[str, str], None]:
             repeats = table[table["Key"].isin(last.values())]["Command"]
             st.code("\n".join(repeats), language="bash")
             commits = sorted(set(table["Commit"].dropna()))
-            st.code(citation.of_benchmark(commits), language="bibtex")
+            names = dict.fromkeys(base(trial.entry.regularizer) for trial in trials)
+            cards = [queries.registry().regularizer(name).card for name in names]
+            cited = [citation.of_method(card) for card in cards if not card.is_control]
+            st.code("\n\n".join([*cited, citation.of_benchmark(commits)]), language="bibtex")
             downloads.take_away(table, table, f"behind {name}")
 
     return show

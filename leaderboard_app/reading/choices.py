@@ -194,8 +194,12 @@ def choose_track(need: Need | None = None) -> Track:
         lambda name: f"{tracks[name].title} ({name})",
     )
     if need is not None and chosen not in fitting:
-        st.info(f"This track has no {need.what}." + (" These have:" if fitting else " None has."))
-        for name in fitting:
+        with reading():
+            filled = queries.filled_tracks()
+        ready = [name for name in fitting if name in filled]
+        others = "With results, these have:" if ready else "These have:" if fitting else "None has."
+        st.info(f"This track has no {need.what}. {others}")
+        for name in ready or fitting:
             label = plain(f"{tracks[name].title} ({name})")
             st.page_link(st.session_state["page"], label=label, query_params={"track": name})
         end()

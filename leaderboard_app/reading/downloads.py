@@ -5,12 +5,15 @@ a link.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ..words import symbols
 from ..words.labels import plain
 
 if TYPE_CHECKING:
@@ -61,8 +64,8 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def to_latex(table: pd.DataFrame) -> str:
-    """A table for LaTeX's booktabs."""
-    return table.to_latex(index=False, escape=True)
+    """A table for LaTeX's booktabs, its symbols as commands that every LaTeX knows."""
+    return symbols.in_latex(table.to_latex(index=False, escape=True))
 
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
@@ -133,13 +136,15 @@ def take_away_chart(figure: go.Figure, rows: pd.DataFrame, name: str) -> None:
             )
 
 
+def address(choices: Mapping[str, Sequence[str]]) -> str:
+    """The part of a page's address that holds choices, whatever signs are in them."""
+    return urlencode(choices, doseq=True, safe=":,/")
+
+
 def link() -> None:
     """The page's address with every choice made on it."""
     with st.popover("Link to this view", icon=":material/link:"):
-        query = "&".join(
-            f"{param}={value}"
-            for param in st.query_params
-            for value in st.query_params.get_all(param)
-        )
+        params = st.query_params
+        query = address({param: params.get_all(param) for param in params})
         st.code(f"{st.context.url or ''}?{query}", language=None)
         st.caption(plain("It opens with the same choices."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from benchmark.records import registered, reports
@@ -12,7 +13,7 @@ from registry.read import shown
 from ..words.style import base
 from . import queries
 
-HEAD, KEY = '{"key":"', 16  # how a registered row begins, and the length of a key
+KEY = re.compile(r'"key":"([0-9a-f]{16})"')  # of the trial, near a row's beginning
 
 
 def last_rerun() -> reports.RerunReport | None:
@@ -47,8 +48,8 @@ def files(keys: Iterable[str]) -> dict[str, str]:
     for path in registered.files():
         with open(path) as lines:
             for line in lines:
-                key = line[: len(HEAD) + KEY].removeprefix(HEAD)
-                if key in wanted:
-                    found.setdefault(key, shown(path))
+                key = KEY.search(line)
+                if key is not None and key[1] in wanted:
+                    found.setdefault(key[1], shown(path))
     folders = {key: home() / key for key in wanted}
     return found | {key: shown(folder) for key, folder in folders.items() if folder.is_dir()}

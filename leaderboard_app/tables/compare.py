@@ -5,20 +5,24 @@ functions of tables.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark.ranking.both_sides import Images, ranking_tiers, worst_cases
+from benchmark.ranking.challenges import fell
 from benchmark.ranking.comparison import difference
 from benchmark.ranking.placement import place
-from registry.spec import Track
+from benchmark.records.challenges import accepted
+from registry.spec import Track, Trial
 
 from ..words import labels as words
 from ..words.labels import columns_of, distances_of, percent
 from ..words.style import Style
 
-BOTH, FIRST, SECOND, NEITHER = "both", "only the first", "only the second", "neither"
+WORST = "Worst case"
 
 
 def stack(
@@ -78,12 +82,31 @@ def scored(
     return seeds, means
 
 
+def worst(
+    track: Track,
+    groups: Sequence[Sequence[Trial]],
+    standings: pd.DataFrame,
+    correct: pd.DataFrame,
+) -> Images:
+    """Key → which images the model withstands all attacks on, as its place on the board has it.
+
+    Args:
+        groups: of each row of the standings the trials that it rests on.
+        correct: per-example values of "correct": key, threat, values, one sample an attack.
+    """
+    tiers = ranking_tiers(standings)
+    found = worst_cases(track, groups, correct.assign(examples=0), tiers)
+    ranked = {trial.key for group in groups for trial in group}
+    return fell(track, {key: found[key] for key in found.keys() & ranked}, accepted())[0]
+
+
 def every_score(
     track: Track,
     rows: pd.DataFrame,
     first: Mapping[int, str],
     second: Mapping[int, str],
     examples: Mapping[str, pd.DataFrame],
+    worst: Images = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """What the leaderboard shows of both: one row a score (Score, its heading; column; and those of
     `row`), and the values [2, S, N] of the scores that are stored per image.
@@ -92,10 +115,16 @@ def every_score(
         rows: as `benchmark.ranking.sweep.labelled` gives them.
         first, second: as `stack` takes them.
         examples: "correct" and "relative_distance" → per-example values: key, threat, values.
+        worst: as `worst` gives it, where both are at the λ that the board has.
     """
     test = rows[rows["split"] == "test"]
     shown = test[test["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
     distances, table, values_of = distances_of(track), [], {}
+    stands = pd.DataFrame({"key": list(worst), "values": list(worst.values())})
+    seeds, values = stack(first, second, stands)
+    if seeds:
+        table.append({"Score": WORST, "column": "worst"} | row(values))
+        values_of["worst"] = values
     for column, heading in columns_of(track).items():
         found = examples["relative_distance" if column in distances else "correct"]
         mine = found[found["threat"] == column]
@@ -135,6 +164,8 @@ def side_by_side(
     Args:
         differences: as `every_score` gives them.
     """
+    scored = set(differences["Score"])  # the worst case is a fact where it is no score of both
+    facts = [{name: told for name, told in fact.items() if name not in scored} for fact in facts]
     table: dict[str, list[str]] = {"Quantity": [*facts[0], *differences["Score"], "Paired seeds"]}
     seeds = str(int(differences["seeds"].max()))
     for name, fact, side in zip(names, facts, ("first", "second")):
@@ -153,7 +184,8 @@ def finite(values: np.ndarray) -> np.ndarray:
 
 def row(values: np.ndarray) -> dict[str, float | int]:
     """first, second (means), difference with the ends low and high of its 95 % interval, seeds and
-    images.
+    images. Where no pair differs from another there is no interval: nine images say nothing of how
+    certain +0 is.
 
     Two shares differ by at most 1, and so do two relative distances of an attack that ends at a
     grey image: the interval ends there, however few the seeds.
@@ -162,6 +194,8 @@ def row(values: np.ndarray) -> dict[str, float | int]:
         values: [2, S, N].
     """
     mean, low, high = difference(values)
+    if low == high:
+        low = high = np.nan
     return {
         "first": float(values[0].mean()),
         "second": float(values[1].mean()),
@@ -171,74 +205,3 @@ def row(values: np.ndarray) -> dict[str, float | int]:
         "seeds": values.shape[1],
         "images": values.shape[2],
     }
-
-
-def labels_of(examples: pd.DataFrame, classes: int) -> np.ndarray:
-    """The longest labels that any model's row holds, [N] int; rows with anything but labels do not
-    count.
-
-    Args:
-        examples: columns key, values.
-    """
-    rows = [np.asarray(values, float) for values in examples["values"]]
-    good = [values for values in rows if np.isin(values, np.arange(classes)).all()]
-    return max(good, key=len, default=np.empty(0)).astype(int)
-
-
-def by_class(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """`row` for the images of each class that has any: columns class (with its number of images)
-    and those of `row`.
-
-    Args:
-        values: [2, S, N].
-        labels: [N] or more; of images beyond them nothing is known.
-        names: the classes in label order.
-    """
-    n = min(values.shape[2], len(labels))
-    rows = []
-    for label, name in enumerate(names):
-        mine = values[:, :, :n][:, :, labels[:n] == label]
-        if mine.shape[2]:
-            rows.append({"class": f"{name} ({mine.shape[2]})"} | row(mine))
-    return pd.DataFrame(rows)
-
-
-def outcomes(correct: np.ndarray) -> dict[str, float]:
-    """The share of images, over all seeds, that both methods withstand, only one of them, or
-    neither.
-
-    Args:
-        correct: [2, S, N].
-    """
-    first, second = correct > 0
-    return {
-        BOTH: float((first & second).mean()),
-        FIRST: float((first & ~second).mean()),
-        SECOND: float((~first & second).mean()),
-        NEITHER: float((~first & ~second).mean()),
-    }
-
-
-def by_image(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """One row an image, those with the largest differences first: columns image (its place in the
-    test split's fixed order), class (empty where not known), first, second (means over seeds),
-    difference.
-
-    Args:
-        values: [2, S, N].
-    """
-    first, second = values.mean(axis=1)
-    known = [names[int(label)] for label in labels[: len(first)]]
-    known += [""] * (len(first) - len(known))
-    table = pd.DataFrame(
-        {
-            "image": np.arange(len(first)),
-            "class": known,
-            "first": first,
-            "second": second,
-            "difference": first - second,
-        }
-    )
-    return table.sort_values("difference", key=lambda d: -d.abs(), kind="stable").reset_index(
-        drop=True
-    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 GUO, WEN = "Guo et al. 2020", "Wen et al. 2020"
 HOELDER, ROTH = "Cross-Hölder regularization", "Roth et al. 2020"
@@ -18,6 +18,8 @@ NORMS = ("roth-fashion", "roth-cifar10", "roth-svhn")
 class Drawing:
     """A figure or a table of a paper: what it shows, the tracks whose rows show it (the small twin
     first), and the page that draws it; "" where none does, with the reason in `lacks`.
+
+    choices: made on that page, beside the track.
     """
 
     paper: str
@@ -26,6 +28,7 @@ class Drawing:
     tracks: tuple[str, ...]
     page: str = ""
     lacks: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 DRAWINGS = (
@@ -46,6 +49,7 @@ DRAWINGS = (
         "Gaps over strength at bounded spectral norms",
         ("wen-fashion", "wen-spectral"),
         "margins",
+        choices={"regularizer": "adversarial_training:bound=3.0"},
     ),
     Drawing(
         WEN, "Figure 7", "The same of a deeper network", ("wen-cifar10", "wen-cifar100"), "margins"
@@ -53,13 +57,21 @@ DRAWINGS = (
     Drawing(WEN, "Figure 8, Table 1", "Maximal loss variation", MARGINS, "margins"),
     Drawing(WEN, "Figure 9, Table 2", "The same with FGSM training", MARGINS[1:3], "margins"),
     Drawing(WEN, "Figures 10, 11", "Margins and histograms, further data", MARGINS[1:], "margins"),
-    Drawing(WEN, "Figure 12", "Accuracy under attack over strength", MARGINS, "method"),
+    Drawing(
+        WEN,
+        "Figure 12",
+        "Accuracy under attack over strength",
+        MARGINS,
+        "method",
+        choices={"regularizer": "adversarial_training"},
+    ),
     Drawing(
         WEN,
         "Tables 3–6",
         "Accuracies, gaps and PGD of each network",
         (*MARGINS, "wen-spectral"),
-        "leaderboard",
+        "method",
+        choices={"regularizer": "adversarial_training"},
     ),
     Drawing(HOELDER, "Figures 1, 4", "Accuracy against ε, MNIST", SMOOTH[1:2], "robustness"),
     Drawing(
@@ -78,7 +90,7 @@ DRAWINGS = (
     Drawing(ROTH, "Figure 9", "Shared activations against ‖z‖", NORMS, "theory"),
     Drawing(ROTH, "Figures 10, 12", "Deviation from linearity against ‖z‖", NORMS, "theory"),
     Drawing(ROTH, "Figures 11, 13–15", "Accuracy against ε", NORMS, "robustness"),
-    Drawing(ROTH, "Tables 1–3", "Accuracies and sweeps of λ and ε", NORMS, "leaderboard"),
+    Drawing(ROTH, "Tables 1–3", "Accuracies and sweeps of λ and ε", NORMS, "find"),
 )
 
 

@@ -25,6 +25,8 @@ def test_every_score_is_the_leaderboards(fill):
     for row in board[board["regularizer"].isin(["jacobian", "none"])].to_dict("records"):
         assert shown.loc["Clean", row["regularizer"]] == percent(row["clean"])
         assert shown.loc["PGD ℓ∞ ε=0.1", row["regularizer"]] == percent(row["pgd-inf-0.1"])
+        assert shown.loc["Worst case", row["regularizer"]] == percent(row["worst"])
+    assert shown.loc["Worst case", "Difference"] != ""
     assert "+0.0 [+0.0, +0.0]" not in shown["Difference"].tolist()
 
 

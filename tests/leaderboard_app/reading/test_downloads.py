@@ -2,6 +2,7 @@
 
 import math
 import re
+from urllib.parse import parse_qs
 
 import pandas as pd
 import pytest
@@ -23,10 +24,15 @@ def test_a_table_in_latex_is_one_of_booktabs_with_every_cell_escaped():
     ]
     rows = [line.rstrip("\\ ").split(" & ") for line in text.splitlines() if " & " in line]
     assert rows == [
-        ["Method", "λ", "Score", "Seeds"],
+        ["Method", r"$\lambda$", "Score", "Seeds"],
         [r"a\_b", "0.1", "0.1235", "3"],
         ["c|d", "", "2", "1"],
     ]
+
+
+def test_an_address_opens_with_the_choices_it_was_made_of():
+    choices = {"track": ["quickstart"], "search": ["a&b lip=ℓ2"], "methods": ["x:norm=2", "y"]}
+    assert parse_qs(downloads.address(choices)) == choices
 
 
 def test_a_table_in_markdown_has_a_cell_for_each_value():

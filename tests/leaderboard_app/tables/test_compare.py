@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from leaderboard_app.figures import intervals
-from leaderboard_app.tables import compare
+from leaderboard_app.tables import compare, compared_images
 from leaderboard_app.words.style import styles
 
 STYLES = styles(["jacobian", "cross_lipschitz"])
@@ -35,14 +35,14 @@ def test_labels_are_the_longest_row_of_labels():
     table = examples(
         a=[0.0, 1.0], b=[0.0, 1.0, 1.0], c=[0.0, math.nan, 1.0, 1.0], d=[0.0, 1.0, 1.0, 7.0], e=[]
     )
-    assert compare.labels_of(table, 2).tolist() == [0, 1, 1]
-    assert compare.labels_of(examples(e=[]), 2).tolist() == []
+    assert compared_images.labels_of(table, 2).tolist() == [0, 1, 1]
+    assert compared_images.labels_of(examples(e=[]), 2).tolist() == []
 
 
 def test_a_class_is_compared_on_its_own_images_alone():
     rng = np.random.default_rng(0)
     values, labels = rng.integers(0, 2, size=(2, 3, 30)), np.arange(30) % 2
-    table = compare.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
+    table = compared_images.by_class(values, labels, ["even", "odd", "never"]).set_index("class")
     assert list(table.index) == ["even (15)", "odd (15)"]
     table = table.rename(index=lambda name: name.partition(" ")[0])
     assert table.loc["odd", "difference"] == pytest.approx(
@@ -52,19 +52,25 @@ def test_a_class_is_compared_on_its_own_images_alone():
     assert table.loc["odd", "low"] < table.loc["odd", "difference"] < table.loc["odd", "high"]
 
 
+def test_where_no_pair_differs_there_is_no_interval():
+    found = compare.row(np.ones((2, 3, 9)))
+    assert found["difference"] == 0
+    assert math.isnan(found["low"]) and math.isnan(found["high"])
+
+
 def test_the_four_outcomes_of_an_image_add_up_to_one():
     correct = np.array([[[1, 1, 0, 0]], [[1, 0, 1, 0]]])
-    assert compare.outcomes(correct) == {
-        compare.BOTH: 0.25,
-        compare.FIRST: 0.25,
-        compare.SECOND: 0.25,
-        compare.NEITHER: 0.25,
+    assert compared_images.outcomes(correct) == {
+        compared_images.BOTH: 0.25,
+        compared_images.FIRST: 0.25,
+        compared_images.SECOND: 0.25,
+        compared_images.NEITHER: 0.25,
     }
 
 
 def test_images_are_listed_by_how_much_the_methods_differ_on_them():
     values = np.array([[[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]])
-    table = compare.by_image(values, np.array([0, 1]), ["x", "y"])
+    table = compared_images.by_image(values, np.array([0, 1]), ["x", "y"])
     assert table["image"].tolist() == [1, 2, 0]
     assert table["class"].tolist() == ["y", "", "x"]
     assert table["difference"].tolist() == [-1.0, 0.5, 0.0]

@@ -1,5 +1,7 @@
 """From a point of a chart to the trials that it rests on."""
 
+import json
+
 import pytest
 
 from benchmark.ranking.board import board
@@ -8,7 +10,7 @@ from leaderboard_app.figures import curves, pareto, sweeps
 from leaderboard_app.reading import provenance
 from leaderboard_app.tables import find, matched, origin, robustness
 from leaderboard_app.words.style import styles
-from registry.load import Registry
+from registry.load import HERE, Registry
 
 pytestmark = pytest.mark.slow
 
@@ -63,10 +65,13 @@ def test_a_registered_row_lies_in_its_file_and_a_run_here_in_its_folder(
     folder = tmp_path / "results"
     folder.mkdir()
     monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
-    (folder / "a.jsonl").write_text('{"key":"0123456789abcdef","dataset":"x"}\n')
+    with open(HERE / "results" / "quickstart.jsonl") as rows:
+        row = rows.readline()
+    (folder / "a.jsonl").write_text(row)
+    registered = json.loads(row)["key"]
     (home / "fedcba9876543210").mkdir(parents=True)
-    found = provenance.files(["0123456789abcdef", "fedcba9876543210", "0" * 16])
+    found = provenance.files([registered, "fedcba9876543210", "0" * 16])
     assert {key: path.rpartition("/")[2] for key, path in found.items()} == {
-        "0123456789abcdef": "a.jsonl",
+        registered: "a.jsonl",
         "fedcba9876543210": "fedcba9876543210",
     }
