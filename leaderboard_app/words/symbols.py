@@ -37,7 +37,7 @@ MATHEMATICS = {
     "↑": r"\uparrow",
     "↓": r"\downarrow",
     "√": r"\surd",
-    "½": r"\tfrac12",
+    "½": r"\frac12",
     "²": "^2",
     "₁": "_1",
     "₂": "_2",
