@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 GUO, WEN = "Guo et al. 2020", "Wen et al. 2020"
 HOELDER, ROTH = "Cross-Hölder regularization", "Roth et al. 2020"
-TWO = ("guo-fashion-binary", "digits-binary", "guo-binary-mnist", "guo-binary-cifar10")
+TWO = ("guo-binary-mnist", "guo-fashion-binary", "digits-binary", "guo-binary-cifar10")
 MANY = ("guo-fashion", "guo-multiclass-mnist", "guo-multiclass-cifar10")
 MARGINS = ("wen-fashion", "wen-cifar10", "wen-cifar100", "wen-tiny-imagenet")
 SMOOTH = ("cross-hoelder-fashion", "cross-hoelder-mnist", "cross-hoelder-fashion-mnist")
@@ -16,8 +16,8 @@ NORMS = ("roth-fashion", "roth-cifar10", "roth-svhn")
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure or a table of a paper: what it shows, the tracks whose rows show it (the small twin
-    first), and the page that draws it; "" where none does, with the reason in `lacks`.
+    """A figure or a table of a paper: what it shows, the tracks whose rows show it (the first that
+    has any does), and the page that draws it; "" where none does, with the reason in `lacks`.
 
     choices: made on that page, beside the track.
     """
@@ -37,8 +37,8 @@ DRAWINGS = (
     Drawing(GUO, "Figure 3", "What each regularizer weighs", TWO, "theory"),
     Drawing(GUO, "Figure 4", "Two classes, all models: four attacks over λ", TWO, "equivalence"),
     Drawing(GUO, "Figure 5", "Many classes: four attacks over λ", MANY, "equivalence"),
-    Drawing(GUO, "Figure 6", "Two classes, further networks", TWO[2:], "equivalence"),
-    Drawing(GUO, "Figure 7", "Many classes, further networks", MANY[1:], "equivalence"),
+    Drawing(GUO, "Figure 6", "Two classes, CIFAR-10", TWO[3:], "equivalence"),
+    Drawing(GUO, "Figure 7", "Many classes, CIFAR-10", MANY[2:], "equivalence"),
     Drawing(WEN, "Figure 1", "Singular values, margins, accuracies", MARGINS, "margins"),
     Drawing(WEN, "Figure 3", "Gaps of loss and error over strength", MARGINS, "margins"),
     Drawing(WEN, "Figure 4", "Margins of each strength, train and test", MARGINS, "margins"),
