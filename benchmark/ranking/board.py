@@ -52,7 +52,11 @@ def board(
     worst, fallen = fell(track, worst_cases(track, groups, correct, tiers), challenges)
     table = with_challengers(groups, with_worst_case(groups, table, worst, tiers), fallen)
     table = with_gap(groups, table, worst, of_headline(track, correct))
-    certified = certified_at_headline(track, store.examples(keys, "certified"))
+    certified: Images = {}
+    if (
+        scores.get("metric", pd.Series()) == "certified_accuracy"
+    ).any():  # else there is nothing to ask for
+        certified = certified_at_headline(track, store.examples(keys, "certified"))
     table = with_certificates(groups, table, certified)
     table = with_refuted(track, groups, table, certified, challenges)
     if track.ranking == "worst":

@@ -75,9 +75,10 @@ def worst_cases(
     """
     if examples.empty or track.headline_threat.epsilon is None:
         return {}
-    selected = track.with_tiers(trial for group in groups for trial in group)
-    asked = {id(trial.evaluation): trial.evaluation for trial in selected}.values()
-    names = {part.name for parts in asked for part in parts if track.within_headline(part)}
+    # Many trials share one evaluation.
+    once = {id(trial.evaluation): trial for group in groups for trial in group}.values()
+    asked = [part for trial in track.with_tiers(once) for part in trial.evaluation]
+    names = {part.name for part in dict.fromkeys(asked) if track.within_headline(part)}
     beyond = {tier: _beyond(track, tier) for tier in set(tiers)}
     too_high = {trial.key: beyond[tier] for group, tier in zip(groups, tiers) for trial in group}
     known: dict[str, dict[str, Sequence[float]]] = {}

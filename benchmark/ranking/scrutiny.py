@@ -5,13 +5,14 @@ flags that they raise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from registry.spec import TIER_ATTACKS, Part, Tier, Track, Trial
 
 from ..records.flags import CHECKS, check_scores
+from .sweep import SHARES
 
 
 def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier | Literal[""]:
@@ -21,7 +22,7 @@ def tier_of(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> Tier |
     Args:
         rows: as `sweep.labelled` gives them.
     """
-    have = set(rows[["key", "threat", "split", "examples"]].itertuples(index=False, name=None))
+    have = set(zip(*(rows[name].tolist() for name in ("key", "threat", "split", "examples"))))
 
     def complete(wanted: Callable[[Trial], Iterable[Part]]) -> bool:
         asked = ((trial.key, *part.id) for trial in trials for part in wanted(trial))
@@ -45,22 +46,55 @@ def raised(trials: Sequence[Trial], rows: pd.DataFrame) -> dict[str, list[float]
     Args:
         rows: as `sweep.labelled` gives them.
     """
-    # a control stands there once for each name
-    by_key = dict(tuple(rows[rows["metric"].notna()].groupby("key")))
-    found: dict[str, list[float]] = {}
+    scores, found = _by_key(rows), {}
     for trial in trials:
-        for flag, value in _raised_in(trial, by_key.get(trial.key, rows.head(0))).items():
+        for flag, value in _raised_in(trial, scores.get(trial.key, ())).items():
             found.setdefault(flag, []).append(float(value))
     return dict(sorted(found.items()))  # a database gives its rows in no order
 
 
-def _raised_in(trial: Trial, scores: pd.DataFrame) -> dict[str, float]:
-    values = {}
-    for flags, value in zip(scores["flags"], scores["value"]):
+def raised_at(
+    trials: Sequence[Trial], rows: pd.DataFrame
+) -> dict[tuple[str, str, float], list[str]]:
+    """(architecture, regularizer, λ) → the flags that one of the trials there raises, by the
+    alphabet; without those that raise none.
+
+    Args:
+        rows: as of `raised`.
+    """
+    scores = _by_key(rows)
+    found: dict[tuple[str, str, float], set[str]] = {}
+    for trial in trials:
+        if flags := _raised_in(trial, scores.get(trial.key, ())):
+            at = trial.entry.architecture, trial.entry.regularizer, trial.entry.strength
+            found.setdefault(at, set()).update(flags)
+    return {at: sorted(flags) for at, flags in found.items()}
+
+
+def _by_key(rows: pd.DataFrame) -> dict[str, list[tuple[Any, ...]]]:
+    """Key → threat, split, examples, metric, value and flags of each score."""
+    scored = rows[rows["metric"].notna()]
+    columns = ("key", "threat", "split", "examples", "metric", "value", "flags")
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for key, *score in zip(*(scored[column].tolist() for column in columns)):
+        found.setdefault(key, []).append(tuple(score))
+    return found
+
+
+def _raised_in(trial: Trial, scores: Iterable[tuple[Any, ...]]) -> dict[str, float]:
+    """Of one trial.
+
+    Args:
+        scores: as `_by_key` gives them.
+    """
+    values: dict[str, float] = {}
+    accuracies: dict[tuple[str, str, int], float] = {}
+    for *part, metric, value, flags in scores:
         values |= dict.fromkeys(flags, value)
-    accurate = scores[scores["metric"].isin(["accuracy", "robust_accuracy"])]
-    ids = accurate[["threat", "split", "examples"]].itertuples(index=False, name=None)
-    together = check_scores(trial.evaluation, dict(zip(ids, accurate["value"])))
+        if metric in SHARES:
+            threat, split, examples = part
+            accuracies[threat, split, examples] = value
+    together = check_scores(trial.evaluation, accuracies)
     return values | {
         check: value for check, value in together.items() if value > CHECKS[check].limit
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+import numpy as np
 import pandas as pd
 
 from registry.spec import Track, Trial
@@ -65,48 +66,92 @@ class Choice:
     by_seed: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class OnValidation:
+    """A method's scores on validation images, at each λ that every seed has them of: what a λ is
+    chosen from. A seed that diverged has none.
+
+    strengths: [λ], rising.
+    clean, robust: [λ, S], accuracies on clean images and under the headline threat.
+    """
+
+    strengths: np.ndarray
+    clean: np.ndarray
+    robust: np.ndarray
+
+    @classmethod
+    def of(cls, track: Track, rows: pd.DataFrame, seeds: int) -> OnValidation:
+        """From the rows of one method on one architecture, as `sweep.labelled` gives them.
+
+        Args:
+            seeds: how many; the first ones.
+        """
+        scores = ("clean", "accuracy"), (track.headline, track.headline_metric)
+        known = _by_seed(rows[rows["split"] == "validation"], scores)
+        strengths = [
+            strength
+            for strength in sorted({strength for values in known for strength, _ in values})
+            if all((strength, seed) in values for values in known for seed in range(seeds))
+        ]
+        tables = (
+            np.array([[values[strength, seed] for seed in range(seeds)] for strength in strengths])
+            for values in known
+        )
+        clean, robust = (table.reshape(len(strengths), seeds) for table in tables)
+        return cls(np.array(strengths), clean, robust)
+
+    def best(self, floor: float, seeds: Sequence[int] | None = None) -> float | None:
+        """The λ of the best mean robust accuracy among those whose mean clean accuracy is at least
+        the floor, of equals the smallest; None where there is none.
+
+        Args:
+            seeds: those that the means are over; all by default.
+        """
+        clean, robust = self.clean, self.robust
+        if seeds is not None:
+            clean, robust = clean[:, seeds], robust[:, seeds]
+        allowed = np.flatnonzero(clean.mean(axis=1) >= floor)
+        if not len(allowed):
+            return None
+        return float(self.strengths[allowed[robust[allowed].mean(axis=1).argmax()]])
+
+
+def _by_seed(
+    rows: pd.DataFrame, scores: Sequence[tuple[str, str]]
+) -> list[dict[tuple[float, int], float]]:
+    """Of each score, (threat, metric): (λ, seed) → its value, a mean of several samples, without
+    those that are not known.
+    """
+    found: dict[tuple[str, str], dict[tuple[float, int], list[float]]]
+    found = {score: {} for score in scores}
+    columns = ("lambda", "seed", "threat", "metric", "value")
+    for strength, seed, *score, value in zip(*(rows[name].tolist() for name in columns)):
+        values = found.get(tuple(score))
+        if values is not None and not math.isnan(value):
+            values.setdefault((strength, seed), []).append(value)
+    return [
+        {at: sum(values) / len(values) for at, values in found[score].items()} for score in scores
+    ]
+
+
 def choose(track: Track, rows: pd.DataFrame, seeds: int) -> Choice | None:
     """The λ with the best mean accuracy under the headline threat on validation images, among those
     whose mean clean validation accuracy is at least the track's floor and which no seed diverged
     at. None where there is none.
 
     Args:
-        rows: as `sweep.labelled` gives them, of one method on one architecture.
-        seeds: how many; the first ones.
+        rows, seeds: as of `OnValidation.of`.
     """
-    clean = _by_seed(rows, "clean", "accuracy")
-    robust = _by_seed(rows, track.headline, track.headline_metric)
-    both = clean.index.intersection(robust.index)
-    wanted = list(range(seeds))
-    tables = [table.reindex(index=both, columns=wanted) for table in (clean, robust)]
-    whole = tables[0].notna().all(axis=1) & tables[1].notna().all(axis=1)
-    clean, robust = (table[whole] for table in tables)
-    strength = _best(track, clean, robust, wanted)
+    scores = OnValidation.of(track, rows, seeds)
+    strength = scores.best(track.clean_floor)
     if strength is None:
         return None
     by_seed = []
-    for seed in wanted:
-        others = [other for other in wanted if other != seed] or wanted
-        found = _best(track, clean, robust, others)
+    for seed in range(seeds):
+        others = [other for other in range(seeds) if other != seed] or None
+        found = scores.best(track.clean_floor, others)
         by_seed.append(strength if found is None else found)
     return Choice(strength, tuple(by_seed))
-
-
-def _by_seed(rows: pd.DataFrame, threat: str, metric: str) -> pd.DataFrame:
-    """λ × seed, on validation images."""
-    mine = rows[
-        (rows["split"] == "validation") & (rows["threat"] == threat) & (rows["metric"] == metric)
-    ]
-    return mine.groupby(["lambda", "seed"])["value"].mean().unstack()
-
-
-def _best(
-    track: Track, clean: pd.DataFrame, robust: pd.DataFrame, seeds: Iterable[int]
-) -> float | None:
-    """Of equals the smallest λ."""
-    mine = list(seeds)
-    allowed = robust.loc[clean[mine].mean(axis=1) >= track.clean_floor, mine].mean(axis=1)
-    return None if allowed.empty else float(allowed.index[int(allowed.to_numpy().argmax())])
 
 
 def beyond(grid: Sequence[float], end: str) -> float | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from registry.spec import Tier, Track, Trial
@@ -52,11 +53,6 @@ class _Method:
         by_seed = dict(enumerate(choice.by_seed)) if choice else {}
         selected = [t for t in trials if t.entry.strength == by_seed.get(t.seed)]
         return cls(*name, trials, rows, choice, selected)
-
-    @cached_property
-    def of_selected(self) -> pd.DataFrame:
-        """The rows of the selected trials."""
-        return self.rows[self.rows["key"].isin([trial.key for trial in self.selected])]
 
     @cached_property
     def grid(self) -> list[float]:
@@ -101,14 +97,16 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     seeds = seeds_ranked(trials, everything)
     rows = everything[everything["seed"] < everything["architecture"].map(seeds).astype(int)]
     methods = _methods(track, trials, rows, seeds)
-    means = _means(methods)
+    selected = _of_selected(methods, rows)
+    means = _means(methods, selected)
+    rows_of: dict[Any, pd.DataFrame] = dict(tuple(selected.groupby(METHOD)))
     costs = relative_costs(rows, METHOD)
     found = []
     for method in methods:
         name = method.architecture, method.regularizer
-        numbers = _numbers(track, means.get(name, {}))
-        count = seeds[method.architecture]
-        found.append(_row(track, method, count, numbers, costs.get(name, math.nan)))
+        numbers = _numbers(track, means.get(name, {})) | {"cost": costs.get(name, math.nan)}
+        count, its = seeds[method.architecture], rows_of.get(name, selected.head(0))
+        found.append(_row(track, method, its, count, numbers))
     table = pd.DataFrame(found)
     return ordered(track, table, track.headline) if found else table
 
@@ -130,14 +128,26 @@ def _methods(
     ]
 
 
-def _means(methods: list[_Method]) -> dict[tuple[str, str], dict[tuple[str, str], Any]]:
+def _of_selected(methods: list[_Method], rows: pd.DataFrame) -> pd.DataFrame:
+    """Of all rows those of the selected trials, under the names that these are selected by."""
+    keys = {(m.architecture, m.regularizer): {trial.key for trial in m.selected} for m in methods}
+    names = zip(*(rows[column].tolist() for column in METHOD))
+    mine = [key in keys[name] for name, key in zip(names, rows["key"].tolist())]
+    return rows[np.array(mine, bool)]
+
+
+def _means(
+    methods: list[_Method], rows: pd.DataFrame
+) -> dict[tuple[str, str], dict[tuple[str, str], Any]]:
     """(architecture, regularizer) → (threat, metric) → mean, low and high on test images.
 
     A method's trials may have different λ: it is a mean over seeds all the same.
+
+    Args:
+        rows: as `_of_selected` gives them.
     """
-    together = pd.concat([method.of_selected.assign(**{"lambda": 0.0}) for method in methods])
     selected = {(m.architecture, m.regularizer) for m in methods if len(m.grid) > 1}
-    table = sweep(together[together["split"] == "test"], selected)
+    table = sweep(rows[rows["split"] == "test"].assign(**{"lambda": 0.0}), selected)
     found: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
     columns = [*METHOD, "threat", "metric", "mean", "low", "high"]
     for architecture, regularizer, *score, mean, low, high in table[columns].itertuples(
@@ -148,9 +158,9 @@ def _means(methods: list[_Method]) -> dict[tuple[str, str], dict[tuple[str, str]
 
 
 def _row(
-    track: Track, method: _Method, seeds: int, numbers: dict[str, float], cost: float
+    track: Track, method: _Method, of_selected: pd.DataFrame, seeds: int, numbers: dict[str, float]
 ) -> dict[str, Any]:
-    choice, of_selected = method.choice, method.of_selected
+    choice = method.choice
     flags = raised(method.selected, of_selected)
     diverged = method.rows.loc[method.rows["status"] == "diverged", "key"].nunique()
     row = {
@@ -167,7 +177,6 @@ def _row(
         "diverged": diverged,
         "trials": method.rows["key"].nunique(),
         **numbers,
-        "cost": cost,
         "tier": tier_of(track, method.selected, of_selected),
         "flags": ", ".join(flags),
     }

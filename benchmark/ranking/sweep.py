@@ -42,8 +42,12 @@ def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:
     if scores.empty:
         scores = pd.DataFrame(columns=KNOWN)
     asked = {(trial.key, *part.id) for trial in trials for part in trial.evaluation}
-    names = scores[["key", "threat", "split", "examples"]].itertuples(index=False, name=None)
-    mine = [status == "diverged" or row in asked for status, row in zip(scores["status"], names)]
+    # Lists: to walk over a column of strings is slow.
+    names = zip(*(scores[name].tolist() for name in ("key", "threat", "split", "examples")))
+    mine = [
+        status == "diverged" or row in asked
+        for status, row in zip(scores["status"].tolist(), names)
+    ]
     return wanted.merge(scores.loc[mine, KNOWN], on="key", how="inner")
 
 

@@ -92,7 +92,7 @@ class_names = [classes.classes[i] for i in classes.subset or range(len(classes.c
 labels = compared_images.labels_of(labelled, len(class_names))
 
 st.header("Every score")
-columns = columns_of(track)
+columns = columns_of(track) | {"worst": compare.WORST}
 on_board = [standing[method] for method, _, keys in chosen if keys == scored_as[method]]
 worst = {}
 if len(on_board) == 2 and all(row["worst"] >= 0 for row in on_board):

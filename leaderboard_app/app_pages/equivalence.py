@@ -3,7 +3,7 @@
 import streamlit as st
 
 from leaderboard_app.figures import distributions, intervals, scatter, sweeps
-from leaderboard_app.reading import charts, choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, places, queries
 from leaderboard_app.tables import equivalence, matched, samples
 from leaderboard_app.tables.matched import CROSS_LIPSCHITZ, LIPSCHITZ
 from leaderboard_app.words import verdicts
@@ -76,11 +76,10 @@ if len(pairs):
         "tests at 5 %, which need no correction where all must hold). Refuted: one lies outside, "
         "at 5 % for all of them together (Holm). Filled: shown; cross: refuted; open: not decided."
     )
-    places = st.columns(2)
     shown = [column for column in headings if (tests["column"] == column).any()]
-    for i, column in enumerate(shown):
+    for column, place in zip(shown, places.rows_of(2)):
         mine = tests[tests["column"] == column]
-        with places[i % 2]:
+        with place:
             charts.chart(
                 intervals.paired(
                     mine,
@@ -122,9 +121,8 @@ st.caption("Bands are 95 % intervals over seeds.")
 by_lambda, by_clean = choices.tabs(["Against matched λ", "Against clean accuracy"], "view")
 with by_lambda:
     columns = [column for column in columns_of(track) if (curves["column"] == column).any()]
-    places = st.columns(2)
-    for i, column in enumerate(columns):
-        with places[i % 2]:
+    for column, place in zip(columns, places.rows_of(2)):
+        with place:
             mine = curves[curves["column"] == column]
             charts.chart(
                 sweeps.against_lambda(
@@ -142,9 +140,9 @@ with by_clean:
     st.caption(
         "Along λ alone, a method that is weak per unit of λ looks as if it cost no accuracy."
     )
-    places = st.columns(2)
-    for i, column in enumerate([column for column in columns if column != "clean"]):
-        with places[i % 2]:
+    robust = [column for column in columns if column != "clean"]
+    for column, place in zip(robust, places.rows_of(2)):
+        with place:
             charts.chart(
                 sweeps.against_clean(
                     curves, column, styles, columns_of(track)[column], axis_title(track, column)
@@ -245,7 +243,7 @@ st.markdown(
 figure = distributions.boxes(
     terms,
     equivalence.CHAIN,
-    "The chain of inequalities, per test image",
+    "The chain of inequalities",
     "Per squared input unit",
     styles[method].colour,
 )

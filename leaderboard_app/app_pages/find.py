@@ -5,17 +5,20 @@ import streamlit as st
 from leaderboard_app.figures import pareto
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import find
-from leaderboard_app.words.labels import axis_title, percent, plain, quantity
+from leaderboard_app.words.labels import axis_title
 
 st.title("Find a method")
 track = choices.choose_track()
 architecture = choices.choose_architecture(track)
 with frame.reading():
     rows, standings = queries.rows(track), queries.standings(track)
+    flags = queries.flags(track)
 rows = rows[rows["architecture"] == architecture]
 standings = standings[standings["architecture"] == architecture]
-rows = rows[rows["seed"] < standings["seeds"].max()]  # those that the ranking rests on
-table = find.strengths(track, rows, standings)
+seeds = standings["seeds"].max()
+rows = rows[rows["seed"] < seeds]  # those that the ranking rests on
+flags = {at: told for at, told in flags.items() if at[0] == architecture}
+table = find.strengths(track, rows, standings, flags)
 if table.empty:
     frame.nothing_yet(track)
     frame.end()
@@ -31,7 +34,12 @@ with left:
     )
 with middle:
     clean = choices.number(
-        "Clean accuracy at least (%)", "clean", 0.0, 0.0, 100.0, "On test images."
+        "Clean accuracy at least (%)",
+        "clean",
+        0.0,
+        0.0,
+        100.0,
+        "On validation images, on which λ is chosen.",
     )
 with right:
     known = standings[standings["lambda"].notna()]
@@ -39,37 +47,34 @@ with right:
     wanted = choices.choose_several("Source and tier (any where none is chosen)", words, "has", [])
 told = known[known[["source", "tier"]].isin(wanted).any(axis=1)] if wanted else known
 fitting = find.within(table[table["method"].isin(told["regularizer"])], cost, clean / 100)
+trials = [trial for trial in queries.trials(track) if trial.entry.architecture == architecture]
+fitting = find.chosen(track, trials, rows, fitting, seeds)
 styles = frame.method_styles()
-best = find.best(fitting, standings, track)
+best = find.best(fitting)
 if best is None:
-    st.info("No method fits at the λ that was selected for it on validation images.")
+    st.info("No method has a λ within these limits.")
 else:
-    robust = percent(*(best[f"{track.ranking}{end}"] for end in ("", "_low", "_high")))
-    st.markdown(
-        f"Best within these limits: **{plain(best['regularizer'])}** at "
-        f"{plain(styles[best['regularizer']].strength(best['lambda']))}, "
-        f"{plain(quantity(track, track.ranking))} "
-        f"{robust}, clean {percent(best['clean'])}, "
-        f"{best['cost']:.1f} times the training cost of none."
-    )
+    st.markdown(find.in_words(best, track, find.score(track, fitting), styles))
 st.caption(
-    "Large: the λ that was selected on validation images, from which the best is named. Small: "
-    "every other λ of the track, to see the trade-off; to choose among those here would be to "
-    "choose on test images. Faint: methods with a flag, whose attacks cannot be believed."
+    "Large: of each method the λ that is best on validation images within these limits. The best "
+    "is named among them. Small: every other λ within them; to choose among those here would be to "
+    "choose on test images. A λ with a flag, whose attacks cannot be believed, is only in the "
+    "table, at its end."
 )
+believed = fitting[fitting["flags"] == ""]
 for where, axis in zip(st.columns(2), ("clean", "cost")):
     with where:
         charts.chart(
             pareto.trade_off(
-                fitting,
-                find.front(fitting, axis),
+                believed,
+                find.front(believed, axis),
                 axis,
                 styles,
                 "Robust against clean accuracy" if axis == "clean" else "Robustness against cost",
                 axis_title(track, track.headline),
             ),
             f"trade-off-{axis}-{track.name}-{architecture}",
-            fitting,
+            believed,
             charts.behind(track, architecture),
         )
 shown = find.shown(fitting, styles, track)

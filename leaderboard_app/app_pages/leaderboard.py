@@ -5,20 +5,21 @@ import streamlit as st
 from benchmark.ranking.placement import on_fewer_images, unranked
 from leaderboard_app.figures import pareto
 from leaderboard_app.reading import charts, choices, downloads, frame, provenance, queries
-from leaderboard_app.tables import leaderboard
+from leaderboard_app.tables import author, leaderboard
 from leaderboard_app.words.labels import axis_title, columns_of, plain, quantity
 from registry.spec import Track
 
 
-def shown_columns(track: Track) -> dict:
+def shown_columns(track: Track, rows) -> dict:
     """How each column of the board is set, and the help in its head."""
+    widths = leaderboard.widths(rows, "Mobi" in st.context.headers.get("User-Agent", ""))
     config = {
         "Rank": st.column_config.NumberColumn(
-            width=52,
+            width=widths["Rank"],
             help="From the best to the worst rank that paired differences over seeds and test "
             "images allow (95 %, all pairs together).",
         ),
-        "Method": st.column_config.TextColumn(width=132, pinned=True),
+        "Method": st.column_config.TextColumn(width=widths["Method"], pinned=True),
         "λ": st.column_config.NumberColumn(
             width=72,
             help="Chosen on validation images, never on test. ε: the strength is a radius. *: not "
@@ -151,10 +152,11 @@ def title_of(method: str) -> str:
     return registry.method_and_params(method)[0].card.title
 
 
+found = leaderboard.matching(table, search, ranked_only, title_of)
+found = leaderboard.in_order(found, order)
 for architecture in track.architectures:
     everything = table[table["architecture"] == architecture]
-    rows = leaderboard.matching(everything, search, ranked_only, title_of)
-    rows = leaderboard.in_order(rows, order)
+    rows = found[found["architecture"] == architecture]
     st.header(plain(registry.architecture(architecture).title))
     if counts and not everything["seeds"].any():
         st.info(f"No method has run here in full yet: `regbench run {track.name}`")
@@ -163,13 +165,14 @@ for architecture in track.architectures:
         st.info("No method matches.")
         continue
     st.markdown(leaderboard.leaders(everything, track))
-    for sentence in leaderboard.told_to_its_author(everything, track, mine):
+    for sentence in author.told(everything, track, mine):
         st.markdown(f"- {sentence}")
     marked = st.dataframe(
         leaderboard.shown(rows, track, styles, mine),
         hide_index=True,
+        height="content",
         placeholder="–",
-        column_config=shown_columns(track),
+        column_config=shown_columns(track, rows),
         key=f"table {architecture}",
         on_select="rerun",
         selection_mode="multi-row",
@@ -195,12 +198,12 @@ for architecture in track.architectures:
             charts.behind(track, architecture),
         )
         st.caption(
-            "The area grows with the training cost; faint: flagged. A click on a point shows its "
+            "The area grows with the training cost; outline: flagged. A click on a point shows its "
             "trials, their files and what repeats them."
         )
-if len(table):
-    written = leaderboard.written(table, track, styles)
-    downloads.take_away(table, written, f"leaderboard-{track.name}")
+if len(found):
+    written = leaderboard.written(found, track, styles)
+    downloads.take_away(found, written, f"leaderboard-{track.name}")
 if track.reported:
     with st.expander("What papers report", expanded=True):
         st.caption("Paper-reported: shown beside ours, never tuned toward and never ranked.")

@@ -4,9 +4,11 @@ import streamlit as st
 
 from leaderboard_app.figures import distributions, sweeps
 from leaderboard_app.figures.distributions import of_methods, of_strengths
-from leaderboard_app.reading import charts, choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, places, queries
 from leaderboard_app.tables import margins, samples
 from leaderboard_app.tables.overview import RIVAL
+from leaderboard_app.tables.robustness import few
+from leaderboard_app.words import counts
 from leaderboard_app.words.labels import plain
 from leaderboard_app.words.style import base
 
@@ -62,15 +64,14 @@ if not of_split and not losses:
     st.info("These trials hold no per-example measures.")
     frame.end()
 first = next(iter(of_split.values()), None)
-images = "" if first is None else f" {first['image'].nunique()} images of each model are stored."
+finished = int(models["seed"].nunique())
+images = "" if first is None else f" Stored: {counts.images(first, finished)}."
 st.markdown(
     f"One colour a strength of `{method}`, pooled over seeds; grey: no regularizer. A margin is "
-    f"the "
-    f"label's logit less the largest other: negative where the model errs.{images}"
+    f"the label's logit less the largest other: negative where the model errs.{images}"
 )
 if of_split:
-    places = st.columns(len(of_split))
-    for where, (split, table) in zip(places, of_split.items()):
+    for where, (split, table) in zip(st.columns(len(of_split)), of_split.items()):
         with where:
             charts.chart(
                 distributions.densities(
@@ -130,8 +131,12 @@ if of_split:
     downloads.take_away(spread, shown.drop(columns="lambda").round(3), f"spread-{name}")
 
 st.header("Methods beside each other")
-st.caption("Each seed at the λ that the leaderboard scores it at, test images, pooled over seeds.")
 chosen = samples.scored(models, queries.trials(track), standings)
+have = set(chosen["method"])
+of_network = standings[standings["architecture"] == architecture]
+ranked = [name for name in of_network["regularizer"] if name in have]
+beside = choices.choose_several("Methods", ranked, "beside", few(ranked, 5))
+chosen = chosen[chosen["method"].isin(beside)]
 with frame.reading():
     attacks = [threat.id for threat in track.threats if threat.attack == "deepfool"]
     logits = margins_of(chosen, "test")
@@ -150,9 +155,10 @@ with frame.reading():
 drawn = {"margin": (logits, "Margin (logits)")}
 drawn |= {metric: (table, SPACES[metric]) for metric, table in spaces.items()}
 drawn = {metric: found for metric, found in drawn.items() if len(found[0])}
-places = st.columns(2)
-for i, (metric, (table, axis)) in enumerate(drawn.items()):
-    with places[i % 2]:
+told = next((f": {counts.images(table, finished)}" for table, _ in drawn.values()), "")
+st.caption(f"Each seed at the λ that the leaderboard scores it at, test images, pooled{told}.")
+for (metric, (table, axis)), place in zip(drawn.items(), places.rows_of(2)):
+    with place:
         charts.chart(
             distributions.densities(
                 table,
@@ -167,6 +173,8 @@ for i, (metric, (table, axis)) in enumerate(drawn.items()):
         )
 
 st.header("Confidence and loss")
+for table in list(losses.values())[:1]:
+    st.caption(f"Pooled over seeds: {counts.images(table, finished)}.")
 for column, (title, axis) in SHARES.items():
     for where, (split, table) in zip(st.columns(2), losses.items()):
         with where:
@@ -188,8 +196,7 @@ gaps = {
     "gap": ("Generalization gap", "Test less train loss (nats)", 1),
     "error_gap": ("Error gap", "Train less test accuracy (points)", 100),
 }
-places = st.columns(3)
-for where, (column, (title, axis, scale)) in zip(places, gaps.items()):
+for where, (column, (title, axis, scale)) in zip(st.columns(3), gaps.items()):
     with where:
         figure = sweeps.against_lambda(
             curves[column], frame.method_styles(), title, style.sign, axis, scale=scale

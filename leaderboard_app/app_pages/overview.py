@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from leaderboard_app.reading import choices, downloads, frame, queries
+from leaderboard_app.reading import choices, claims, downloads, frame, queries
 from leaderboard_app.tables import overview
 from leaderboard_app.words.labels import plain
 
@@ -28,13 +28,20 @@ with frame.reading():
 table = overview.of_tracks(tracks, trials, known, queries.titles())
 
 st.header("Tracks")
-config = {
-    "Done": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-    "Track": st.column_config.TextColumn(pinned=True),
-    "Ties": st.column_config.TextColumn(
-        help="Ranked methods that cannot be told apart from the leader (95 %)."
+config = {  # widths with which, at 1440 pixels, all but the last two columns are in sight
+    "Track": st.column_config.TextColumn(pinned=True, width=overview.width(table["Track"])),
+    "Leader": st.column_config.TextColumn(
+        width=260, help="Of each network, with the score that ranks."
     ),
-    "Leader": st.column_config.TextColumn(help="Of each network, with the score that ranks."),
+    "Ties": st.column_config.TextColumn(
+        width=132, help="Ranked methods that cannot be told apart from the leader (95 %)."
+    ),
+    "Tier": st.column_config.TextColumn(width=72),
+    "Newest row": st.column_config.TextColumn(width=92),
+    "Done": st.column_config.ProgressColumn(width=104, format="percent", min_value=0, max_value=1),
+    "Trials": st.column_config.NumberColumn(width=60),
+    "Ranked by": st.column_config.TextColumn(width=208),
+    "Seeds": st.column_config.NumberColumn(width=56),
 }
 
 
@@ -53,13 +60,12 @@ def shown(rows):
 
 
 filled = table[table["Done"] > 0]["Track"].tolist()
-boards = {}
 with st.empty():
     if filled:  # the facts stand while the standings are computed
         st.dataframe(table, hide_index=True, height="content", column_config=config)
     with frame.reading():
-        for name in filled:
-            boards[name] = (tracks[name], queries.standings(tracks[name]))
+        standings = queries.boards(tracks[name] for name in filled)
+        boards = {name: (tracks[name], standings[name]) for name in filled}
     found = {name: overview.leaders(*board) for name, board in boards.items()}
     for heading in ("Leader", "Ties", "Tier"):
         values = [found.get(name, {}).get(heading, "") for name in table["Track"]]
@@ -78,6 +84,10 @@ if not filled:
         icon=":material/hourglass_empty:",
     )
     frame.end()
+
+if news := overview.news(trials, known, queries.titles()):
+    st.header("What is new")
+    st.markdown("\n".join(f"- {line}" for line in news))
 
 st.header("Methods")
 methods = overview.of_methods(boards)
@@ -106,7 +116,6 @@ st.caption(
     "differ in data, network and attack: a mean over them says where to look, not who wins."
 )
 downloads.take_away(methods, methods.round(1).astype(object).fillna(""), "methods")
-claims = queries.claims()
-if claims:
+if told := claims.claims():
     st.header("What the papers claim, and what these rows say")
-    st.markdown(claims)
+    st.markdown(told)

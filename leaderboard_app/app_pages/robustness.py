@@ -4,8 +4,9 @@ import streamlit as st
 
 from leaderboard_app.figures import brackets as bracket_figures
 from leaderboard_app.figures import curves, distributions, scatter
-from leaderboard_app.reading import charts, choices, frame, queries
+from leaderboard_app.reading import charts, choices, frame, places, queries
 from leaderboard_app.tables import brackets, robustness, samples
+from leaderboard_app.words import counts
 from leaderboard_app.words.labels import ATTACK_NAMES, RADII, family_label, percent
 
 st.title("Robustness curves")
@@ -27,12 +28,11 @@ st.markdown(
     "Each seed at the λ that the leaderboard scores it at, under every attack of the track that "
     "has an ε. Bars are 95 % intervals over seeds; ε = 0 is clean accuracy."
 )
-places = st.columns(2)
 found = robustness.curves(queries.trials(track), rows, standings)
-for i, ((attack, norm, loss), table) in enumerate(found.items()):
+for ((attack, norm, loss), table), place in zip(found.items(), places.rows_of(2)):
     table = table[table["method"].isin(methods)]
     name = family_label(attack, norm, loss)
-    with places[i % 2]:
+    with place:
         charts.chart(
             curves.accuracy_against_epsilon(table, styles, name, RADII[norm]),
             f"epsilon-{track.name}-{architecture}-{name}",
@@ -49,7 +49,9 @@ if len(both_ends):
     st.markdown(
         "Dotted: the share of images that linear bounds certify, so that no perturbation within ε "
         "changes their class. Solid: the share that no attack within ε has broken, FMN's nearest "
-        "images among them. The accuracy against a perfect attack lies between the two."
+        "images among them. The accuracy against a perfect attack lies between the two. Here: "
+        f"{counts.span(both_ends['images'])} test images of each model, means over "
+        f"{counts.span(both_ends['seeds'])} seeds."
     )
     charts.chart(
         bracket_figures.over_epsilon(
@@ -89,18 +91,20 @@ with frame.reading():
 found = samples.join(chosen, {"distance": distance})
 both = samples.join(chosen, {"linearised": linearised, "distance": distance})
 attack = ATTACK_NAMES[threat.attack]
+finished = int(chosen["seed"].nunique())
 left, right = st.columns(2)
 with left:
     st.markdown(
         f"The share of test images whose smallest ℓ2 perturbation, as {attack} finds it, is larger "
         "than the distance. It is 0 where the model errs without any."
+        + (f" Stored: {counts.images(found, finished)}." if len(found) else "")
     )
     charts.chart(
         distributions.survival(
             found,
             "distance",
             styles,
-            f"{attack}'s distances, all seeds",
+            f"{attack}'s distances",
             "ℓ2 distance (input units)",
         ),
         f"survival-{track.name}-{architecture}",
@@ -117,7 +121,7 @@ with right:
             mine,
             "linearised",
             "distance",
-            f"{method}, all seeds",
+            f"Linearised and found distances, {method}",
             "Distance to the linearised boundary",
             f"{attack}'s distance",
             styles[method].colour,
@@ -127,7 +131,8 @@ with right:
     )
     near = percent(robustness.as_good_as_linear(mine))
     st.caption(
-        f"{near} of the images lie within a tenth of the line: there the model is as good as "
+        f"{counts.images(mine, finished)}; {near} of them lie within a tenth of the line: there "
+        "the model is as good as "
         "linear up to its boundary. A point below: the attack found the boundary nearer than the "
         "linear model has it. Negative: misclassified."
     )

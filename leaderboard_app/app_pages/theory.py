@@ -1,20 +1,17 @@
-"""What the theory says for two classes, with what was measured beside it."""
+"""What theory says of a network near an image, with what was measured beside it."""
 
 import streamlit as st
 
 from leaderboard_app.figures import curves, distributions, scatter
-from leaderboard_app.reading import charts, choices, downloads, frame, queries
+from leaderboard_app.reading import charts, choices, downloads, frame, places, queries
 from leaderboard_app.tables import samples, theory
-from leaderboard_app.words import style
+from leaderboard_app.words import counts, style
 from registry.spec import Track
 
 DASHES = ("solid", "dash", "dot")
 
 st.title("Theory")
-st.markdown(
-    "For two classes everything depends on the confidence p_y and on ν, the norm of the difference "
-    "of the two logits' gradients."
-)
+st.markdown("What theory says of a network near an image, and what was measured there.")
 
 
 def has_theory(track: Track) -> bool:
@@ -28,7 +25,7 @@ def two_classes(track: Track) -> bool:
 
 
 track = choices.choose_track(
-    choices.Need("two classes, and neither perturbations nor curvature measured", has_theory)
+    choices.Need("theory of two classes, no perturbations and no curvature to show", has_theory)
 )
 architecture = choices.choose_architecture(track)
 with frame.reading():
@@ -42,19 +39,19 @@ meetings = theory.perturbed(ranked)
 if not meetings.empty:
     st.header("Perturbations and the linearised network")
     st.markdown(
-        "Each seed at the λ that the leaderboard scores it at: perturbations z of PGD, and random "
-        "ones of their length."
+        "Each seed at the λ that the leaderboard scores it at: perturbations z of PGD (solid), and "
+        "random ones of their length (dotted). v₁ is the direction in which the logits move "
+        "fastest, and σ₁ how fast that is."
     )
-    places = st.columns(2)
-    for i, (name, title) in enumerate(theory.QUANTITIES.items()):
-        mine = meetings[meetings["quantity"] == name]
-        if len(mine):
-            with places[i % 2]:
-                charts.chart(
-                    curves.against_radius(mine, styles, title.partition(" ")[0], title),
-                    f"{name}-{track.name}-{architecture}",
-                    mine,
-                )
+    measured = {name: meetings[meetings["quantity"] == name] for name in theory.QUANTITIES}
+    measured = {name: mine for name, mine in measured.items() if len(mine)}
+    for (name, mine), place in zip(measured.items(), places.rows_of(2)):
+        with place:
+            charts.chart(
+                curves.against_radius(mine, styles, *theory.QUANTITIES[name]),
+                f"{name}-{track.name}-{architecture}",
+                mine,
+            )
 curvatures = theory.NOTHING
 if "margin_curvature" in track.measures:
     scored = samples.models(ranked, architecture)
@@ -78,7 +75,12 @@ if len(curvatures):
         long = theory.by_curvature(mine)
         lines = theory.curvature_lines(style.COLOURS)
         figure = distributions.densities(
-            long, "value", "quantity", lines, f"{method}, all seeds", "Per squared input unit"
+            long,
+            "value",
+            "quantity",
+            lines,
+            f"Curvature of the margin, {method}",
+            "Per squared input unit",
         )
         charts.chart(figure, f"curvature-{name}", long)
     with right:
@@ -86,12 +88,14 @@ if len(curvatures):
             mine,
             "norm",
             "along",
-            f"{method}, all seeds",
+            f"Along the gradient and at most, {method}",
             "‖H‖₂",
             "‖H·g/‖g‖‖₂",
             styles[method].colour,
         )
         charts.chart(figure, f"along-{name}", mine)
+    finished = int(models["seed"].nunique())
+    st.caption(f"Test images at the λ that ranks: {counts.images(mine, finished)}.")
 if not two_classes(track):
     if meetings.empty and curvatures.empty:
         frame.nothing_yet(track)
@@ -134,6 +138,10 @@ else:
     )
 
 st.header("Perturbation size against confidence")
+st.markdown(
+    "For two classes everything depends on the confidence p_y and on ν, the norm of the difference "
+    "of the two logits' gradients."
+)
 P = theory.confidences(points["log_odds"].to_numpy(float))
 sizes = {}
 nus = theory.typical(points)

@@ -36,8 +36,11 @@ def over_epsilon(table: pd.DataFrame, styles: Mapping[str, Style], title: str, x
                 marker={"symbol": style.symbol, "color": style.colour, "size": 7},
                 # the band of a lone method; of several they would hide each other
                 fill="tonexty" if end == "certified" and alone else None,
+                meta=[method] * len(rows),
+                customdata=rows[["seeds", "images"]].to_numpy(),
                 hovertemplate=f"{hover(method)}, {style.strength(rows['lambda'].iloc[0])}<br>"
-                f"ε = %{{x:g}}: %{{y:.1f}} % {called}<extra></extra>",
+                f"ε = %{{x:g}}: %{{y:.1f}} % {called}<br>%{{customdata[0]}} seeds, "
+                "%{customdata[1]} images<extra></extra>",
             )
     found.update_yaxes(autorangeoptions=SHARE)
     return found

@@ -14,7 +14,12 @@ from ..words.labels import lines
 GRID = "rgba(128,128,128,0.25)"
 # An interval of few seeds may reach beyond what a share can be: the axis does not.
 SHARE = {"clipmin": -1, "clipmax": 101}
-LEGEND_ROW = 20  # pixels; a small screen holds about two names a row
+# What an image of a chart is drawn in, too: the page's own font is not there, and names measured
+# in it would be cut.
+FONT = "system-ui, sans-serif"
+LEGEND_ROW = 20  # pixels
+LEGEND_WIDTH = 280  # of a small screen's
+ENTRY, LETTER = 45, 7  # a legend's mark with its padding, and a letter of a wide font
 TITLE_LINE = 20
 
 
@@ -24,26 +29,38 @@ def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
     """
     found = go.Figure()
     text = lines(title)
-    top = 16 + TITLE_LINE * (1 + text.count("<br>"))
-    heading = {"text": text, "x": 0, "xref": "paper", "font": {"size": 15}}
+    further = TITLE_LINE * text.count("<br>")  # lines, which Plotly hangs below the first
+    heading = {"text": text, "x": 0, "xref": "container", "font": {"size": 15, "family": FONT}}
     found.update_layout(
-        title=heading | {"y": 1, "yref": "paper", "yanchor": "bottom", "pad": {"b": 10}},
+        title=heading | {"y": 1, "yref": "paper", "yanchor": "bottom", "pad": {"b": 10 + further}},
+        font={"family": FONT},
+        hoverlabel={"font": {"family": FONT}},
         height=height,
-        margin={"l": 10, "r": 10, "t": top, "b": 10},
+        margin={"l": 10, "r": 10, "t": 16 + TITLE_LINE + further, "b": 10},
         hovermode="closest",
         showlegend=True,  # also of one method
-        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
+        legend={"orientation": "h", "tracegroupgap": 0, "x": 0, "xref": "container"}
+        | {"y": 0, "yref": "container", "yanchor": "bottom"},
     )
-    found.update_xaxes(title={"text": lines(x)}, automargin=True, gridcolor=GRID, zeroline=False)
-    found.update_yaxes(title={"text": lines(y)}, automargin=True, gridcolor=GRID, zeroline=False)
+    for text, update in ((x, found.update_xaxes), (y, found.update_yaxes)):
+        heading = {"text": lines(text), "font": {"size": 13}}
+        update(title=heading, automargin=True, gridcolor=GRID, zeroline=False)
     return found
 
 
 def with_room(found: go.Figure) -> go.Figure:
-    """The chart, higher by what its legend takes on a small screen: the axes keep their height."""
+    """The chart, higher by what its legend takes on a small screen: the axes keep their height, and
+    the legend shows all its names at once.
+    """
     traces: list[Any] = list(found.select_traces())
-    named = {trace.name for trace in traces if trace.showlegend is not False}
-    found.update_layout(height=found.layout.height + LEGEND_ROW * ((len(named) + 1) // 2))
+    named = {str(trace.name) for trace in traces if trace.showlegend is not False}
+    # Names stand in columns as wide as the longest.
+    longest = max(map(len, named), default=0)
+    columns = max(1, LEGEND_WIDTH // (ENTRY + LETTER * longest))
+    taken = LEGEND_ROW * -(-len(named) // columns)
+    found.update_layout(
+        height=found.layout.height + taken, legend={"maxheight": taken + LEGEND_ROW}
+    )
     return found
 
 

@@ -55,7 +55,7 @@ def against_radius(
     table: pd.DataFrame, styles: Mapping[str, Style], title: str, y: str
 ) -> go.Figure:
     """One line a method and kind of perturbation over ‖z‖₂, with 95 % intervals over seeds; random
-    ones are thin and dotted.
+    ones are thin and dotted, and the legend names each method once.
 
     Args:
         table: as `samples.perturbed` gives it, of one quantity.
@@ -73,7 +73,9 @@ def against_radius(
                 x=rows["radius"],
                 y=rows["mean"],
                 mode="lines+markers",
-                name=f"{hover(method)}, {kind}",
+                name=hover(method),
+                legendgroup=method,
+                showlegend=kind == "PGD",
                 line={"color": style.colour, **line},
                 marker={"symbol": style.symbol, "color": style.colour, "size": 8},
                 error_y={"array": rows["half_width"].fillna(0), "thickness": 1, "width": 3},
@@ -119,7 +121,7 @@ def measured_over_curves(
             y=mine[column],
             mode="markers",
             name=called,
-            marker={"color": colour, "symbol": symbol, "size": 5, "opacity": 0.6},
+            marker={"color": colour, "symbol": f"{symbol}-open", "size": 5},
             customdata=mine["probability"],
             hovertemplate=f"{called}<br>p_y = %{{customdata:.4f}}<br>%{{y:.3g}}<extra></extra>",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,6 @@ def ridges(
                 spanmode="hard",
                 box={"visible": True, "width": 0.12},
                 line={"color": line.colour, "width": 1.5 if side == "positive" else 1},
-                opacity=0.9 if side == "positive" else 0.5,
                 name=f"{name}, {'upward' if side == 'positive' else 'downward'}",
                 legendgroup=name,
                 showlegend=i == 0,
@@ -161,23 +161,26 @@ def shares(
     title: str,
     x: str,
 ) -> go.Figure:
-    """A histogram for each λ as steps: the share of images in each bin, in percent; values beyond
-    the edges count at them.
+    """A histogram for each λ as steps from edge to edge: the share of images in each bin, in
+    percent; values beyond the edges count at them.
     """
     found = figure(title, x, "Images (%)")
+    bins = [f"{low:.3g}–{high:.3g}" for low, high in pairwise(edges)]
     mine = table[table[column].notna()]
     for strength, line in lines.items():
         values = mine.loc[mine["lambda"] == strength, column].to_numpy(float)
         if not len(values):
             continue
         counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        steps = 100 * np.append(counts, counts[-1]) / len(values)  # the last bin ends at its edge
         found.add_scatter(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=100 * counts / len(values),
+            x=edges,
+            y=steps,
             mode="lines",
             name=line.name,
-            line={"color": line.colour, "width": 2, "shape": "hvh"},
-            hovertemplate=f"{line.name}<br>%{{x:.3g}}: %{{y:.1f}} %<extra></extra>",
+            line={"color": line.colour, "width": 2, "shape": "hv"},
+            customdata=[*bins, bins[-1]],
+            hovertemplate=f"{line.name}<br>%{{customdata}}: %{{y:.1f}} %<extra></extra>",
         )
     return found
 

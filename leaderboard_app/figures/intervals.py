@@ -26,7 +26,9 @@ def intervals(
         table: `column` (names the lines), difference, low, high, and first and second (means).
     """
     first, second = methods
-    found = figure(title, f"{first} less {second} (points)", "", height=130 + 34 * len(table))
+    # Beside the names of the lines an axis has no room for two names.
+    compared = f"{title}: {first} less {second}"
+    found = figure(compared, "Difference (points)", "", height=130 + 34 * len(table))
     parts = {first: table["low"] > 0, second: table["high"] < 0}
     parts["not told apart"] = ~(parts[first] | parts[second])
     for name, mask in parts.items():

@@ -20,7 +20,7 @@ def pareto(
     standings: pd.DataFrame, column: str, styles: Mapping[str, Style], title: str, y: str
 ) -> go.Figure:
     """Each method at its selected λ: clean accuracy against a score, in percent; the area grows
-    with training cost. A flagged method is faint and not on the front.
+    with training cost. A flagged method is an outline and not on the front.
 
     Args:
         standings: as `benchmark.ranking.board.board` gives them, of one architecture.
@@ -52,13 +52,7 @@ def pareto(
             mode="markers",
             name=_name(method, row["flags"]),
             meta=[method],
-            opacity=_opacity(row["flags"]),
-            marker={
-                "symbol": style.symbol,
-                "color": style.colour,
-                "size": size,
-                "line": {"width": 2, "color": style.colour},
-            },
+            marker=_marker(style, row["flags"], size),
             error_x=_error(*ends["clean"], style),
             error_y=_error(*ends[column], style),
             hovertemplate=f"{hover(method)}, {style.strength(row['lambda'])}"
@@ -89,8 +83,15 @@ def _name(method: str, flags: str) -> str:
     return f"{hover(method)} (flagged)" if flags else hover(method)
 
 
-def _opacity(flags: str) -> float:
-    return 0.35 if flags else 1.0
+def _marker(style: Style, flags: str, size: float | np.ndarray) -> dict[str, Any]:
+    """Filled, or the outline of what is flagged: faint, it would stand out from no page."""
+    return {
+        "symbol": style.outline if flags else style.symbol,
+        "color": style.colour,
+        "size": size,
+        "opacity": 1.0,  # of marks of several sizes Plotly's own is less
+        "line": {"width": 2, "color": style.colour},
+    }
 
 
 def _flags(flags: str) -> str:
@@ -107,7 +108,7 @@ def trade_off(
 ) -> go.Figure:
     """Every strength of every method, those that the leaderboard selects large, and the front that
     no other beats: robustness against clean accuracy, or against cost on a log axis. A flagged
-    method is faint.
+    method's are outlines.
 
     Args:
         table, front: as `tables.find` gives them.
@@ -134,18 +135,14 @@ def trade_off(
             y=100 * rows["robust"],
             mode="markers",
             name=_name(method, flags),
-            opacity=_opacity(flags),
-            marker={
-                "symbol": style.symbol,
-                "color": style.colour,
-                "size": np.where(rows["selected"], 15, 8),
-            },
+            marker=_marker(style, flags, np.where(rows["selected"], 15, 8)),
             meta=origins(rows["method"], rows["lambda"]),
             customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
             hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
             f"clean %{{customdata[1]:.1f}} %<br>cost × %{{customdata[2]:.1f}}{_flags(flags)}"
             "<extra></extra>",
         )
+    found.update_layout(legend={"itemsizing": "constant"})
     if axis == "cost":
         found.update_xaxes(type="log", **log_ticks(table["cost"]))
     return found

@@ -46,7 +46,7 @@ def lipschitz_against_cross(
             y=mine["cross"],
             mode="markers",
             name=hover(method),
-            marker={"symbol": style.symbol, "color": style.colour, "size": 8, "opacity": 0.75},
+            marker={"symbol": style.symbol, "color": style.colour, "size": 7},
             meta=mine["key"].tolist(),
             customdata=mine["about"],
             hovertemplate=f"{hover(method)}, %{{customdata}}<br>"
@@ -69,7 +69,7 @@ def against(
         mode="markers",
         name="test images",
         customdata=mine["image"],
-        marker={"color": colour, "size": 5, "opacity": 0.6},
+        marker={"symbol": "circle-open", "color": colour, "size": 5},
         hovertemplate="image %{customdata}<br>%{x:.3g}, %{y:.3g}<extra></extra>",
     )
     if len(mine):

@@ -4,7 +4,8 @@ held open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 import pandas as pd
 import streamlit as st
@@ -12,8 +13,9 @@ import streamlit as st
 from benchmark.execution import runner
 from benchmark.ranking.board import board
 from benchmark.ranking.brackets import brackets as ranking_brackets
+from benchmark.ranking.scrutiny import raised_at
 from benchmark.ranking.sweep import labelled
-from benchmark.records import registered, reports
+from benchmark.records import reports
 from benchmark.records.home import home
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
@@ -109,34 +111,71 @@ def scores(track: Track) -> pd.DataFrame:
     """As Store.scores gives them, for all of the track's trials. Raises InputError where the
     database cannot be read.
     """
-    return _scores(version(), tuple(sorted({trial.key for trial in trials(track)})))
+    keys = tuple(sorted({trial.key for trial in trials(track)}))
+    return _scores(version(), keys).copy(deep=False)
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+# Tables of so many rows are slow to pickle, as `cache_data` would. A shallow copy of one keeps what
+# a page writes to it to itself: pandas copies on write.
+@st.cache_resource(show_spinner=False, max_entries=8)
 def _scores(version: Version, keys: tuple[str, ...]) -> pd.DataFrame:
     return store().scores(keys)
 
 
 def standings(track: Track) -> pd.DataFrame:
     """The rows of `regbench rank`."""
-    return _standings(version(), registry_version(), track.name)
+    return _standings(version(), registry_version(), track.name, scores)
+
+
+def boards(tracks: Iterable[Track]) -> dict[str, pd.DataFrame]:
+    """Name → standings of several tracks, whose scores are read at once."""
+    tracks = list(tracks)
+    keys = {track.name: {trial.key for trial in trials(track)} for track in tracks}
+
+    @cache
+    def together() -> pd.DataFrame:
+        return store().scores(set().union(*keys.values()))
+
+    def its(track: Track) -> pd.DataFrame:
+        everything = together()
+        return (
+            everything[everything["key"].isin(keys[track.name])] if len(everything) else everything
+        )
+
+    seen = version(), registry_version()
+    return {track.name: _standings(*seen, track.name, its) for track in tracks}
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _standings(version: Version, registered: Version, name: str) -> pd.DataFrame:
+def _standings(
+    version: Version, registered: Version, name: str, _scores: Callable[[Track], pd.DataFrame]
+) -> pd.DataFrame:
     track = registry_of(registered).track(name)
-    return board(track, trials(track), store(), scores(track))
+    return board(track, trials(track), store(), _scores(track))
 
 
 def rows(track: Track) -> pd.DataFrame:
     """One row a score and entry, under the entry's names: `ranking.standings.labelled`."""
-    return _rows(version(), registry_version(), track.name)
+    return _rows(version(), registry_version(), track.name).copy(deep=False)
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=8)
 def _rows(version: Version, registered: Version, name: str) -> pd.DataFrame:
     track = registry_of(registered).track(name)
     return labelled(track.with_tiers(trials(track)), scores(track))
+
+
+def flags(track: Track) -> dict[tuple[str, str, float], list[str]]:
+    """(architecture, method, λ) → its flags: `ranking.scrutiny.raised_at`."""
+    return _flags(version(), registry_version(), track.name)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _flags(
+    version: Version, registered: Version, name: str
+) -> dict[tuple[str, str, float], list[str]]:
+    track = registry_of(registered).track(name)
+    return raised_at(track.with_tiers(trials(track)), rows(track))
 
 
 def brackets(track: Track) -> pd.DataFrame:
@@ -192,14 +231,6 @@ def first_runs(keys: Iterable[str]) -> pd.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=16)
 def _of_store(version: Version, question: str, keys: tuple[str, ...]) -> pd.DataFrame:
     return getattr(store(), question)(keys)
-
-
-def claims() -> str:
-    """What the registered rows say of the papers' claims, as Markdown; "" where nothing is said."""
-    path = registered.results() / "README.md"
-    sections = path.read_text().split("\n## ") if path.exists() else []
-    told = [section for section in sections if section.startswith("What the papers claim")]
-    return "".join(section.partition("\n\n")[2] for section in told)
 
 
 def titles() -> dict[str, str]:

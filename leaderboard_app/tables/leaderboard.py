@@ -21,10 +21,7 @@ WORST = "Worst case"
 CERTIFIED = "Certified"
 OTHER_SEEDS = "*"  # beside a λ at which not all seeds are scored
 OWN = {"background-color": "rgba(31,119,208,0.18)"}  # how the reader's own row stands out
-WORD = {  # whose word a row is, to its author
-    "claimed": "Its rows are **claimed**: nobody has repeated them yet. `regbench verify` does.",
-    "verified": "Its rows are **verified**: repeated in the sandbox.",
-}
+METHOD_WIDTH = 132  # pixels, at least
 RERUN = {
     "exact": "came out the same to the last bit",
     "within rounding": "within rounding",
@@ -81,12 +78,14 @@ def cells(row: Mapping[Any, Any], names: Mapping[str, str], style: Style) -> dic
 
 
 def shown(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style], mine: str = "") -> Styler:
-    """The standings; a cell shows its number with the interval and sorts by the number. The rows of
-    one method stand out.
+    """The standings; a cell shows its number with the interval and sorts by the number: that of a
+    claim by the best rank that it would have. The rows of one method stand out.
     """
     names = names_of(track, rows)
     rows = rows.astype({"lambda": float}).reset_index(drop=True)
-    style = rows[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
+    would_be = rows["would_be"].str.partition("–")[0]
+    values = rows.assign(rank=rows["rank"].fillna(pd.to_numeric(would_be).astype("Int64")))
+    style = values[list(names)].rename(columns=names).style.format({"Cost ×": "{:.1f}"})
     for i, row in enumerate(rows.to_dict("records")):
         told = cells(row, names, styles[row["regularizer"]])
         as_told: dict[Any, Any] = {
@@ -122,35 +121,6 @@ def matching(
     return table[pd.Series(keep, index=table.index, dtype=bool)]
 
 
-def told_to_its_author(rows: pd.DataFrame, track: Track, method: str) -> list[str]:
-    """Where a method stands, how far the nearest above and below are, and whose word its row is;
-    nothing of a method that has no row.
-
-    Args:
-        rows: of one architecture, as the board orders them.
-    """
-    own = rows[rows["regularizer"] == method]
-    if own.empty:
-        return []
-    me, column = own.iloc[0], track.ranking
-    if pd.isna(me["rank"]):
-        return [f"**{plain(method)}** is not ranked: {plain(me['why'])}."]
-    score = percent(*(me[name] for name in (column, f"{column}_low", f"{column}_high")))
-    said = [f"**{plain(method)}** has rank {place(me['rank'], me['rank_high'])} with {score}."]
-    ranked = rows[rows["rank"].notna()]
-    at = ranked["regularizer"].tolist().index(method)
-    for where, i in (("above", at - 1), ("below", at + 1)):
-        if 0 <= i < len(ranked):
-            other = ranked.iloc[i]
-            gap = 100 * abs(other[column] - me[column])
-            apart = other["rank_high"] < me["rank"] or me["rank_high"] < other["rank"]
-            surely = "" if apart else ", not told apart from it by their ranks"
-            name = plain(other["regularizer"])
-            said.append(f"Nearest {where}: **{name}**, {gap:.1f} points {where}{surely}.")
-    word = WORD.get(me["source"])
-    return [*said, word] if word else said
-
-
 def elsewhere(rows: pd.DataFrame) -> str:
     """Which methods have seeds that are scored at another λ than the row's, in a sentence; "" where
     none.
@@ -165,17 +135,35 @@ def elsewhere(rows: pd.DataFrame) -> str:
     return f"{OTHER_SEEDS} Seeds for which the others choose another λ: {'; '.join(found)} seeds."
 
 
+def widths(rows: pd.DataFrame, on_a_phone: bool) -> dict[str, int]:
+    """Of the first two columns, in pixels: every name is read in full, but on a phone, where the
+    score that ranks would be out of sight.
+    """
+    longest = max(map(len, rows["regularizer"]), default=0)
+    return {
+        "Rank": 52 if (rows["would_be"] == "").all() else 104,
+        "Method": METHOD_WIDTH if on_a_phone else max(METHOD_WIDTH, 7 * longest + 20),
+    }
+
+
 def orders(track: Track) -> dict[str, str]:
     """Columns that the rows may be sorted by → how they are headed."""
     return {"rank": "Rank", "regularizer": "Method"} | headings(track) | {"cost": "Cost ×"}
 
 
 def in_order(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The rows, the best first by one column, names by the alphabet; by rank they are already."""
+    """The rows, on each network the best first by one column, names by the alphabet; by rank they
+    are already.
+    """
     if column == "rank":
         return rows
     rising = column in ("regularizer", "cost")
-    return rows.sort_values(column, ascending=rising, kind="stable")
+    networks = list(dict.fromkeys(rows["architecture"]))
+    return (
+        rows.assign(network=rows["architecture"].map(networks.index))
+        .sort_values(["network", column], ascending=[True, rising], kind="stable")
+        .drop(columns="network")
+    )
 
 
 def leaders(rows: pd.DataFrame, track: Track) -> str:

@@ -10,10 +10,11 @@ import pandas as pd
 from benchmark.ranking.placement import place, tied
 from registry.spec import Track, Trial
 
-from ..words.labels import percent, quantity
+from ..words.labels import percent, plain, quantity
 from ..words.style import base, ordered
 
 CONTROL, RIVAL = "none", "adversarial_training"
+NEWS = 6  # lines
 
 
 def of_tracks(
@@ -36,16 +37,51 @@ def of_tracks(
         counts[name] = len(dates)
         rows[name] = {
             "Track": name,
-            "Seeds": track.seeds,
+            "Newest row": max(dates)[:10] if dates else "",
             "Done": len(dates) / max(1, len(keys)),
+            "Trials": len(keys),
+            "Ranked by": quantity(track, track.ranking),
+            "Seeds": track.seeds,
             "Data": titles.get(track.dataset, track.dataset),
             "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
-            "Ranked by": quantity(track, track.ranking),
-            "Trials": len(keys),
-            "Newest row": max(dates)[:10] if dates else "",
         }
     fullest = sorted(counts, key=counts.__getitem__, reverse=True)
     return pd.DataFrame([rows[name] for name in fullest])
+
+
+def news(
+    trials: Mapping[str, Sequence[Trial]], known: pd.DataFrame, titles: Mapping[str, str]
+) -> list[str]:
+    """What came in last, the newest first: a line for each track and day, at most NEWS.
+
+    Args:
+        trials, known, titles: as of `of_tracks`.
+    """
+    started = dict(zip(known["key"], known["started"])) if len(known) else {}
+    found: dict[tuple[str, str], list[Trial]] = {}
+    for name, mine in trials.items():
+        for trial in mine:
+            if day := started.get(trial.key, "")[:10]:
+                found.setdefault((day, name), []).append(trial)
+    newest = sorted(found.items(), key=lambda item: (item[0][0], len(item[1])), reverse=True)
+    return [
+        f"{day}: **{plain(name)}**, {_counted(mine, titles)}" for (day, name), mine in newest[:NEWS]
+    ]
+
+
+def _counted(trials: Sequence[Trial], titles: Mapping[str, str]) -> str:
+    """`45 trials of 5 methods, 3 seeds, on LeNet-5`."""
+    networks = dict.fromkeys(trial.entry.architecture for trial in trials)
+    counts = {
+        "trial": len({trial.key for trial in trials}),
+        "method": len({trial.entry.regularizer for trial in trials}),
+        "seed": len({trial.seed for trial in trials}),
+    }
+    told = {word: f"{count} {word}{'s' * (count != 1)}" for word, count in counts.items()}
+    return (
+        f"{told['trial']} of {told['method']}, {told['seed']}, on "
+        f"{', '.join(plain(titles.get(name, name)) for name in networks)}"
+    )
 
 
 def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
@@ -105,6 +141,11 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
         for method in ordered(ranks)
     ]
     return pd.DataFrame(table)
+
+
+def width(names: Sequence[str] | pd.Series) -> int:
+    """Of a column in which every name is read in full, in pixels."""
+    return 7 * max(map(len, names)) + 20
 
 
 def _bar(scores: pd.Series, method: str) -> float:

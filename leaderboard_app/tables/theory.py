@@ -20,7 +20,6 @@ EVERY = np.linspace(0.0, 1.0, 301)  # confidences, for curves over all of them
 MEASURED = ["key", "probability", "log_odds", "nu", "distance", "input_gradient", "curvature"]
 NUS = [1.0, 2.0, 4.0]  # where nothing is measured
 
-
 NOTHING = pd.DataFrame()
 # The margin's curvature: column → the measure's name, and how it is written.
 CURVATURES = {
@@ -112,11 +111,12 @@ def penalty_weights(p: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+# What a perturbation z meets: quantity → what it is called, and how it is written.
 QUANTITIES = {
-    "alignment": "Alignment |cos(z, v₁)|",
-    "relative_deviation": "Deviation from linearity / change of features",
-    "stretch": "σ₁(x + z) / σ₁(x)",
-    "shared": "Shared ReLU activations",
+    "alignment": ("Alignment with v₁", "|cos(z, v₁)|"),
+    "relative_deviation": ("Deviation from linearity", "Deviation / change of features"),
+    "stretch": ("Steepness at x + z", "σ₁(x + z) / σ₁(x)"),
+    "shared": ("Shared ReLU activations", "Share of the activations"),
 }
 
 

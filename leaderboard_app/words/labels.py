@@ -22,7 +22,7 @@ ATTACK_NAMES = {
     "autoattack": "AutoAttack",
     "transfer": "Transfer",
 }
-AXIS_LINE = 44  # characters
+AXIS_LINE = 36  # characters, also of a wide font on a small screen
 NORM_SIGNS = {"inf": "ℓ∞", "2": "ℓ2"}
 RADII = {"inf": "ε (ℓ∞, largest change of a pixel in [0, 1])", "2": "ε (ℓ2 length, input units)"}
 

@@ -23,7 +23,7 @@ SYMBOLS = (
     "triangle-down",
     "pentagon",
 )
-VARIANTS = ("-open", "-dot", "-open-dot")  # how a variant's marker differs from its method's
+OPEN, VARIANT = "-open", "-open-dot"  # a marker that is flagged, and one of a variant
 # From weak to strong. Lightness alone would vanish on one of the themes, so the hue runs.
 STRENGTHS = ("#0E9A5B", "#0A8F9E", "#1F77D0", "#8F63DE", "#C2569A", "#DC3B47")
 # These keep their places whatever else is registered; others follow by name.
@@ -67,9 +67,14 @@ class Style:
         return f"rgba({red},{green},{blue},0.18)"
 
     @property
+    def outline(self) -> str:
+        """The marker, open: of what is flagged."""
+        return self.symbol.removesuffix(VARIANT) + OPEN
+
+    @property
     def hollow(self) -> Style:
         """The same method beside itself."""
-        return replace(self, dash="dot", symbol=f"{self.symbol}-open")
+        return replace(self, dash="dot", symbol=self.outline)
 
 
 def channels(colour: str) -> tuple[int, int, int]:
@@ -88,7 +93,8 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
     everywhere.
 
     Methods differ in colour and dash, and in colour and symbol, as long as there are at most 35. A
-    variant has its method's colour.
+    variant has its method's colour and an open marker with a dot in it, a method's first one that
+    of its shape.
 
     Args:
         radii: the methods whose strength is a radius.
@@ -107,7 +113,8 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
         found[method] = Style(colour, DASHES[turn % len(DASHES)], symbol, sign)
         for i, name in enumerate(of_method):
             dash = DASHES[(turn + 1 + i) % len(DASHES)]
-            found[name] = Style(colour, dash, symbol + VARIANTS[i % len(VARIANTS)], sign)
+            shape = SYMBOLS[(turn + 3 * i) % len(SYMBOLS)]  # not in step with the dashes
+            found[name] = Style(colour, dash, shape + VARIANT, sign)
     return {name: found[name] for name in sorted(asked)}
 
 

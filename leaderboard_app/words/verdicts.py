@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,6 +12,7 @@ from registry.spec import Track
 
 from .labels import columns_of, plain, quantity
 
+SMALLEST = 1e-6  # points: less is rounding
 SAID = ("shown", "refuted", "not decided")
 
 
@@ -32,11 +34,17 @@ def together(tests: pd.DataFrame, verdict: Verdict, margin: float) -> str:
 def largest_gap(track: Track, gap: pd.Series, methods: Sequence[str], unit: str) -> str:
     """One sentence about the largest gap: what, where, which way, on how many seeds."""
     higher, lower = methods if gap["difference"] >= 0 else reversed(methods)
-    values = sorted((gap["first"], gap["second"]), reverse=True)
+    size = 100 * abs(gap["difference"])
+    # As many digits as tell the two apart.
+    digits = max(1, -math.floor(math.log10(size))) if size > SMALLEST else 1
+    first, second = (
+        f"{100 * value:.{digits}f} %"
+        for value in sorted((gap["first"], gap["second"]), reverse=True)
+    )
     return (
-        f"**{100 * abs(gap['difference']):.1f} {unit}**, "
+        f"**{size:.{digits}f} {unit}**, "
         f"in {plain(quantity(track, gap['column']))} at λ = {gap['matched']:g}: "
-        f"`{higher}` {100 * values[0]:.1f} %, `{lower}` {100 * values[1]:.1f} % "
+        f"`{higher}` {first}, `{lower}` {second} "
         f"({gap['seeds']} paired seed{'s' if gap['seeds'] > 1 else ''})."
     )
 

@@ -30,6 +30,13 @@ def test_every_score_is_the_leaderboards(fill):
     assert "+0.0 [+0.0, +0.0]" not in shown["Difference"].tolist()
 
 
+def test_what_ranks_is_compared_class_by_class_and_image_by_image(fill):
+    fill("open-fashion", seeds=1)
+    app = opened("app_pages/compare.py", track="open-fashion", first="jacobian", second="none")
+    assert not app.exception
+    assert "Worst case, over all seeds" in texts(app)
+
+
 def test_the_same_models_are_not_compared_and_other_strengths_of_one_method_are(fill):
     fill("quickstart", seeds=2)
     app = opened("app_pages/compare.py", track="quickstart", first="jacobian", second="jacobian")

@@ -10,9 +10,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
+from leaderboard_app.reading import downloads
 from registry.load import Registry
 
 from ...benchmark.command import regbench
@@ -227,6 +229,21 @@ def test_search_and_filter_keep_the_rows_that_match(fill):
     assert tables(app)["Method"].tolist() == ["curvature"]
     app.toggle[0].set_value(True).run()
     assert "No method matches" in texts(app)
+
+
+def test_the_whole_board_is_seen_and_what_a_search_finds_is_taken_away(fill, monkeypatch):
+    fill("quickstart", seeds=1)
+    tall, taken, dataframe = [], [], st.dataframe
+
+    def seen(rows, **options):
+        tall.append(options.get("height") == "content")
+        return dataframe(rows, **options)
+
+    monkeypatch.setattr(st, "dataframe", seen)
+    monkeypatch.setattr(downloads, "take_away", lambda raw, *_: taken.append(raw["regularizer"]))
+    opened(track="quickstart", search="lipschitz")
+    assert all(tall)
+    assert [names.tolist() for names in taken] == [["cross_lipschitz"]]
 
 
 def test_nothing_in_the_database_reaches_the_page_as_html(fill):

@@ -97,13 +97,14 @@ def test_densities_skip_what_has_none_and_values_that_are_not_finite():
     assert list(traces(over_lambda(table))) == ["λ = 0.3"]
 
 
-def test_a_histogram_counts_every_image_once_also_beyond_its_edges():
+def test_a_histogram_counts_every_image_once_also_beyond_its_edges_and_fills_its_bins():
     table = pd.DataFrame({"lambda": 0.1, "loss": [-1.0, 0.1, 0.9, 1.1, 5.0, math.inf]})
     lines = distributions.of_strengths([0.1], STYLES["jacobian"])
     edges = np.array([0.0, 1.0, 2.0])
     drawn = traces(distributions.shares(table, "loss", lines, edges, "t", "x"))["λ = 0.1"]
-    np.testing.assert_allclose(drawn.y, [50, 50])
-    np.testing.assert_allclose(drawn.x, [0.5, 1.5])
+    np.testing.assert_allclose(drawn.x, edges)  # each bin from its edge to the next
+    np.testing.assert_allclose(drawn.y, [50, 50, 50])
+    assert drawn.line.shape == "hv" and list(drawn.customdata[:2]) == ["0–1", "1–2"]
 
 
 def test_survival_is_the_share_of_images_beyond_each_distance():

@@ -103,7 +103,26 @@ def test_the_front_leaves_out_what_another_beats_in_both_and_what_is_flagged():
     drawn = traces(pareto.pareto(table, "pgd", styles("abcde"), "t", "y"))
     front = drawn["not dominated"]
     assert list(zip(front.x, front.y)) == [(80, 50), (90, 10)]
-    assert drawn["e (flagged)"].opacity < drawn["a"].opacity
+    flagged, style = drawn["e (flagged)"], styles("abcde")["e"]
+    assert flagged.marker.symbol == f"{style.symbol}-open"
+    assert (flagged.marker.color, flagged.opacity) == (style.colour, None)  # as strong as others
+
+
+def test_what_is_flagged_among_all_strengths_is_as_strong_an_outline():
+    table = pd.DataFrame(
+        {
+            "method": ["a", "a", "b"],
+            "lambda": [0.1, 0.2, 0.1],
+            "clean": 0.9,
+            "robust": [0.5, 0.4, 0.6],
+            "cost": 1.0,
+            "selected": [True, False, True],
+            "flags": ["", "", "gradients masked"],
+        }
+    )
+    drawn = traces(pareto.trade_off(table, table[:0], "clean", styles("ab"), "t", "y"))
+    assert drawn["b (flagged)"].marker.symbol == styles("ab")["b"].outline
+    assert {trace.marker.opacity for trace in drawn.values()} == {1}  # Plotly's own: 0.7 of several
 
 
 def test_the_scatter_holds_every_point_and_the_line_its_slope():

@@ -5,6 +5,7 @@ import pytest
 
 from leaderboard_app.figures.brackets import over_epsilon
 from leaderboard_app.tables.brackets import at_selected
+from leaderboard_app.tables.origin import of_point
 from leaderboard_app.words.style import styles
 from registry.load import Registry
 
@@ -37,3 +38,5 @@ def test_both_ends_are_means_over_the_seeds_of_the_selected_strength():
     drawn = over_epsilon(table, styles(["none", "jacobian"]), "", "ε")
     assert [line.line.dash for line in drawn.data] == ["solid", "dot"] * 2
     assert list(drawn.data[3].y) == pytest.approx([10.0, 10.0])
+    assert of_point(drawn, 3, 1) == "jacobian"  # a click opens its trials
+    assert drawn.data[3].customdata.tolist() == [[3, 200]] * 2

@@ -1,4 +1,6 @@
-"""The best within limits is the board's best among the methods that fit and are not flagged."""
+"""The best within limits: each method at the λ that validation images choose among those that fit,
+and of these the one with the best score that carries no flag.
+"""
 
 import math
 
@@ -6,52 +8,118 @@ import pandas as pd
 import pytest
 
 from benchmark.ranking.board import board
+from benchmark.ranking.scrutiny import raised_at
 from benchmark.ranking.sweep import labelled
 from leaderboard_app.tables import find
+from leaderboard_app.words.style import styles
 from registry.load import Registry
 
-
-@pytest.fixture
-def filled(fill):
-    """The track, its board and every strength of quickstart."""
-    trials = fill("quickstart")
-    track = Registry().track("quickstart")
-    rows = labelled(trials, fill.store.scores({trial.key for trial in trials}))
-    standings = board(track, trials, fill.store)
-    return track, standings, find.strengths(track, rows, standings)
+TRACK = Registry().track("quickstart")
 
 
-def test_every_lambda_is_there_and_the_selected_one_has_the_boards_scores(filled):
-    track, standings, table = filled
-    chosen = table[table["selected"]].set_index("method")
-    board_of = standings[standings["lambda"].notna()].set_index("regularizer")
+class Quickstart:
+    """The track's trials, rows, board and strengths."""
+
+    def __init__(self, fill, status=lambda trial: "finished"):
+        self.trials = fill("quickstart", status=status)
+        self.rows = labelled(self.trials, fill.store.scores({trial.key for trial in self.trials}))
+        self.standings = board(TRACK, self.trials, fill.store)
+        flags = raised_at(self.trials, self.rows)
+        self.table = find.strengths(TRACK, self.rows, self.standings, flags)
+
+    def within(self, cost=math.inf, clean=0.0, table=None):
+        fitting = find.within(self.table if table is None else table, cost, clean)
+        return find.chosen(TRACK, self.trials, self.rows, fitting, seeds=3)
+
+    def validation(self, metric, threat, method):
+        """λ → mean on validation images."""
+        mine = self.rows[(self.rows["regularizer"] == method) & (self.rows["threat"] == threat)]
+        mine = mine[(mine["split"] == "validation") & (mine["metric"] == metric)]
+        return mine.groupby("lambda")["value"].mean()
+
+
+def test_every_lambda_is_there_and_the_selected_one_has_the_boards_scores(fill):
+    filled = Quickstart(fill)
+    chosen = filled.table[filled.table["selected"]].set_index("method")
+    board_of = filled.standings.dropna(subset=["lambda"]).set_index("regularizer")
     assert set(chosen.index) == set(board_of.index)
     for method, row in chosen.iterrows():
         assert row["lambda"] == board_of["lambda"][method]
         assert row["clean"] == pytest.approx(board_of["clean"][method])
-        assert row["robust"] == pytest.approx(board_of[track.headline][method])
-    assert len(table) > len(chosen)
+        assert row["robust"] == pytest.approx(board_of[TRACK.headline][method])
+        assert row["worst"] == pytest.approx(board_of["worst"][method])
+    assert len(filled.table) > len(chosen)
+    assert filled.table["worst"][~filled.table["selected"]].isna().all()
 
 
-def test_the_best_is_the_boards_within_the_limits_and_never_one_with_a_flag(filled):
-    track, standings, table = filled
-    everywhere = find.best(table, standings, track)
-    assert everywhere is not None
-    score = standings.set_index("regularizer")[track.ranking]
-    assert everywhere["regularizer"] == score.idxmax()
+def test_within_limits_each_method_s_lambda_is_chosen_anew_on_validation_images(fill):
+    filled = Quickstart(fill)
+    board_of = filled.standings.set_index("regularizer")["lambda"]
+    clean = filled.validation("accuracy", "clean", "jacobian")
+    floor = float(clean.drop(board_of["jacobian"]).max())  # beyond what the board selects
+    robust = filled.validation("robust_accuracy", TRACK.headline, "jacobian")
+    found = filled.within(clean=floor)
+    mine = found[(found["method"] == "jacobian") & found["selected"]]
+    assert floor > clean[board_of["jacobian"]]
+    assert mine["lambda"].tolist() == [robust[clean >= floor].idxmax()]
+    assert (found["validation"] >= floor).all()
 
-    flagged = table.assign(flags=table["method"].map({score.idxmax(): "gradients masked"}))
-    second = find.best(flagged.fillna({"flags": ""}), standings, track)
-    assert second is not None
-    assert second["regularizer"] == score.drop(score.idxmax()).idxmax()
+    cost = filled.table.set_index(["method", "lambda"])["cost"]["jacobian"]
+    bound = float(cost.drop(board_of["jacobian"]).min())
+    cheap = filled.within(cost=bound)
+    mine = cheap[(cheap["method"] == "jacobian") & cheap["selected"]]
+    assert mine["lambda"].tolist() == [robust[cost <= bound].idxmax()]
 
-    last = find.within(flagged.fillna({"flags": ""}), math.inf, 0).iloc[-1]
-    assert (last["method"], last["flags"]) == (score.idxmax(), "gradients masked")
 
-    costly = standings.loc[standings["cost"].idxmax(), "regularizer"]
-    cheap = find.within(table, standings["cost"].max() - 1e-9, 0)
-    assert costly not in set(cheap["method"][cheap["selected"]])
-    assert find.best(find.within(table, 0.0, 1.0), standings, track) is None
+def test_the_best_is_on_top_and_is_never_one_with_a_flag(fill):
+    filled = Quickstart(fill)
+    everything = filled.within()
+    best = find.best(everything)
+    assert best is not None and best == everything.to_dict("records")[0]
+    assert best["robust"] == everything["robust"][everything["selected"]].max()
+    assert everything["selected"].is_monotonic_decreasing
+
+    marked = (filled.table["method"] == best["method"]) & (filled.table["lambda"] == best["lambda"])
+    flagged = filled.table.assign(flags=marked.map({True: "gradients masked", False: ""}))
+    found = filled.within(table=flagged)
+    second = find.best(found)
+    assert second is not None and second["method"] != best["method"]
+    assert found.iloc[-1]["flags"] == "gradients masked"
+    assert find.best(filled.within(cost=0.0)) is None
+
+
+def test_a_lambda_at_which_a_seed_diverged_is_not_chosen(fill):
+    def of(trial):
+        lost = trial.entry.regularizer == "jacobian" and trial.seed == 1
+        return "diverged" if lost and trial.entry.strength == max_of_grid else "finished"
+
+    max_of_grid = max(
+        entry.strength
+        for entry in Registry().entries("quickstart")
+        if entry.regularizer == "jacobian"
+    )
+    found = Quickstart(fill, of).within()
+    mine = found[(found["method"] == "jacobian") & found["selected"]]
+    assert len(mine) == 1 and mine["lambda"].item() < max_of_grid
+
+
+def test_the_score_that_names_the_best_is_one_that_all_chosen_have(fill):
+    filled = Quickstart(fill)
+    table, style = filled.within(), styles(set(filled.table["method"]))
+    by_worst = TRACK.model_copy(update={"ranks_by": "worst_case"})
+    assert find.score(TRACK, table) == "robust"
+    known = find.chosen(
+        by_worst, filled.trials, filled.rows, table.assign(worst=1 - table["robust"]), seeds=3
+    )
+    assert find.score(by_worst, known) == "worst"
+    best = find.best(known)
+    assert best is not None and best["worst"] == known["worst"][known["selected"]].max()
+    assert "in the worst case" in find.in_words(best, by_worst, "worst", style)
+
+    known.loc[known["selected"].idxmax(), "worst"] = math.nan
+    assert find.score(by_worst, known) == "robust"
+    said = find.in_words(known.to_dict("records")[0], by_worst, "robust", style)
+    assert "accuracy under PGD" in said and "is not known at every λ here." in said
 
 
 @pytest.mark.parametrize(("axis", "sign"), [("clean", 1), ("cost", -1)])

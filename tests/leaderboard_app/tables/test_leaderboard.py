@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from leaderboard_app.tables import leaderboard
+from leaderboard_app.tables import author, leaderboard
 from leaderboard_app.words.style import styles
 from registry.load import Registry
 
@@ -32,14 +32,14 @@ def board(source="here"):
 
 
 def test_an_author_reads_the_rank_and_the_nearest_above_and_below():
-    said = leaderboard.told_to_its_author(board(), TRACK, "b")
+    said = author.told(board(), TRACK, "b")
     assert said[0] == "**b** has rank 2–3 with 80.0 [79.0, 81.0] %."
     assert said[1] == "Nearest above: **a**, 10.0 points above."
     assert said[2].startswith("Nearest below: **c**, 5.0 points below, not told apart")
     assert len(said) == 3
-    assert len(leaderboard.told_to_its_author(board(), TRACK, "a")) == 2  # nobody is above
-    assert "not ranked: flagged" in leaderboard.told_to_its_author(board(), TRACK, "d")[0]
-    assert leaderboard.told_to_its_author(board(), TRACK, "") == []
+    assert len(author.told(board(), TRACK, "a")) == 2  # nobody is above
+    assert "not ranked: flagged" in author.told(board(), TRACK, "d")[0]
+    assert author.told(board(), TRACK, "") == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_seeds_that_are_scored_at_another_strength_are_marked_and_told():
 
 @pytest.mark.parametrize("source", ["claimed", "verified"])
 def test_an_author_reads_whose_word_the_row_is(source):
-    assert f"**{source}**" in leaderboard.told_to_its_author(board(source), TRACK, "b")[-1]
+    assert f"**{source}**" in author.told(board(source), TRACK, "b")[-1]
 
 
 def test_the_rows_of_one_method_stand_out_and_no_others():
@@ -88,14 +88,44 @@ def test_rows_are_ordered_by_what_is_asked_for_the_best_first():
 
     assert order("rank") == order("clean") == order("regularizer") == "abcd"
     assert order("cost") == "bcad"
+    two = pd.concat([board(), board().assign(architecture="lenet_5")])
+    assert "".join(leaderboard.in_order(two, "cost")["regularizer"]) == "bcadbcad"
+
+
+def with_a_claim():
+    """b is claimed, and would be 2–3."""
+    rows = board()
+    b = rows["regularizer"] == "b"
+    rows.loc[b, ["rank", "rank_high"]] = pd.NA
+    rows.loc[b, ["would_be", "source", "why"]] = "2–3", "claimed", "claimed"
+    return pd.concat(
+        [rows[~b], rows[b]], ignore_index=True
+    )  # the board has those with a rank first
 
 
 def test_a_claim_reads_as_the_rank_that_it_would_have():
-    rows = board().astype({"rank": "Int64"})
-    rows.loc[rows["regularizer"] == "b", ["rank", "rank_high"]] = pd.NA
-    rows.loc[rows["regularizer"] == "b", "would_be"] = "2–3"
-    html = leaderboard.shown(rows, TRACK, styles("abcd")).to_html()
-    assert "would be 2–3" in html
-    assert "leads" in leaderboard.leaders(rows, TRACK) and "**b**" not in leaderboard.leaders(
-        rows, TRACK
-    )
+    shown = leaderboard.shown(with_a_claim(), TRACK, styles("abcd"))
+    assert "would be 2–3" in shown.to_html()
+    # A cell without a value would show the placeholder.
+    ranks = shown.data.set_index("Method")["Rank"]
+    assert ranks["b"] == 2 and pd.isna(ranks["d"])
+    said = leaderboard.leaders(with_a_claim(), TRACK)
+    assert "leads" in said and "**b**" not in said
+    room = leaderboard.widths(with_a_claim(), on_a_phone=False)["Rank"]
+    assert room > leaderboard.widths(board(), on_a_phone=False)["Rank"]
+
+
+def test_who_claims_reads_the_rank_that_would_be_and_the_nearest_above_and_below():
+    said = author.told(with_a_claim(), TRACK, "b")
+    assert said[:3] == [
+        "**b** would have rank 2–3 with 80.0 [79.0, 81.0] %.",
+        "Nearest above: **a**, 10.0 points above.",
+        "Nearest below: **c**, 5.0 points below.",
+    ]
+    assert "**claimed**" in said[3]
+
+
+def test_a_method_s_name_has_room_but_on_a_phone():
+    rows = board().replace({"regularizer": {"a": "trades:epsilon=0.1,step_size=0.025"}})
+    assert leaderboard.widths(rows, on_a_phone=False)["Method"] > 7 * 34
+    assert leaderboard.widths(rows, on_a_phone=True) == leaderboard.widths(board(), False)

@@ -104,11 +104,18 @@ def test_perturbations_are_told_apart_by_kind_quantity_and_length():
     assert table.loc[("alignment", "random", 0.25), "mean"] == pytest.approx(0.1)
     assert table.loc[("relative_deviation", "PGD", 2.0), "mean"] == pytest.approx(0.3)
     mine = theory.perturbed(rows)
-    drawn = curves.against_radius(mine[mine["quantity"] == "alignment"], STYLES, "t", "y").data
-    assert {(trace.name, trace.x[0], round(trace.y[0], 9)) for trace in drawn} == {
-        ("jacobian, PGD", 0.25, 0.7),
-        ("jacobian, random", 0.25, 0.1),
-    }
+    names = theory.QUANTITIES["alignment"]
+    figure = curves.against_radius(mine[mine["quantity"] == "alignment"], STYLES, *names)
+    assert (figure.layout.title.text, figure.layout.yaxis.title.text) == names
+    drawn = figure.data
+    assert [(trace.name, trace.x[0], round(trace.y[0], 9)) for trace in drawn] == [
+        ("jacobian", 0.25, 0.7),
+        ("jacobian", 0.25, 0.1),
+    ]
+    assert [(trace.line.dash, trace.showlegend) for trace in drawn] == [
+        (None, True),
+        ("dot", False),
+    ]
 
 
 def test_loss_variation_is_the_mean_over_seeds_of_each_radius():

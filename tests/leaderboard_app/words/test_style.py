@@ -67,6 +67,15 @@ def test_a_method_keeps_its_style_whatever_else_is_asked_for():
     assert many["jacobian:projections=1"] != many["jacobian"]
 
 
+def test_what_is_flagged_is_an_outline_and_looks_like_nothing_that_is_not():
+    found = styles([*FIRST, "jacobian:projections=1", "jacobian:projections=2", "trades:a=1"])
+    outlines = {(style.colour, style.outline) for style in found.values()}
+    assert not outlines & {(style.colour, style.symbol) for style in found.values()}
+    assert {symbol.rpartition("-")[2] for _, symbol in outlines} == {"open"}
+    variants = [style.symbol for name, style in found.items() if name.startswith("jacobian:")]
+    assert len(set(variants)) == 2
+
+
 def test_a_radius_is_called_epsilon_in_levels_and_a_weight_lambda():
     found = styles(queries.method_names(), queries.radii())
     assert found["adversarial_training"].strength(0.0313725) == "ε = 8/255"

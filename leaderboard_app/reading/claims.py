@@ -1,0 +1,31 @@
+"""What the registered rows say of the papers' claims, beside the rows."""
+
+from __future__ import annotations
+
+from benchmark.records import registered
+
+
+def claims() -> str:
+    """As Markdown; "" where nothing is said."""
+    path = registered.results() / "README.md"
+    sections = path.read_text().split("\n## ") if path.exists() else []
+    told = [section for section in sections if section.startswith("What the papers claim")]
+    return "".join(listed(section.partition("\n\n")[2]) for section in told)
+
+
+def listed(section: str) -> str:
+    """The table of claims as a list, which fits every screen; what stands around it stays.
+
+    Args:
+        section: Markdown, whose table has the columns claim, verdict and numbers.
+    """
+    lines, table = [], 0
+    for line in section.splitlines():
+        if not line.startswith("|"):
+            lines.append(line)
+            continue
+        table += 1
+        if table > 2:  # below the heads and their line
+            claim, verdict, numbers = (cell.strip() for cell in line.strip("|").split("|"))
+            lines.append(f"- {claim}: **{verdict}**. {numbers}.")
+    return "\n".join(lines)
