@@ -53,9 +53,8 @@ def board(
     table = with_challengers(groups, with_worst_case(groups, table, worst, tiers), fallen)
     table = with_gap(groups, table, worst, of_headline(track, correct))
     certified: Images = {}
-    if (
-        scores.get("metric", pd.Series()) == "certified_accuracy"
-    ).any():  # else there is nothing to ask for
+    # Else there is nothing to ask for.
+    if len(scores) and (scores["metric"] == "certified_accuracy").any():
         certified = certified_at_headline(track, store.examples(keys, "certified"))
     table = with_certificates(groups, table, certified)
     table = with_refuted(track, groups, table, certified, challenges)
