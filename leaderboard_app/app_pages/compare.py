@@ -5,7 +5,7 @@ import streamlit as st
 from benchmark.ranking.selection import selected_trials
 from leaderboard_app.figures import intervals, scatter
 from leaderboard_app.reading import charts, choices, downloads, frame, queries
-from leaderboard_app.tables import compare, compared_images
+from leaderboard_app.tables import compare, compared_images, leaderboard
 from leaderboard_app.words.labels import (
     columns_of,
     percent,
@@ -92,12 +92,12 @@ class_names = [classes.classes[i] for i in classes.subset or range(len(classes.c
 labels = compared_images.labels_of(labelled, len(class_names))
 
 st.header("Every score")
-columns = columns_of(track) | {"worst": compare.WORST}
+columns = columns_of(track) | {"worst": leaderboard.WORST}
 on_board = [standing[method] for method, _, keys in chosen if keys == scored_as[method]]
 worst = {}
 if len(on_board) == 2 and all(row["worst"] >= 0 for row in on_board):
     with frame.reading():
-        worst = compare.worst(track, groups, standings, of["correct"])
+        worst = compare.worst_images(track, groups, standings, of["correct"])
 differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of, worst)
 if differences.empty:
     st.info("The two have no seed in common yet.")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from leaderboard_app.reading import choices, claims, downloads, frame, queries
 from leaderboard_app.tables import overview
-from leaderboard_app.words.labels import plain
+from leaderboard_app.words.labels import plain, width
 
 if "track" in st.query_params:  # a link from when the leaderboard was the first page
     choices.open_page("app_pages/leaderboard.py", **st.query_params.to_dict())
@@ -29,7 +29,7 @@ table = overview.of_tracks(tracks, trials, known, queries.titles())
 
 st.header("Tracks")
 config = {  # widths with which, at 1440 pixels, all but the last two columns are in sight
-    "Track": st.column_config.TextColumn(pinned=True, width=overview.width(table["Track"])),
+    "Track": st.column_config.TextColumn(pinned=True, width=width(table["Track"])),
     "Leader": st.column_config.TextColumn(
         width=260, help="Of each network, with the score that ranks."
     ),

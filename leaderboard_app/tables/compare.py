@@ -21,8 +21,7 @@ from registry.spec import Track, Trial
 from ..words import labels as words
 from ..words.labels import columns_of, distances_of, percent
 from ..words.style import Style
-
-WORST = "Worst case"
+from .leaderboard import WORST
 
 
 def stack(
@@ -82,7 +81,7 @@ def scored(
     return seeds, means
 
 
-def worst(
+def worst_images(
     track: Track,
     groups: Sequence[Sequence[Trial]],
     standings: pd.DataFrame,
@@ -92,12 +91,12 @@ def worst(
 
     Args:
         groups: of each row of the standings the trials that it rests on.
-        correct: per-example values of "correct": key, threat, values, one sample an attack.
+        correct: per-example values of "correct" of some of these trials: key, threat, values, one
+            sample an attack.
     """
     tiers = ranking_tiers(standings)
     found = worst_cases(track, groups, correct.assign(examples=0), tiers)
-    ranked = {trial.key for group in groups for trial in group}
-    return fell(track, {key: found[key] for key in found.keys() & ranked}, accepted())[0]
+    return fell(track, found, accepted())[0]
 
 
 def every_score(
@@ -115,7 +114,7 @@ def every_score(
         rows: as `benchmark.ranking.sweep.labelled` gives them.
         first, second: as `stack` takes them.
         examples: "correct" and "relative_distance" → per-example values: key, threat, values.
-        worst: as `worst` gives it, where both are at the λ that the board has.
+        worst: as `worst_images` gives it, where both are at the λ that the board has.
     """
     test = rows[rows["split"] == "test"]
     shown = test[test["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
@@ -148,7 +147,7 @@ def facts(standing: Mapping[Any, Any], strength: float, style: Style) -> dict[st
     return {
         "Strength": style.strength(strength),
         "Rank": place(standing["rank"], standing["rank_high"]) if ranked else "–",
-        "Worst case": percent(standing["worst"]) or "–" if ranked else "–",
+        WORST: percent(standing["worst"]) or "–" if ranked else "–",
         "Cost ×": f"{standing['cost']:.1f}" if np.isfinite(standing["cost"]) else "–",
         "Tier": standing["tier"] or "–" if ranked else "–",
         "Flags": standing["flags"] or "none" if ranked else "–",

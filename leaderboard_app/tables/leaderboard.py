@@ -14,7 +14,7 @@ from benchmark.ranking.placement import diverged, other_strengths, place, tied
 from benchmark.records.reports import Compared
 from registry.spec import Track
 
-from ..words.labels import columns_of, percent, plain, radius
+from ..words.labels import columns_of, percent, plain, radius, width
 from ..words.style import Style
 
 WORST = "Worst case"
@@ -139,10 +139,9 @@ def widths(rows: pd.DataFrame, on_a_phone: bool) -> dict[str, int]:
     """Of the first two columns, in pixels: every name is read in full, but on a phone, where the
     score that ranks would be out of sight.
     """
-    longest = max(map(len, rows["regularizer"]), default=0)
     return {
         "Rank": 52 if (rows["would_be"] == "").all() else 104,
-        "Method": METHOD_WIDTH if on_a_phone else max(METHOD_WIDTH, 7 * longest + 20),
+        "Method": METHOD_WIDTH if on_a_phone else max(METHOD_WIDTH, width(rows["regularizer"])),
     }
 
 

@@ -143,11 +143,6 @@ def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame
     return pd.DataFrame(table)
 
 
-def width(names: Sequence[str] | pd.Series) -> int:
-    """Of a column in which every name is read in full, in pixels."""
-    return 7 * max(map(len, names)) + 20
-
-
 def _bar(scores: pd.Series, method: str) -> float:
     """The best score of a method and its variants."""
     mine = scores[[base(name) == method for name in scores.index]].dropna()

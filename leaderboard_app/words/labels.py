@@ -6,6 +6,7 @@ import html
 import math
 import re
 import textwrap
+from collections.abc import Iterable
 
 from benchmark.ranking.placement import points
 from registry.spec import Threat, Track
@@ -96,6 +97,11 @@ def percent(value: float | None, low: float = math.nan, high: float = math.nan) 
     """0.7524, 0.74, 0.764 → `75.2 [74.0, 76.4] %`; nothing for a value that is none."""
     told = points(value, low, high)
     return told and f"{told} %"
+
+
+def width(names: Iterable[str]) -> int:
+    """Of a table's column in which every name is read in full, in pixels."""
+    return 7 * max(map(len, names), default=0) + 20
 
 
 def plain(text: str) -> str:

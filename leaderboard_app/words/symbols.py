@@ -55,15 +55,15 @@ TEXT = {
     "“": "``",
     "”": "''",
 }
-_ANY = re.compile("(?:" + "|".join(sorted(MATHEMATICS, key=len, reverse=True)) + ")+")
-_ONE = re.compile("|".join(sorted(MATHEMATICS, key=len, reverse=True)))
+_SIGN = "|".join(sorted(MATHEMATICS, key=len, reverse=True))
+_ANY = re.compile(f"(?:{_SIGN})+")
 
 
 def in_latex(text: str) -> str:
     """Text of LaTeX in which every sign of these tables is a command."""
 
     def formula(found: re.Match[str]) -> str:
-        return "$" + " ".join(MATHEMATICS[sign] for sign in _ONE.findall(found[0])) + "$"
+        return "$" + " ".join(MATHEMATICS[sign] for sign in re.findall(_SIGN, found[0])) + "$"
 
     text = _ANY.sub(formula, text)
     for sign, command in TEXT.items():

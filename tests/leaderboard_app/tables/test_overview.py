@@ -3,6 +3,7 @@
 import pandas as pd
 
 from leaderboard_app.tables import overview
+from leaderboard_app.words.labels import width
 from registry.load import Registry
 
 KNOWN = Registry()
@@ -50,4 +51,4 @@ def test_what_answers_stands_before_what_describes():
     columns = list(table)
     assert columns[:5] == ["Track", "Newest row", "Done", "Trials", "Ranked by"]
     assert columns[-2:] == ["Data", "Networks"]
-    assert overview.width(table["Track"]) >= 7 * len("roth-fashion")
+    assert width(table["Track"]) >= 7 * len("roth-fashion")
