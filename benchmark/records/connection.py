@@ -36,7 +36,7 @@ def opened(
     Args:
         patience: seconds to wait for another process to let go of it.
         on_wait: is told once who holds it.
-        beside: a database whose rows are read where `path` lacks them.
+        beside: the registered rows, which are read where `path` lacks them.
     Raises:
         Unavailable: another process holds it for longer.
         Broken: it is no database, or has other tables.
@@ -52,6 +52,14 @@ def opened(
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def registered_alone(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The registered rows where there is no database beside them."""
+    with duckdb.connect(":memory:") as connection:
+        _join(connection, path)
+        yield connection
 
 
 def _connected(
@@ -126,6 +134,18 @@ def _declared() -> dict[str, str]:
         return _tables(connection)
 
 
+@cache
+def keys() -> dict[str, list[str]]:
+    """Table → the columns of its primary key."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(SCHEMA.read_text())
+        found = connection.execute(
+            "SELECT table_name, constraint_column_names FROM duckdb_constraints() "
+            "WHERE constraint_type = 'PRIMARY KEY'"
+        )
+        return dict(found.fetchall())
+
+
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Name → the statement that made it."""
     return dict(
@@ -149,24 +169,27 @@ def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
     is not of the others.
     """
     path = str(registered).replace("'", "''")
-    connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
-    keys = {
-        (where, table): columns
-        for where, table, columns in connection.execute(
-            "SELECT database_name = current_database(), table_name, constraint_column_names "
-            "FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
-        ).fetchall()
-    }
+    try:
+        connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0][:100]
+        raise InputError(
+            f"{shown(registered)}: cannot be read ({reason}); remove it: it is built anew from the "
+            "registered files"
+        ) from None
+    ours_are_there = bool(_tables(connection))  # else a writer was killed before anything was in it
     found = connection.execute("SELECT current_database()").fetchone()
     assert found is not None
     here = f'"{found[0]}".main'
     for table in TABLES:
         query = f"SELECT * FROM registered.{table}"
-        # Else the file was created, but its writer killed before anything was in it.
-        if (True, table) in keys:
+        if ours_are_there:
             ours = f"{here}.{table}"
-            lacking = f"ANTI JOIN {ours} USING ({', '.join(keys[True, table])})"
+            columns = keys()[table]
+            # Of the trials that both know: all of ours, hashed, would take a hundred megabytes.
+            of_both = f"FROM {ours} WHERE {columns[0]} IN (SELECT key FROM registered.trial)"
+            lacking = f"ANTI JOIN ({of_both}) USING ({', '.join(columns)})"
             query = f"SELECT * FROM {ours} UNION ALL {query} {lacking}"
-            if table != "trial" and (True, "trial") in keys:
+            if table != "trial":
                 query += OTHER_WEIGHTS.format(here=here)
         connection.execute(f"CREATE TEMP VIEW {table} AS {query}")

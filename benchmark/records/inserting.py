@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from .connection import SCHEMA, keys
 from .outcome import Outcome
 from .rows import Rows
 
@@ -36,15 +38,34 @@ _SCORES = pa.schema(
 )
 
 
-def insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+def insert(
+    connection: duckdb.DuckDBPyConnection, rows: Rows, sql: str = INSERT.read_text()
+) -> None:
     """What is there already stays as it is. A failed outcome leaves an attempt only."""
     kept = [outcome for outcome in rows.outcomes if outcome.status != "failed"]
     tables = {"told": _told(rows.outcomes), "scores": _scores(kept), "lists": rows.lists}
     for name, table in tables.items():
         connection.register(name, table)
-    connection.execute(INSERT.read_text())
+    connection.execute(sql)
     for name in tables:
         connection.unregister(name)
+
+
+def build(connection: duckdb.DuckDBPyConnection, files: Iterable[Rows]) -> None:
+    """The tables, with what the files hold, to be read only: without primary keys, which take as
+    long and as much room as the rows. Of what two files hold the earlier counts.
+    """
+    connection.execute(re.sub(r",?\s+PRIMARY KEY( \(.*\))?", "", SCHEMA.read_text()))
+    keyless, seen, shared = INSERT.read_text().replace("ON CONFLICT DO NOTHING", ""), set(), False
+    for rows in files:
+        insert(connection, rows, keyless)
+        mine = {outcome.key for outcome in rows.outcomes}
+        shared = shared or not seen.isdisjoint(mine)
+        seen |= mine
+    if shared:
+        for table, columns in keys().items():
+            first = f"SELECT min(rowid) FROM {table} GROUP BY {', '.join(columns)}"
+            connection.execute(f"DELETE FROM {table} WHERE rowid NOT IN ({first})")
 
 
 def _told(outcomes: Sequence[Outcome]) -> pa.Table:

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import duckdb
+
 from registry.places import HERE, further, submissions
 from registry.read import read_whole, shown
 from registry.spec import InputError
 from registry.write import set_aside
 
-from . import rows
-from .connection import PATIENCE, SCHEMA, Broken, log
+from . import inserting, rows
+from .connection import PATIENCE, SCHEMA, Broken, log, refusal
 from .home import DATABASE, home, trial_folders
 from .outcome import Outcome
 from .rules import clash
@@ -83,7 +85,13 @@ def _import(paths: list[Path], path: Path) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     log(unfinished).unlink(missing_ok=True)
-    Store(unfinished).record_rows(_read(paths))
+    try:
+        with duckdb.connect(str(unfinished)) as connection:
+            connection.execute("BEGIN")
+            inserting.build(connection, _read(paths))
+            connection.execute("COMMIT")
+    except duckdb.Error as error:
+        raise refusal(unfinished, error) from None
     for old in path.parent.glob("registered-*.duckdb"):
         old.unlink()
     unfinished.replace(path)
@@ -93,12 +101,19 @@ def _read(paths: list[Path]) -> Iterator[rows.Rows]:
     """Raises InputError for a line that is no sound row, and where two files give one score two
     values.
     """
-    known: dict[str, tuple[Path, Outcome]] = {}
+    first: dict[str, Path] = {}  # the rows themselves would fill the memory
+
+    @lru_cache(maxsize=1)
+    def outcomes_of(path: Path) -> dict[str, Outcome]:
+        return {outcome.key: outcome for outcome in rows.read(path, COMMAND).outcomes}
+
     for path in paths:
         found = rows.read(path, COMMAND)
         for outcome in found.outcomes:
-            before, other = known.setdefault(outcome.key, (path, outcome))
-            differs = clash(other, outcome)
+            before = first.setdefault(outcome.key, path)
+            if before == path:
+                continue
+            differs = clash(outcomes_of(before)[outcome.key], outcome)
             if differs is not None:
                 raise InputError(
                     f"{shown(path)}: key {outcome.key}: {differs}, the former in {shown(before)}; "
@@ -118,7 +133,7 @@ def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
     """Of the files' content and the tables' form; read again only when a file's time or size has
     changed.
     """
-    digest = hashlib.sha256(SCHEMA.read_bytes())
+    digest = hashlib.sha256(SCHEMA.read_bytes() + Path(inserting.__file__).read_bytes())
     for path, *_ in stamps:
         digest.update(hashlib.sha256(read_whole(path, rows.LARGEST)).digest())
     return digest.hexdigest()[:16]

@@ -7,8 +7,10 @@ A line holds its own hash and that of its lists. `SELECT key, unnest(map_entries
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -130,6 +132,24 @@ def read(path: Path, command: str) -> Rows:
     """Raises InputError naming file, line and field for what is no sound row, and the command that
     writes such; also for lists that are not those of their line.
     """
+    with _uncollected():
+        return _read(path, command)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python looks for cycles of objects the oftener the more there are; rows have none, and take
+    twice as long with it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read(path: Path, command: str) -> Rows:
     found = _lists(path, command)
     beside, outcomes, seen = lines(found), [], set()
     for i, content in enumerate(read_whole(path, LARGEST).splitlines(), start=1):

@@ -2,9 +2,10 @@
 tests/speed/app.py [trials]
 
 The rows of every registered track are there, under their real keys; the rest belongs to no track.
-Goals: the page in 3 s with nothing cached, 1 s warm, within 300 MB of memory. Exits with 1 beyond.
+Goals: the page in 3 s with nothing cached, 1 s warm, within 300 MB of memory; the import of the
+registered files, once after each change of theirs, in 3 s. Exits with 1 beyond.
 The goals are held against CPU time, which other processes disturb least; the wall's is told beside
-it, and what a server's first page pays for imports.
+it, and what a server's first page pays for loading the packages.
 """
 
 import logging
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 TRACK = "guo-fashion-binary"  # of the small tracks the one with the most trials
-COLD, WARM, MEMORY = 3.0, 1.0, 300  # seconds, seconds, MB
+COLD, WARM, IMPORT, MEMORY = 3.0, 1.0, 3.0, 300  # seconds, MB
 IMAGES = 1000
 
 
@@ -97,6 +98,8 @@ def fill(path: Path, tracks: Iterable[str], trials: int) -> None:
 def main() -> int:
     if sys.argv[1:] == ["measure"]:
         return measure()
+    if sys.argv[1:] == ["import"]:
+        return import_registered()
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     import duckdb
 
@@ -114,7 +117,35 @@ def main() -> int:
             ]
         print(f"{counts} trials, scores, per-example rows in {time.perf_counter() - start:.1f} s")
         # A process of its own: filling took memory too.
-        return subprocess.run([sys.executable, __file__, "measure"], check=False).returncode
+        return max(
+            subprocess.run([sys.executable, __file__, step], check=False).returncode
+            for step in ("import", "measure")
+        )
+
+
+def import_registered() -> int:
+    import duckdb  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+    from benchmark.records.home import home
+    from benchmark.records.registered import database
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    database(home())
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    print(
+        f"registered files imported in {cpu:.2f} s, by the wall {wall:.2f} (goal {IMPORT:g}), "
+        f"memory at most {peak():.0f} MB",
+        flush=True,
+    )
+    return int(cpu > IMPORT)
+
+
+def peak() -> float:
+    """MB. Not getrusage's: that counts what the process was forked from."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
 
 def measure() -> int:
@@ -136,18 +167,14 @@ def measure() -> int:
         assert not app.exception, app.exception
         assert app.dataframe[0].value["Rank"].notna().all()
     (cold, cold_wall), (warm, warm_wall) = times[0], min(times[1:])
-    # Not getrusage's: that counts what the process was forked from.
-    peak = (
-        int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
-    )
     print(
-        f"imports {imports:.2f} s   "
+        f"packages {imports:.2f} s   "
         f"cold {cold:.2f} s, by the wall {cold_wall:.2f} (goal {COLD:g})   "
         f"warm {warm:.2f} s, by the wall {warm_wall:.2f} (goal {WARM:g})   "
-        f"memory at most {peak:.0f} MB (goal {MEMORY})",
+        f"memory at most {peak():.0f} MB (goal {MEMORY})",
         flush=True,
     )
-    return 0 if cold < COLD and warm < WARM and peak < MEMORY else 1
+    return 0 if cold < COLD and warm < WARM and peak() < MEMORY else 1
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.commands.rank import rank
 from benchmark.execution import runner
-from benchmark.records import registered, rows
+from benchmark.records import connection, registered, rows
 from benchmark.records.export import (
     SAMPLED_SEEDS,
     check_protocol,
@@ -188,6 +188,40 @@ def test_the_import_is_kept_until_a_file_changes(registered_rows):
     assert second.registered != first
     assert not first.exists()
     assert len(second.query("SELECT key FROM trial")) == 2
+
+
+def test_of_a_row_that_two_files_hold_every_part_is_there_once(registered_rows):
+    before = {name: table(open_store(), name) for name in connection.TABLES}
+    path = registered_rows / "quickstart.jsonl"
+    found = list(registered.outcomes(path))
+    rows.write(
+        path,
+        [
+            row.model_copy(
+                update={
+                    "scores": row.scores[:-1],
+                    "examples": row.examples[:1],
+                    "provenance": row.provenance | {"standing": "verified"},
+                }
+            )
+            for row in found[:2]
+        ],
+    )
+    rows.write(registered_rows / "twice.jsonl", found)
+    after = {name: table(open_store(), name) for name in connection.TABLES}
+    assert after.pop("trial") != before.pop("trial")  # the first file's standing counts
+    assert after.pop("attempt") != before.pop("attempt")
+    assert after == before
+    assert len(open_store().query("SELECT key FROM trial")) == len(found)
+
+
+def test_a_damaged_import_is_told_in_one_line(registered_rows, tmp_path):
+    store = open_store()
+    store.registered.write_bytes(store.registered.read_bytes()[:5000])
+    for _ in range(2):  # alone, then beside a database
+        with pytest.raises(InputError, match=r"registered-\w+\.duckdb: cannot be read .*remove it"):
+            store.query("SELECT key FROM trial")
+        Store(tmp_path / "home" / DATABASE).record([])
 
 
 def test_what_is_registered_is_not_run(ran, tmp_path):
