@@ -34,13 +34,12 @@ config = {  # widths with which, at 1440 pixels, all but the last two columns ar
         width=260, help="Of each network, with the score that ranks."
     ),
     "Ties": st.column_config.TextColumn(
-        width=132, help="Ranked methods that cannot be told apart from the leader (95 %)."
+        width=224, help="Ranked methods that cannot be told apart from the leader (95 %)."
     ),
     "Tier": st.column_config.TextColumn(width=72),
     "Newest row": st.column_config.TextColumn(width=92),
     "Done": st.column_config.ProgressColumn(width=104, format="percent", min_value=0, max_value=1),
     "Trials": st.column_config.NumberColumn(width=60),
-    "Ranked by": st.column_config.TextColumn(width=208),
     "Seeds": st.column_config.NumberColumn(width=56),
 }
 

@@ -38,11 +38,11 @@ def of_tracks(
         rows[name] = {
             "Track": name,
             "Newest row": max(dates)[:10] if dates else "",
-            "Done": len(dates) / max(1, len(keys)),
+            "Done": 100 * len(dates) // max(1, len(keys)) / 100,  # never 1 before all is
             "Trials": len(keys),
-            "Ranked by": quantity(track, track.ranking),
             "Seeds": track.seeds,
             "Data": titles.get(track.dataset, track.dataset),
+            "Ranked by": quantity(track, track.ranking),
             "Networks": ", ".join(titles.get(id, id) for id in track.architectures),
         }
     fullest = sorted(counts, key=counts.__getitem__, reverse=True)
@@ -92,7 +92,7 @@ def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
         if len(first):
             best = first.iloc[0]
             leads.append(f"{best['regularizer']} {percent(best[track.ranking])}")
-            ties.append(tied(first) or "none")
+            ties.append(tied(first, base) or "none")
             tiers += first["tier"].tolist()
     return {
         "Leader": " · ".join(leads),

@@ -49,6 +49,6 @@ def test_what_answers_stands_before_what_describes():
     tracks = {name: KNOWN.track(name) for name in TRIALS}
     table = overview.of_tracks(tracks, TRIALS, started(lambda *_: "2026-01-01T00"), {})
     columns = list(table)
-    assert columns[:5] == ["Track", "Newest row", "Done", "Trials", "Ranked by"]
-    assert columns[-2:] == ["Data", "Networks"]
+    assert columns[:5] == ["Track", "Newest row", "Done", "Trials", "Seeds"]
+    assert columns[-3:] == ["Data", "Ranked by", "Networks"]
     assert width(table["Track"]) >= 7 * len("roth-fashion")
