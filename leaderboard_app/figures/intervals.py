@@ -93,7 +93,6 @@ def paired(
         y=100 * known["difference"],
         mode="markers",
         name="difference",
-        showlegend=False,
         marker={
             "color": colour,
             "size": 9,
@@ -106,7 +105,8 @@ def paired(
     )
     # An interval of few seeds may be many times the band: the band stays to be seen.
     reach = (100 * (known["difference"].abs() + known["half_width"].fillna(0))).max()
-    end = min(max(1.5 * margin, 1.1 * reach), 6 * margin) if len(known) else margin
+    end = min(max(1.4 * margin, 1.1 * reach), 6 * margin) if len(known) else margin
+    found.update_layout(showlegend=False)
     found.update_yaxes(range=[-end, end])
     found.update_xaxes(type="log", **log_ticks(known["matched"]))
     return found
