@@ -107,11 +107,10 @@ def trade_off(
     y: str,
 ) -> go.Figure:
     """Every strength of every method, those that the leaderboard selects large, and the front that
-    no other beats: robustness against clean accuracy, or against cost on a log axis. A flagged
-    method's are outlines.
+    no other beats: robustness against clean accuracy, or against cost on a log axis.
 
     Args:
-        table, front: as `tables.find` gives them.
+        table, front: as `tables.find` gives them, without what is flagged.
         axis: "clean" or "cost".
     """
     scale = 100 if axis == "clean" else 1
@@ -129,18 +128,16 @@ def trade_off(
     for method in ordered(table["method"]):
         style, rows = styles[method], table[table["method"] == method].sort_values("lambda")
         strengths = [style.strength(value) for value in rows["lambda"]]
-        flags = rows["flags"].iloc[0]
         found.add_scatter(
             x=scale * rows[axis],
             y=100 * rows["robust"],
             mode="markers",
-            name=_name(method, flags),
-            marker=_marker(style, flags, np.where(rows["selected"], 15, 8)),
+            name=hover(method),
+            marker=_marker(style, "", np.where(rows["selected"], 15, 8)),
             meta=origins(rows["method"], rows["lambda"]),
             customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
             hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
-            f"clean %{{customdata[1]:.1f}} %<br>cost × %{{customdata[2]:.1f}}{_flags(flags)}"
-            "<extra></extra>",
+            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",
         )
     found.update_layout(legend={"itemsizing": "constant"})
     if axis == "cost":

@@ -166,12 +166,9 @@ def in_words(best: Mapping[Any, Any], track: Track, score: str, styles: Mapping[
 
 
 def front(table: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The rows without a flag that no other beats in robustness and in `axis`: more "clean", or
-    less "cost".
-    """
-    rows = table[table["flags"] == ""]
-    better = rows["clean"] if axis == "clean" else -rows["cost"]
-    return rows[undominated(better, rows["robust"])].sort_values(axis)
+    """The rows that no other beats in robustness and in `axis`: more "clean", or less "cost"."""
+    better = table["clean"] if axis == "clean" else -table["cost"]
+    return table[undominated(better, table["robust"])].sort_values(axis)
 
 
 def dearest(table: pd.DataFrame) -> float:

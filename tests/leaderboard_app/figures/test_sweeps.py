@@ -108,7 +108,7 @@ def test_the_front_leaves_out_what_another_beats_in_both_and_what_is_flagged():
     assert (flagged.marker.color, flagged.opacity) == (style.colour, None)  # as strong as others
 
 
-def test_what_is_flagged_among_all_strengths_is_as_strong_an_outline():
+def test_the_chosen_of_all_strengths_are_large_and_none_is_faint():
     table = pd.DataFrame(
         {
             "method": ["a", "a", "b"],
@@ -117,11 +117,12 @@ def test_what_is_flagged_among_all_strengths_is_as_strong_an_outline():
             "robust": [0.5, 0.4, 0.6],
             "cost": 1.0,
             "selected": [True, False, True],
-            "flags": ["", "", "gradients masked"],
         }
     )
     drawn = traces(pareto.trade_off(table, table[:0], "clean", styles("ab"), "t", "y"))
-    assert drawn["b (flagged)"].marker.symbol == styles("ab")["b"].outline
+    large, small = drawn["a"].marker.size
+    assert large > small
+    assert drawn["b"].marker.size[0] == large
     assert {trace.marker.opacity for trace in drawn.values()} == {1}  # Plotly's own: 0.7 of several
 
 
