@@ -10,8 +10,10 @@ import pandas as pd
 from registry.spec import Part, Radius, Track, Trial
 
 from ..records.store import Store
+from .selection import selected_trials
 
 COLUMNS = ["key", "regularizer", "lambda", "seed", "epsilon", "images", "certified", "worst"]
+SELECTED = ["method", "lambda", "epsilon", "certified", "worst", "seeds", "images"]
 METRICS = ("certified", "correct", "distance")
 Known = Mapping[tuple[str, str], np.ndarray]  # (part's name, metric) → one value an image
 
@@ -47,6 +49,28 @@ def brackets(track: Track, trials: Sequence[Trial], store: Store) -> pd.DataFram
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def at_selected(
+    trials: Sequence[Trial], known: pd.DataFrame, standings: pd.DataFrame
+) -> pd.DataFrame:
+    """One row a method and ε, rising: means over seeds of both ends, each seed at the λ that the
+    board scores it at: SELECTED. Only methods of which all seeds have certificates.
+
+    Args:
+        known: as `brackets` gives it.
+        standings: of one architecture.
+    """
+    found = []
+    for row, group in zip(standings.to_dict("records"), selected_trials(trials, standings)):
+        keys = {trial.key for trial in group}
+        mine = known[known["key"].isin(keys)].drop_duplicates(["key", "epsilon"])
+        if not keys or mine["key"].nunique() < len(keys):
+            continue
+        means = mine.groupby("epsilon", as_index=False)[["certified", "worst", "images"]].mean()
+        labels = {"method": row["regularizer"], "lambda": row["lambda"], "seeds": len(keys)}
+        found.append(means.assign(**labels)[SELECTED])
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=SELECTED)
 
 
 def stands(parts: Iterable[Part], known: Known, radius: Radius, images: int) -> np.ndarray:

@@ -46,20 +46,12 @@ def opened(
         raise Broken(path, "it is no file")  # a pipe would be waited for
     connection = _connected(path, read_only, patience, on_wait)
     try:
-        _require_tables(connection, path)
+        _require_tables(connection, path, read_only)
         if beside is not None:
             _join(connection, beside)
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def registered_alone(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The registered rows where there is no database beside them."""
-    with duckdb.connect(":memory:") as connection:
-        _join(connection, path)
-        yield connection
 
 
 def _connected(
@@ -118,19 +110,25 @@ def refusal(path: Path, error: duckdb.Error) -> Broken | NoRoom:
     return NoRoom(path) if FULL in str(error) else Broken(path, error)
 
 
-def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
     """Raises Broken for other tables, or ones of another form, than the schema's. None at all are
-    what a killed writer leaves.
+    what a killed writer leaves. To read, tables need no keys.
     """
     found = _tables(connection)
-    if found and found != _declared():
+    known = [SCHEMA.read_text(), *([keyless()] if read_only else [])]
+    if found and found not in map(_declared, known):
         raise Broken(path, "its tables are of another version")
 
 
+def keyless() -> str:
+    """The schema without primary keys: they take as long and as much room as the rows."""
+    return re.sub(r",?\s+PRIMARY KEY( \(.*\))?", "", SCHEMA.read_text())
+
+
 @cache
-def _declared() -> dict[str, str]:
+def _declared(schema: str) -> dict[str, str]:
     with duckdb.connect(":memory:") as connection:
-        connection.execute(SCHEMA.read_text())
+        connection.execute(schema)
         return _tables(connection)
 
 

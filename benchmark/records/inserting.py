@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from .connection import SCHEMA, keys
+from .connection import keyless, keys
 from .outcome import Outcome
 from .rows import Rows
 
@@ -52,13 +51,13 @@ def insert(
 
 
 def build(connection: duckdb.DuckDBPyConnection, files: Iterable[Rows]) -> None:
-    """The tables, with what the files hold, to be read only: without primary keys, which take as
-    long and as much room as the rows. Of what two files hold the earlier counts.
+    """The tables, with what the files hold, to be read only: without primary keys. Of what two
+    files hold the earlier counts.
     """
-    connection.execute(re.sub(r",?\s+PRIMARY KEY( \(.*\))?", "", SCHEMA.read_text()))
-    keyless, seen, shared = INSERT.read_text().replace("ON CONFLICT DO NOTHING", ""), set(), False
+    connection.execute(keyless())
+    sql, seen, shared = INSERT.read_text().replace("ON CONFLICT DO NOTHING", ""), set(), False
     for rows in files:
-        insert(connection, rows, keyless)
+        insert(connection, rows, sql)
         mine = {outcome.key for outcome in rows.outcomes}
         shared = shared or not seen.isdisjoint(mine)
         seen |= mine

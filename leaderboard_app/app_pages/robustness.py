@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from benchmark.ranking.brackets import at_selected
 from leaderboard_app.figures import brackets as bracket_figures
 from leaderboard_app.figures import curves, distributions, scatter
 from leaderboard_app.reading import charts, choices, frame, places, queries
-from leaderboard_app.tables import brackets, robustness, samples
+from leaderboard_app.tables import robustness, samples
 from leaderboard_app.words import counts
 from leaderboard_app.words.labels import ATTACK_NAMES, RADII, family_label, percent
 
@@ -41,7 +42,7 @@ for ((attack, norm, loss), table), place in zip(found.items(), places.rows_of(2)
         )
 
 with frame.reading():
-    both_ends = brackets.at_selected(queries.trials(track), queries.brackets(track), standings)
+    both_ends = at_selected(queries.trials(track), queries.brackets(track), standings)
 both_ends = both_ends[both_ends["method"].isin(methods)]
 if len(both_ends):
     st.header("From both sides")

@@ -18,7 +18,7 @@ def over_epsilon(table: pd.DataFrame, styles: Mapping[str, Style], title: str, x
     """Two lines a method, between which its accuracy lies.
 
     Args:
-        table: as `tables.brackets.at_selected` gives it.
+        table: as `ranking.brackets.at_selected` gives it.
     """
     found = figure(title, x, "Share of images (%)")
     alone = table["method"].nunique() == 1 and table["certified"].notna().all()

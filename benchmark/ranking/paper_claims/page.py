@@ -1,5 +1,5 @@
-"""The page of findings, registry/results/README.md: the board of all methods, the verdicts on the
-papers' claims, and their numbers beside ours.
+"""The page of findings, registry/results/README.md: the board of all methods, what is proven of
+them, the verdicts on the papers' claims, and their numbers beside ours.
 
 Every number is computed here, from rows alone. A claim that did not hold is said not to have held.
 """
@@ -16,7 +16,7 @@ from ...records.home import home
 from ...records.store import Store
 from ..board import board
 from ..verdict import Verdict, verdict
-from . import budget, guo, hoelder, reported, roth, wen
+from . import budget, guo, hoelder, proven, reported, roth, wen
 from .rows import Claim, Rows
 
 CLAIMS: tuple[Claim, ...] = (*guo.CLAIMS, *wen.CLAIMS, *hoelder.CLAIMS, *roth.CLAIMS)
@@ -71,7 +71,11 @@ def render(store: Store) -> str:
     lines = [f"| {f.claim} | {f.verdict} | {f.numbers} |\n" for f in verdicts(store)]
     with_numbers = (registry.track(name) for name in registry.track_names)
     everything = (Rows(track, store) for track in with_numbers if track.reported)
-    sections = (HEADER, budget.section(track, table), CLAIMED + "".join(lines))
+    certified = proven.section(
+        (known, [trial for _, trial in registry.select([known.name])], store)
+        for known in map(registry.track, registry.track_names)
+    )
+    sections = (HEADER, budget.section(track, table), certified, CLAIMED + "".join(lines))
     return "\n".join(filter(None, (*sections, reported.section(everything))))
 
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from benchmark.ranking.brackets import at_selected
 from leaderboard_app.figures.brackets import over_epsilon
-from leaderboard_app.tables.brackets import at_selected
 from leaderboard_app.tables.origin import of_point
 from leaderboard_app.words.style import styles
 from registry.load import Registry

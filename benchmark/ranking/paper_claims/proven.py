@@ -1,0 +1,105 @@
+"""What is proven of each method at its selected λ, beside what no attack has broken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import pandas as pd
+
+from registry.spec import Track, Trial
+
+from ...records.store import Store
+from ..board import board
+from ..brackets import at_selected, brackets
+from .budget import short_names
+
+CONTROL = "none"
+NARROW = 0.02  # between the two ends
+HEADER = """## Proven, and not yet broken
+
+Of the first test images the share that linear bounds certify within ε, and the share that no attack
+within ε has broken, in percent, means over seeds, each method at its selected λ: the accuracy
+against a perfect attack lies between the two.
+"""
+
+
+def section(tracks: Iterable[tuple[Track, Sequence[Trial], Store]]) -> str:
+    """Markdown: of each track and network with certificates a sentence and a table; "" where there
+    are none.
+    """
+    found = [text for given in tracks for text in _networks(*given)]
+    return "\n".join([HEADER, *found]) if found else ""
+
+
+def _networks(track: Track, trials: Sequence[Trial], store: Store) -> Iterable[str]:
+    known = brackets(track, trials, store)
+    if known["certified"].isna().all():
+        return
+    for architecture, standings in board(track, trials, store).groupby("architecture", sort=False):
+        mine = [trial for trial in trials if trial.entry.architecture == architecture]
+        both = at_selected(mine, known, standings).dropna(subset=["certified"])
+        if len(both):
+            norm = {"inf": "ℓ∞", "2": "ℓ2"}[track.headline_threat.norm]
+            seeds, images = both["seeds"].max(), both["images"].max()
+            flagged = set(standings.loc[standings["flags"] != "", "regularizer"])
+            yield (
+                f"### {track.name}, {architecture}, {norm}\n\n{seeds} seeds, {images:g} images. "
+                f"{said(both)}\n\n{_table(both, flagged)}"
+            )
+
+
+def said(both: pd.DataFrame) -> str:
+    """Where the two ends meet, where a regularizer proves most, and whether the one that proves
+    most stands best.
+
+    Args:
+        both: as `at_selected` gives it, of one network; all certified.
+    """
+    ends = _ends(both)
+    names = short_names(list(dict.fromkeys(both["method"])))
+    least = min(ends)
+    narrow = sum(high - low < NARROW + 1e-9 for low, high in ends[least].values())
+    words = [
+        f"At ε = {least:g} the ends are within {100 * NARROW:g} points of each other for {narrow} "
+        f"of {len(ends[least])} methods."
+    ]
+    proven = {at: max(mine, key=lambda name: mine[name][0]) for at, mine in ends.items()}
+    stands = {at: max(mine, key=lambda name: mine[name][1]) for at, mine in ends.items()}
+    gains = {at: mine[proven[at]][0] - mine.get(CONTROL, (1,))[0] for at, mine in ends.items()}
+    at = max(gains, key=gains.__getitem__)
+    if gains[at] > 0:
+        words.append(
+            f"Most is gained at ε = {at:g}: {100 * ends[at][CONTROL][0]:.1f} % are proven of "
+            f"{CONTROL}, {100 * ends[at][proven[at]][0]:.1f} of {names[proven[at]]}."
+        )
+    apart = {at: mine[proven[at]][0] - mine[stands[at]][0] for at, mine in ends.items()}
+    at = max(apart, key=apart.__getitem__)
+    if apart[at] > 0:
+        told = (f"{names[name]} ({_told(*ends[at][name])})" for name in (proven[at], stands[at]))
+        words.append(f"Most is proven and most stands at ε = {at:g} of two: {', '.join(told)}.")
+    return " ".join(words)
+
+
+def _ends(both: pd.DataFrame) -> dict[float, dict[str, tuple[float, float]]]:
+    """ε, rising → method → share that is proven and share that stands."""
+    found: dict[float, dict[str, tuple[float, float]]] = {}
+    for row in both.sort_values("epsilon", kind="stable").to_dict("records"):
+        ends = float(row["certified"]), float(row["worst"])
+        found.setdefault(float(row["epsilon"]), {})[row["method"]] = ends
+    return found
+
+
+def _told(certified: float, worst: float) -> str:
+    return f"{100 * certified:.1f}–{100 * worst:.1f}"
+
+
+def _table(both: pd.DataFrame, flagged: Collection[str]) -> str:
+    methods, ends = list(dict.fromkeys(both["method"])), _ends(both)
+    names = short_names(methods)
+    head = f"| Method | {' | '.join(f'ε = {radius:g}' for radius in ends)} |\n"
+    lines = [head, f"|---|{'---|' * len(ends)}\n"]
+    for method in methods:
+        name = f"{names[method]}{' (flagged)' * (method in flagged)}"
+        cells = (_told(*mine[method]) if method in mine else "" for mine in ends.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |\n")
+    return "".join(lines)
