@@ -20,6 +20,8 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 TABLES = ("trial", "attempt", "score", "example", "layer", "epoch")
 PATIENCE = 30.0  # seconds to wait for another process to let go of the file
 LOOK_EVERY = 0.05  # seconds
+COLLECT = "`regbench collect` builds it anew from the outcomes"
+REMOVE = "remove it: it is built anew from the registered files"
 FULL = os.strerror(errno.ENOSPC)
 
 
@@ -30,6 +32,7 @@ def opened(
     patience: float,
     on_wait: Callable[[str], None],
     beside: Path | None = None,
+    remedy: str = COLLECT,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The database, closed at the end.
 
@@ -37,16 +40,21 @@ def opened(
         patience: seconds to wait for another process to let go of it.
         on_wait: is told once who holds it.
         beside: the registered rows, which are read where `path` lacks them.
+        remedy: what to do where the file is Broken.
     Raises:
         Unavailable: another process holds it for longer.
         Broken: it is no database, or has other tables.
         NoRoom: its disk is full.
     """
     if os.path.lexists(path) and not path.is_file():
-        raise Broken(path, "it is no file")  # a pipe would be waited for
-    connection = _connected(path, read_only, patience, on_wait)
+        raise Broken(path, "it is no file", remedy)  # a pipe would be waited for
     try:
-        _require_tables(connection, path, read_only)
+        connection = _connected(path, read_only, patience, on_wait)
+    except duckdb.Error as error:
+        raise refusal(path, error, remedy) from None
+    try:
+        if not _has_tables(connection, read_only):
+            raise Broken(path, "its tables are of another version", remedy)
         if beside is not None:
             _join(connection, beside)
         yield connection
@@ -64,7 +72,7 @@ def _connected(
         except duckdb.Error as error:
             who = _holder(error)
             if who is None:
-                raise refusal(path, error) from None
+                raise
         if time.monotonic() > deadline:
             raise Unavailable(f"{shown(path)}: is held by {who}; wait for it to finish or end it")
         if not told:
@@ -97,27 +105,23 @@ class NoRoom(InputError):
 class Broken(InputError):
     """A file that is no database, or one of other tables."""
 
-    def __init__(self, path: Path, why: object):
+    def __init__(self, path: Path, why: object, remedy: str = COLLECT):
         reason = str(why).splitlines()[0][:100]
-        super().__init__(
-            f"{shown(path)}: cannot be read ({reason}); `regbench collect` builds it anew from the "
-            "outcomes"
-        )
+        super().__init__(f"{shown(path)}: cannot be read ({reason}); {remedy}")
 
 
-def refusal(path: Path, error: duckdb.Error) -> Broken | NoRoom:
+def refusal(path: Path, error: duckdb.Error, remedy: str = COLLECT) -> Broken | NoRoom:
     """What to raise for what DuckDB says of a file that no other process holds."""
-    return NoRoom(path) if FULL in str(error) else Broken(path, error)
+    return NoRoom(path) if FULL in str(error) else Broken(path, error, remedy)
 
 
-def _require_tables(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> None:
-    """Raises Broken for other tables, or ones of another form, than the schema's. None at all are
-    what a killed writer leaves. To read, tables need no keys.
+def _has_tables(connection: duckdb.DuckDBPyConnection, read_only: bool) -> bool:
+    """Whether they are the schema's, in its form, or none at all, as a killed writer leaves it. To
+    read, tables need no keys.
     """
     found = _tables(connection)
     known = [SCHEMA.read_text(), *([keyless()] if read_only else [])]
-    if found and found not in map(_declared, known):
-        raise Broken(path, "its tables are of another version")
+    return not found or found in map(_declared, known)
 
 
 def keyless() -> str:
@@ -170,11 +174,7 @@ def _join(connection: duckdb.DuckDBPyConnection, registered: Path) -> None:
     try:
         connection.execute(f"ATTACH IF NOT EXISTS '{path}' AS registered (READ_ONLY)")
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0][:100]
-        raise InputError(
-            f"{shown(registered)}: cannot be read ({reason}); remove it: it is built anew from the "
-            "registered files"
-        ) from None
+        raise Broken(registered, error, REMOVE) from None
     ours_are_there = bool(_tables(connection))  # else a writer was killed before anything was in it
     found = connection.execute("SELECT current_database()").fetchone()
     assert found is not None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from .connection import PATIENCE, SCHEMA, log, opened, refusal
+from .connection import PATIENCE, REMOVE, SCHEMA, log, opened, refusal
 from .outcome import Outcome
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Store:
         if not (read_only and self.registered):
             return opened(self.path, read_only, self.patience, on_wait)
         if not os.path.lexists(self.path):
-            return opened(self.registered, read_only, self.patience, on_wait)
+            return opened(self.registered, read_only, self.patience, on_wait, remedy=REMOVE)
         return opened(self.path, read_only, self.patience, on_wait, beside=self.registered)
 
     def record(
