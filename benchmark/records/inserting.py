@@ -37,10 +37,12 @@ _SCORES = pa.schema(
 )
 
 
-def insert(
-    connection: duckdb.DuckDBPyConnection, rows: Rows, sql: str = INSERT.read_text()
-) -> None:
+def insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     """What is there already stays as it is. A failed outcome leaves an attempt only."""
+    _insert(connection, rows, INSERT.read_text())
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows, sql: str) -> None:
     kept = [outcome for outcome in rows.outcomes if outcome.status != "failed"]
     tables = {"told": _told(rows.outcomes), "scores": _scores(kept), "lists": rows.lists}
     for name, table in tables.items():
@@ -57,7 +59,7 @@ def build(connection: duckdb.DuckDBPyConnection, files: Iterable[Rows]) -> None:
     connection.execute(keyless())
     sql, seen, shared = INSERT.read_text().replace("ON CONFLICT DO NOTHING", ""), set(), False
     for rows in files:
-        insert(connection, rows, sql)
+        _insert(connection, rows, sql)
         mine = {outcome.key for outcome in rows.outcomes}
         shared = shared or not seen.isdisjoint(mine)
         seen |= mine

@@ -133,7 +133,7 @@ def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
     """Of the files' content and the tables' form; read again only when a file's time or size has
     changed.
     """
-    digest = hashlib.sha256(SCHEMA.read_bytes() + Path(inserting.__file__).read_bytes())
+    digest = hashlib.sha256(SCHEMA.read_bytes())
     for path, *_ in stamps:
         digest.update(hashlib.sha256(read_whole(path, rows.LARGEST)).digest())
     return digest.hexdigest()[:16]

@@ -128,14 +128,6 @@ def write(path: Path, outcomes: Iterable[Outcome]) -> None:
     write_whole(path, "".join(f"{as_line(outcome)}\n" for outcome in found))
 
 
-def read(path: Path, command: str) -> Rows:
-    """Raises InputError naming file, line and field for what is no sound row, and the command that
-    writes such; also for lists that are not those of their line.
-    """
-    with _uncollected():
-        return _read(path, command)
-
-
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Python looks for cycles of objects the oftener the more there are; rows have none, and take
@@ -149,7 +141,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, command: str) -> Rows:
+@_uncollected()
+def read(path: Path, command: str) -> Rows:
+    """Raises InputError naming file, line and field for what is no sound row, and the command that
+    writes such; also for lists that are not those of their line.
+    """
     found = _lists(path, command)
     beside, outcomes, seen = lines(found), [], set()
     for i, content in enumerate(read_whole(path, LARGEST).splitlines(), start=1):

@@ -12,6 +12,7 @@ from registry.spec import Track
 
 from ..front import undominated
 from ..placement import place, points, strength, unranked
+from . import markdown
 
 TRACK = "open-fashion"
 NEAR = 0.05  # of worst cases that a reader may take for alike
@@ -37,7 +38,7 @@ def section(track: Track, board: pd.DataFrame) -> str:
 
 def _intro(track: Track) -> str:
     threat = track.headline_threat
-    norm = {"inf": "ℓ∞", "2": "ℓ2"}[threat.norm]
+    norm = markdown.NORMS[threat.norm]
     return (
         f"`{track.name}`: one reference, one fine-tune and the same seeds for all. λ is chosen by "
         f"{threat.id} on validation images; the order is by the worst case over all attacks in "
@@ -98,8 +99,7 @@ def _table(rows: list[dict[Any, Any]]) -> str:
     names = short_names([row["regularizer"] for row in rows])
     lines = [_cells(row, names[row["regularizer"]]) for row in rows]
     columns = [name for name in lines[0] if any(line[name] not in ("", "–") for line in lines)]
-    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return head + "".join(f"| {' | '.join(line[name] for name in columns)} |\n" for line in lines)
+    return markdown.table(columns, ([line[name] for name in columns] for line in lines))
 
 
 def short_names(names: list[str]) -> dict[str, str]:

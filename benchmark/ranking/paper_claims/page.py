@@ -7,6 +7,9 @@ Every number is computed here, from rows alone. A claim that did not hold is sai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
 
 from registry.load import Registry
 from registry.write import write_whole
@@ -16,7 +19,7 @@ from ...records.home import home
 from ...records.store import Store
 from ..board import board
 from ..verdict import Verdict, verdict
-from . import budget, guo, hoelder, proven, reported, roth, wen
+from . import budget, guo, hoelder, markdown, proven, reported, roth, wen
 from .rows import Claim, Rows
 
 CLAIMS: tuple[Claim, ...] = (*guo.CLAIMS, *wen.CLAIMS, *hoelder.CLAIMS, *roth.CLAIMS)
@@ -32,8 +35,6 @@ shown where all that it asks holds, each at its own level; refuted where one par
 for all its λ and scores together (Holm). Intervals are Student's 95 % over seeds, of differences
 paired by seed. A verdict is about these tracks, small nets on small data, and nothing else.
 
-| Claim | Verdict | Numbers |
-|---|---|---|
 """
 
 
@@ -66,17 +67,26 @@ def _verdict(claim: Claim, rows: Rows) -> ClaimVerdict:
 def render(store: Store) -> str:
     """The page, Markdown."""
     registry = Registry()
-    track = registry.track(budget.TRACK)
-    table = board(track, [trial for _, trial in registry.select([track.name])], store)
-    lines = [f"| {f.claim} | {f.verdict} | {f.numbers} |\n" for f in verdicts(store)]
-    with_numbers = (registry.track(name) for name in registry.track_names)
-    everything = (Rows(track, store) for track in with_numbers if track.reported)
-    certified = proven.section(
-        (known, [trial for _, trial in registry.select([known.name])], store)
-        for known in map(registry.track, registry.track_names)
+    tracks = {name: registry.track(name) for name in registry.track_names}
+    trials = {name: [trial for _, trial in registry.select([name])] for name in tracks}
+
+    @cache
+    def standings(name: str) -> pd.DataFrame:
+        return board(tracks[name], trials[name], store)
+
+    told = [(found.claim, str(found.verdict), found.numbers) for found in verdicts(store)]
+    sections = (
+        HEADER,
+        budget.section(tracks[budget.TRACK], standings(budget.TRACK)),
+        proven.section(
+            ((track, trials[name]) for name, track in tracks.items()),
+            store,
+            lambda track: standings(track.name),
+        ),
+        CLAIMED + markdown.table(("Claim", "Verdict", "Numbers"), told),
+        reported.section(Rows(track, store) for track in tracks.values() if track.reported),
     )
-    sections = (HEADER, budget.section(track, table), certified, CLAIMED + "".join(lines))
-    return "\n".join(filter(None, (*sections, reported.section(everything))))
+    return "\n".join(filter(None, sections))
 
 
 def main() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import pandas as pd
 
 from registry.spec import Track, Trial
 
 from ...records.store import Store
-from ..board import board
 from ..brackets import at_selected, brackets
+from . import markdown
 from .budget import short_names
 
 CONTROL = "none"
@@ -23,23 +23,35 @@ against a perfect attack lies between the two.
 """
 
 
-def section(tracks: Iterable[tuple[Track, Sequence[Trial], Store]]) -> str:
+def section(
+    tracks: Iterable[tuple[Track, Sequence[Trial]]],
+    store: Store,
+    board: Callable[[Track], pd.DataFrame],
+) -> str:
     """Markdown: of each track and network with certificates a sentence and a table; "" where there
     are none.
+
+    Args:
+        board: as `ranking.board` gives it, of one of the tracks.
     """
-    found = [text for given in tracks for text in _networks(*given)]
+    found = [text for track, trials in tracks for text in _networks(track, trials, store, board)]
     return "\n".join([HEADER, *found]) if found else ""
 
 
-def _networks(track: Track, trials: Sequence[Trial], store: Store) -> Iterable[str]:
+def _networks(
+    track: Track,
+    trials: Sequence[Trial],
+    store: Store,
+    board: Callable[[Track], pd.DataFrame],
+) -> Iterable[str]:
     known = brackets(track, trials, store)
     if known["certified"].isna().all():
         return
-    for architecture, standings in board(track, trials, store).groupby("architecture", sort=False):
+    for architecture, standings in board(track).groupby("architecture", sort=False):
         mine = [trial for trial in trials if trial.entry.architecture == architecture]
         both = at_selected(mine, known, standings).dropna(subset=["certified"])
         if len(both):
-            norm = {"inf": "ℓ∞", "2": "ℓ2"}[track.headline_threat.norm]
+            norm = markdown.NORMS[track.headline_threat.norm]
             seeds, images = both["seeds"].max(), both["images"].max()
             flagged = set(standings.loc[standings["flags"] != "", "regularizer"])
             yield (
@@ -96,10 +108,11 @@ def _told(certified: float, worst: float) -> str:
 def _table(both: pd.DataFrame, flagged: Collection[str]) -> str:
     methods, ends = list(dict.fromkeys(both["method"])), _ends(both)
     names = short_names(methods)
-    head = f"| Method | {' | '.join(f'ε = {radius:g}' for radius in ends)} |\n"
-    lines = [head, f"|---|{'---|' * len(ends)}\n"]
-    for method in methods:
-        name = f"{names[method]}{' (flagged)' * (method in flagged)}"
-        cells = (_told(*mine[method]) if method in mine else "" for mine in ends.values())
-        lines.append(f"| {name} | {' | '.join(cells)} |\n")
-    return "".join(lines)
+    rows = [
+        [
+            f"{names[method]}{' (flagged)' * (method in flagged)}",
+            *(_told(*mine[method]) if method in mine else "" for mine in ends.values()),
+        ]
+        for method in methods
+    ]
+    return markdown.table(["Method", *(f"ε = {radius:g}" for radius in ends)], rows)

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 from registry.spec import Result, Track
 
+from . import markdown
 from .rows import Interval, Rows
 
 HEADER = """## The papers' own numbers, and ours
 
 Shown beside ours, never tuned toward. Ours: mean over seeds ± half of Student's 95 % interval.
 
-| Track | Network | Method | Score | Paper | Ours | Seeds |
-|---|---|---|---|---|---|---|
 """
+COLUMNS = ("Track", "Network", "Method", "Score", "Paper", "Ours", "Seeds")
 
 
 def section(everything: Iterable[Rows]) -> str:
@@ -26,7 +26,7 @@ def section(everything: Iterable[Rows]) -> str:
         for result in rows.track.reported
         if (ours := _ours(rows, result)) is not None
     ]
-    return HEADER + "".join(lines) if lines else ""
+    return HEADER + markdown.table(COLUMNS, lines) if lines else ""
 
 
 def _ours(rows: Rows, result: Result) -> tuple[Interval, int] | None:
@@ -42,10 +42,10 @@ def _ours(rows: Rows, result: Result) -> tuple[Interval, int] | None:
     return (Interval.of(found), len(found)) if len(found) else None
 
 
-def _line(track: Track, result: Result, ours: tuple[Interval, int]) -> str:
+def _line(track: Track, result: Result, ours: tuple[Interval, int]) -> tuple[str, ...]:
     interval, seeds = ours
     strength = "" if result.strength is None else f" at λ = {result.strength:g}"
-    cells = (
+    return (
         track.name,
         result.architecture,
         f"`{result.regularizer}`{strength}",
@@ -54,7 +54,6 @@ def _line(track: Track, result: Result, ours: tuple[Interval, int]) -> str:
         _percent(interval.mean, None if math.isnan(interval.half) else interval.half),
         str(seeds),
     )
-    return f"| {' | '.join(cells)} |\n"
 
 
 def _percent(value: float, spread: float | None) -> str:

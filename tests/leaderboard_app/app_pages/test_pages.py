@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from benchmark.records.home import DATABASE
 from leaderboard_app.reading import downloads
@@ -128,76 +127,6 @@ def test_the_table_equals_what_rank_prints(fill, name):
         )
 
 
-def test_a_deep_link_opens_its_track_and_the_picker_changes_the_address(fill):
-    fill("quickstart", seeds=1)
-    fill("guo-fashion-binary", seeds=1)
-    app = opened(track="guo-fashion-binary")
-    assert app.selectbox[0].value == "guo-fashion-binary"
-    methods = {
-        (entry.architecture, entry.regularizer)
-        for entry in Registry().entries("guo-fashion-binary")
-    }
-    assert len(tables(app)) == len(methods)
-    app.selectbox[0].select("quickstart").run()
-    assert app.query_params["track"] == "quickstart"
-    assert len(tables(app)) == 6
-    app.selectbox[0].select("guo-fashion").run()  # a second and a third choice hold as well
-    app.selectbox[0].select("quickstart").run()
-    assert app.selectbox[0].value == app.query_params["track"] == "quickstart"
-    app.switch_page("app_pages/equivalence.py").run()
-    assert app.selectbox[0].value == "quickstart"  # remembered from page to page
-
-
-def test_the_pages_open_on_the_track_with_rows_that_compares_the_most_methods(fill):
-    fill("quickstart", seeds=1)
-    app = opened()
-    assert app.selectbox(key="widget track").value == "quickstart"
-    once = iter([True])
-    fill("open-fashion", seeds=1, status=lambda trial: "finished" if next(once, False) else None)
-    app = opened()
-    assert app.selectbox(key="widget track").value == "open-fashion"
-    app = opened("app_pages/theory.py")  # which needs two classes
-    assert app.selectbox(key="widget track").value != "open-fashion"
-
-
-def test_an_old_link_to_the_first_page_opens_the_leaderboard_of_its_track(fill):
-    fill("quickstart", seeds=1)
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.query_params["track"] = "quickstart"
-    app.run()
-    assert [title.value for title in app.title] == ["Leaderboard"]
-    assert len(tables(app)) == 6
-
-
-@pytest.mark.parametrize("page", ["equivalence", "theory", "method"])
-def test_a_track_that_a_page_cannot_show_stays_chosen_and_the_page_says_who_can(fill, page):
-    fill("guo-fashion-binary", seeds=1)
-    app = opened(f"app_pages/{page}.py", track="wen-fashion", regularizer="cross_lipschitz")
-    assert not app.exception
-    assert app.selectbox(key="widget track").value == "wen-fashion"
-    assert app.query_params["track"] == "wen-fashion"
-    assert "This track has no" in texts(app)
-    links = [element.proto.label.replace("\\", "") for element in app.get("page_link")]
-    assert any("(guo-fashion-binary)" in label for label in links)
-    assert not any("(wen-fashion)" in label for label in links)
-    assert not app.warning
-
-
-@pytest.mark.parametrize("track", ["wen-fashion", "guo-binary-cifar10", "roth-svhn"])
-def test_a_link_to_any_page_on_any_track_never_says_did_you_mean(home, track):
-    architecture = Registry().track(track).architectures[0]
-    choices = {"track": track, "architecture": architecture, "regularizer": "cross_lipschitz"}
-    for page, app in every_page(**choices):
-        assert "did you mean" not in texts(app), page
-
-
-def test_a_method_that_a_track_has_as_a_variant_is_found_by_its_name(fill):
-    fill("roth-fashion", seeds=1)
-    app = opened("app_pages/margins.py", track="roth-fashion", regularizer="adversarial_training")
-    assert app.selectbox(key="widget regularizer").value == "adversarial_training:norm=2"
-    assert not app.warning
-
-
 def test_the_rank_the_method_and_the_score_that_ranks_fit_a_phone(fill):
     fill("quickstart", seeds=2)
     app = opened(track="quickstart")
@@ -209,12 +138,6 @@ def test_the_rank_the_method_and_the_score_that_ranks_fit_a_phone(fill):
     assert tick + sum(widths[:3]) <= 400 - padding
     place = shown.index("Source")
     assert tick + sum(width or 150 for width in widths[: place + 1]) <= 1440 - 160
-
-
-def test_a_link_to_an_unknown_track_names_the_nearest(fill):
-    app = opened(track="quickstrat")
-    assert not app.exception
-    assert "did you mean 'quickstart'" in app.warning[0].value.replace("\\", "")
 
 
 def test_search_and_filter_keep_the_rows_that_match(fill):
