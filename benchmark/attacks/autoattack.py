@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from registry.spec import InputError, Norm
 
+from .apgd_targeted import apgd_targeted, worthwhile
 from .checkpoint import Progress, resumed
 from .fab import fab
 from .frozen import Model, frozen
@@ -67,7 +68,8 @@ def autoattack(
         y: [N] class indices.
         only: run just these of the members, e.g. WHITE_BOX.
         own: run FAB-T as `fab.fab` does: the package's steps, for all targets at once and with a
-            projection that does not sort; and, given an entrance, Square in ℓ∞ as
+            projection that does not sort; APGD-T for all targets at once as well, where few
+            examples are left (`apgd_targeted`); and, given an entrance, Square in ℓ∞ as
             `incremental_square` does.
         entrance: the model in two parts, if it begins with a dense layer.
         checkpoint: a file that is rewritten after each member; an interrupted run of the same
@@ -150,6 +152,8 @@ def _ours(
     """What our own form of a member finds; None where there is none."""
     norm: Norm = "inf" if attacker.norm == "Linf" else "2"
     epsilon = attacker.epsilon
+    if member == "apgd-t" and worthwhile(x, attacker.apgd_targeted.n_target_classes):
+        return apgd_targeted(attacker.apgd_targeted, model, x, y, seed=seed)
     if member == "fab-t":
         return fab(model, x, y, epsilon, norm, targets=attacker.fab.n_target_classes)
     if member == "square" and entrance is not None and norm == "inf":

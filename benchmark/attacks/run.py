@@ -200,28 +200,39 @@ def _within(kernel: Callable[..., Tensor], search: _Search, net: Model, rows: Te
 def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
     """PGD from random starts, each restart on the examples that none has broken; the highest loss
     where all fail.
+
+    Most fall to the first. What it leaves is attacked from as many starts at once as a batch holds,
+    of which each example takes what one after another would have given it.
     """
     x, y, epsilon, norm = search.x, search.y, _radii(search), search.threat.norm
     given = _given(search.threat)
     restarts, loss = given.pop("restarts"), LOSSES[given["loss"]]
     adversarial, highest = x.clone(), torch.full_like(y, -torch.inf, dtype=x.dtype)
     generator = torch.Generator().manual_seed(search.seed)
-    for _ in range(restarts):
-        starts = drawn_unit_ball((search.distinct, *x.shape[1:]), norm, generator, x.dtype)
+    shape = search.distinct, *x.shape[1:]
+    done = 0
+    while done < restarts and len(rows):
+        room = search.batch_size // len(rows) if done else 1
+        at_once = min(max(room, 1), restarts - done)
+        starts = [drawn_unit_ball(shape, norm, generator, x.dtype) for _ in range(at_once)]
         left = [rows[:0]]
         for some in search.batches(rows):
-            start = starts[some.cpu() % search.distinct].to(x)
-            found = pgd(net, x[some], y[some], epsilon[some], norm, start=start, **given)
+            start = torch.cat([points[some.cpu() % search.distinct] for points in starts]).to(x)
+            many = some.repeat(at_once)
+            found = pgd(net, x[many], y[many], epsilon[many], norm, start=start, **given)
             if restarts == 1:
                 adversarial[some] = found
                 continue
             logits = net(found)
-            wrong, losses = misclassified(logits, y[some]), loss(logits, y[some])
-            better = wrong | (losses > highest[some])
+            losses = loss(logits, y[many]).where(~misclassified(logits, y[many]), torch.inf)
+            best, which = losses.view(at_once, -1).max(0)  # of equals the first
+            found = found.view(at_once, len(some), *x.shape[1:])[which, range(len(some))]
+            better = best > highest[some]
             adversarial[some[better]] = found[better]
-            highest[some[better]] = losses[better]
-            left.append(some[~wrong])
+            highest[some[better]] = best[better]
+            left.append(some[best < torch.inf])
         rows = torch.cat(left)
+        done += at_once
     return adversarial
 
 

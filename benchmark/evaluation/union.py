@@ -31,8 +31,8 @@ def union(
 
     AutoAttack costs a hundred times what PGD does, so that it gets only the images that PGD has not
     broken and, of networks whose linear bounds are cheap, that are not certified either: those no
-    attack breaks. Its FAB-T, half of its cost, takes the same steps faster (`attacks.fab`). Its own
-    share on all images is another threat, "autoattack".
+    attack breaks. APGD-T, FAB-T and Square take the package's steps faster (`attacks.autoattack`,
+    `own`). AutoAttack's own share on all images is another threat, "autoattack".
 
     Returns:
         as `attack` does; in `info` the share of all images that stood after each attack and each

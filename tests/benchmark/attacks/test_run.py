@@ -16,7 +16,7 @@ from registry.spec import InputError, Threat
 THREATS = [
     Threat(attack="fgsm", norm="inf", epsilon=0.05),
     Threat(attack="fgsm", norm="2", epsilon=0.3),
-    Threat(attack="pgd", norm="inf", epsilon=0.04, steps=5, restarts=2),
+    Threat(attack="pgd", norm="inf", epsilon=0.04, steps=5, restarts=4),
     Threat(attack="pgd", norm="2", epsilon=0.3, steps=5, loss="margin"),
     Threat(attack="malt", norm="inf", epsilon=0.04, steps=5, restarts=3),
     Threat(attack="deepfool", steps=10),
@@ -259,6 +259,17 @@ def test_more_restarts_never_give_a_weaker_attack():
     robust = ~broken[1]
     assert (losses[1][robust] >= losses[0][robust]).all()
     assert (losses[1][robust] > losses[0][robust]).any()
+
+
+def test_restarts_at_once_give_what_they_give_one_after_another():
+    """A batch of one example has no room for two starts."""
+    model, x = Rows(25, 10), images(40, 1, 5, 5)
+    y = model(x).argmax(1)
+    threat = Threat(attack="pgd", norm="inf", epsilon=0.05, steps=1, restarts=7)
+    one, many = (attack(threat, model, x, y, seed=0, batch_size=size) for size in (1, 100))
+    first = attack(threat.model_copy(update={"restarts": 1}), model, x, y, seed=0)
+    assert (first.success.sum() < many.success.sum() < 40).item()
+    assert torch.equal(one.adversarial, many.adversarial)
 
 
 def test_the_seed_decides_the_random_starts():
