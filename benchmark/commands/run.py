@@ -225,8 +225,8 @@ def _of_tier(
 
 @app.command(epilog="Example: regbench collect")
 def collect() -> None:
-    """Build the database anew, or complete it, from the outcomes that runs left behind and the
-    registered results.
+    """Build the database anew, or complete it, from the outcomes that runs left behind. The
+    registered results are read from their files.
     """
     from ..records import home as home_folder
     from ..records import open_store, registered

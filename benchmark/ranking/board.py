@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from registry.spec import Track, Trial
 
-from ..records.challenges import accepted
+from ..records.challenges import Accepted, accepted
 from ..records.store import Store
 from .both_sides import (
     Images,
@@ -47,7 +47,7 @@ def board(
     groups = selected_trials(trials, table)
     keys = {trial.key for group in groups for trial in group}
     correct = store.examples(keys, "correct")
-    challenges = list(accepted())
+    challenges = _of_these_weights(accepted(), store)
     tiers = ranking_tiers(table)
     worst, fallen = fell(track, worst_cases(track, groups, correct, tiers), challenges)
     table = with_challengers(groups, with_worst_case(groups, table, worst, tiers), fallen)
@@ -71,6 +71,13 @@ def board(
         groups = selected_trials(trials, table)
     table = with_source(groups, table, store.sources(keys))
     return table if table.empty else with_places(groups, table, images, _means(track, scores))
+
+
+def _of_these_weights(challenges: Iterable[Accepted], store: Store) -> list[Accepted]:
+    """Those of the weights that the rows are of: another training's are another model."""
+    found = list(challenges)
+    weights = store.weights({one.key for one in found}) if found else {}
+    return [one for one in found if weights.get(one.key, one.weights_sha256) == one.weights_sha256]
 
 
 def with_places(

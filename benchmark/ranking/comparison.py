@@ -47,8 +47,10 @@ class Differences:
         if seeds > 1:
             pairs = np.triu_indices(methods, 1)
             raw = _variances_of_differences(by_seed)[pairs]
-            own = np.full(len(raw), float(seeds - 1))
-            found = moderated(raw, own, most=(methods - 1) * (seeds - 1))
+            # An infinite distance of one model leaves its pairs, and only them, unknown.
+            known = np.isfinite(raw)
+            found = moderated(raw, np.where(known, seeds - 1.0, 0), (methods - 1) * (seeds - 1))
+            found = np.where(known, found[0], np.nan), found[1]
             for table, column in zip((of_seeds, freedom), found):
                 table[pairs] = column
                 table.T[pairs] = column
@@ -93,13 +95,11 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def told_better(
-    values: np.ndarray, selected: np.ndarray | None = None, level: float = LEVEL
-) -> np.ndarray:
+def told_better(values: np.ndarray, selected: np.ndarray | None = None) -> np.ndarray:
     """Whose mean is told to be above whose: [M, M] bool, True at (i, j) where i is above j.
 
     All pairs are one family (Holm): that any two equal methods of a board are told apart happens in
-    at most 1 − level of boards, so that the ranks are simultaneous. `tukey_hsd` of scipy and
+    at most 1 − LEVEL of boards, so that the ranks are simultaneous. `tukey_hsd` of scipy and
     statsmodels is for samples that are not paired, autorank for methods over many data sets.
 
     Args:
@@ -109,11 +109,11 @@ def told_better(
     pairs = np.triu_indices(len(values), 1)
     p = np.ones_like(found.mean)
     p[pairs] = holm(found.p_values()[pairs])
-    told = (np.minimum(p, p.T) < 1 - level) & (found.error >= 0)
+    told = (np.minimum(p, p.T) < 1 - LEVEL) & (found.error >= 0)
     return told & (found.mean > 0)
 
 
-def difference(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
+def difference(values: np.ndarray) -> tuple[float, float, float]:
     """The first method's mean less the second's, and the ends of its interval; NaN ends where one
     value is all there is. `scipy.stats.ttest_rel` has that over seeds or over images alone.
 
@@ -127,5 +127,5 @@ def difference(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, 
     if not error > 0:
         ends = mean if error == 0 else math.nan
         return mean, ends, ends
-    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
     return mean, mean - half, mean + half

@@ -90,7 +90,7 @@ def _raised_in(trial: Trial, scores: Iterable[tuple[Any, ...]]) -> dict[str, flo
     values: dict[str, float] = {}
     accuracies: dict[tuple[str, str, int], float] = {}
     for *part, metric, value, flags in scores:
-        values |= dict.fromkeys(flags, value)
+        values |= {flag: max(value, values.get(flag, value)) for flag in flags}
         if metric in SHARES:
             threat, split, examples = part
             accuracies[threat, split, examples] = value

@@ -154,6 +154,24 @@ def choose(track: Track, rows: pd.DataFrame, seeds: int) -> Choice | None:
     return Choice(strength, tuple(by_seed))
 
 
+def unselectable(track: Track, trials: Sequence[Trial], rows: pd.DataFrame) -> int:
+    """How many of a method's trials cannot be chosen from: they have neither diverged nor all that
+    the track scores on validation images, as where a run that adds a part was interrupted.
+
+    Args:
+        rows: of the method, as `sweep.labelled` gives them.
+    """
+    wanted = {part.id for part in track.evaluation if part.split == "validation"}
+    have: dict[str, set[tuple[str, str, int]]] = {}
+    for key, *part in zip(
+        *(rows[name].tolist() for name in ("key", "threat", "split", "examples"))
+    ):
+        have.setdefault(key, set()).add(tuple(part))
+    chosen_from = {key for key, parts in have.items() if wanted <= parts}
+    chosen_from.update(rows.loc[rows["status"] == "diverged", "key"])
+    return sum(trial.key not in chosen_from for trial in trials)
+
+
 def beyond(grid: Sequence[float], end: str) -> float | None:
     """The λ that continues a grid past one of its ends, by the ratio of the two λ there, to two
     digits. None below 0.

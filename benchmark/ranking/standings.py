@@ -19,7 +19,7 @@ from registry.spec import Tier, Track, Trial
 
 from .cost import relative_costs
 from .scrutiny import raised, tier_of, told
-from .selection import Choice, beyond, choose, seeds_ranked, selected_trials
+from .selection import Choice, beyond, choose, seeds_ranked, selected_trials, unselectable
 from .sweep import METHOD, labelled, sweep
 
 SEEDS_OF_A_RANK = 3  # fewer tell too little of how much a method scatters
@@ -28,13 +28,15 @@ SEEDS_OF_A_RANK = 3  # fewer tell too little of how much a method scatters
 @dataclass(frozen=True)
 class _Method:
     """A method on one architecture: the trials asked of it, the rows that they gave, as `labelled`
-    gives them, its λ, and those of the trials that its row rests on.
+    gives them, how many of them cannot be chosen from yet, its λ, and those of the trials that its
+    row rests on.
     """
 
     architecture: str
     regularizer: str
     trials: list[Trial]
     rows: pd.DataFrame
+    missing: int
     choice: Choice | None
     selected: list[Trial]
 
@@ -47,12 +49,11 @@ class _Method:
         rows: pd.DataFrame,
         seeds: int,
     ) -> _Method:
-        run = set(rows["key"])
-        complete = all(trial.key in run for trial in trials)
-        choice = choose(track, rows, seeds) if complete else None
+        missing = unselectable(track, trials, rows)
+        choice = None if missing else choose(track, rows, seeds)
         by_seed = dict(enumerate(choice.by_seed)) if choice else {}
         selected = [t for t in trials if t.entry.strength == by_seed.get(t.seed)]
-        return cls(*name, trials, rows, choice, selected)
+        return cls(*name, trials, rows, missing, choice, selected)
 
     @cached_property
     def grid(self) -> list[float]:
@@ -95,10 +96,13 @@ def standings(track: Track, trials: Sequence[Trial], scores: pd.DataFrame) -> pd
     trials = track.with_tiers(trials)
     everything = labelled(trials, scores)
     seeds = seeds_ranked(trials, everything)
-    rows = everything[everything["seed"] < everything["architecture"].map(seeds).astype(int)]
+    shown = {name: max(count, 1) for name, count in seeds.items()}
+    rows = everything[everything["seed"] < everything["architecture"].map(shown).astype(int)]
     methods = _methods(track, trials, rows, seeds)
     selected = _of_selected(methods, rows)
-    means = _means(methods, selected)
+    own = {part.id for part in track.evaluation}  # a tier's may be of one threat on more images
+    parts = zip(*(selected[name].tolist() for name in ("threat", "split", "examples")))
+    means = _means(methods, selected[np.array([part in own for part in parts], bool)])
     rows_of: dict[Any, pd.DataFrame] = dict(tuple(selected.groupby(METHOD)))
     costs = relative_costs(rows, METHOD)
     found = []
@@ -180,10 +184,8 @@ def _row(
         "tier": tier_of(track, method.selected, of_selected),
         "flags": ", ".join(flags),
     }
-    run = set(method.rows["key"])
-    missing = sum(trial.key not in run for trial in method.trials)
-    if missing:
-        why = f"incomplete: {missing} of {len(method.trials)} trials have not run"
+    if method.missing:
+        why = f"incomplete: {method.missing} of {len(method.trials)} trials have not run in full"
     elif choice is None:
         also = f"; {diverged} trials diverged" if diverged else ""
         why = f"no λ reaches the clean floor of {track.clean_floor:.0%}{also}"

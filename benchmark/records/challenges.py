@@ -64,10 +64,13 @@ class Acceptance(Row):
 
 @dataclass(frozen=True)
 class Accepted:
-    """What counts: the test images on which `author` broke the trial of `key`."""
+    """What counts: the test images on which `author` broke the trial of `key`, trained to these
+    weights.
+    """
 
     author: str
     key: str
+    weights_sha256: str
     ball: Ball
     images: tuple[int, ...]
 
@@ -120,4 +123,10 @@ def accepted() -> Iterator[Accepted]:
                 f"({error.errors()[0]['msg']}); delete it and check again"
             ) from None
         if found.sha256 == digest(path.parent):
-            yield Accepted(challenge.author, challenge.key, challenge.threat, found.images)
+            yield Accepted(
+                challenge.author,
+                challenge.key,
+                found.weights_sha256,
+                challenge.threat,
+                found.images,
+            )

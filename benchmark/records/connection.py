@@ -160,7 +160,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 OTHER_WEIGHTS = """
  WHERE trial_key NOT IN (
     SELECT key FROM {here}.trial AS ours JOIN registered.trial AS theirs USING (key)
-    WHERE ours.provenance->>'weights_sha256' <> theirs.provenance->>'weights_sha256'
+    WHERE ours.provenance->>'weights_sha256'
+          IS DISTINCT FROM theirs.provenance->>'weights_sha256'
 )"""
 
 

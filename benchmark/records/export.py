@@ -8,8 +8,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from registry.load import Registry
 from registry.places import HERE, clone
+from registry.read import read_whole, shown
 from registry.select import with_references
 from registry.spec import InputError, Part, Track, Trial
 from registry.write import write_whole
@@ -25,6 +28,8 @@ SAMPLED_SEEDS = 3  # of so many seeds; scores, layers and epochs are kept of all
 DIGITS = 4  # significant, of per-example values
 # Beside the rows: track → hash of the protocol that they were run under.
 PROTOCOLS = "protocols.json"
+LARGEST = 2**20  # bytes of it
+_PROTOCOLS = TypeAdapter(dict[str, str])
 
 
 def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> tuple[int, int]:
@@ -52,8 +57,8 @@ def export(track: Track, trials: Iterable[Trial], home: Path, folder: Path) -> t
         if outcome is None or not outcome.answers(trial):
             continue  # not run, or not under all that the track now asks for
         row = reduced(outcome, track, extended.evaluation)
-        known = after.get(trial.key)
-        if known is None or known.parts <= row.parts:
+        known, wanted = after.get(trial.key), {part.id for part in extended.evaluation}
+        if known is None or known.parts & wanted <= row.parts:
             after[trial.key] = row
     if not after:
         raise InputError(
@@ -85,9 +90,19 @@ def protocol(track: Track) -> str:
 
 
 def protocols(folder: Path) -> dict[str, str]:
-    """Track → digest of the protocol that its rows were run under."""
+    """Track → digest of the protocol that its rows were run under. Raises InputError where the file
+    is damaged.
+    """
     path = folder / PROTOCOLS
-    return json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return _PROTOCOLS.validate_json(read_whole(path, LARGEST))
+    except ValidationError as error:
+        raise InputError(
+            f"{shown(path)}: is no table of protocols ({error.errors()[0]['msg']}); take it back "
+            "from where it came"
+        ) from None
 
 
 def check_protocol(track: Track, folder: Path) -> None:

@@ -18,15 +18,13 @@ from registry.spec import Part
 
 @dataclass(frozen=True)
 class Check:
-    """A value above `limit` raises the flag; `words` says so, with the value in percent, or as it
-    is.
-    """
+    """A value above `limit` raises the flag; `words` says so, with the value in percent."""
 
     limit: float
     words: str
 
     def tell(self, value: float) -> str:
-        return self.words.format(percent=f"{100 * value:.3g} %", value=f"{value:.2g}")
+        return self.words.format(percent=f"{100 * value:.3g} %")
 
 
 CHECKS = {

@@ -15,6 +15,11 @@ from .outcome import Outcome
 from .rows import Rows
 
 INSERT = Path(__file__).with_name("insert.sql")
+REPLACED = """
+SELECT key FROM trial JOIN told USING (key)
+WHERE told.status != 'failed'
+  AND told.provenance->>'weights_sha256' IS DISTINCT FROM trial.provenance->>'weights_sha256'
+"""
 # Declared, so that no row decides its column's type: NaN and NULL stay apart.
 _TOLD = pa.schema(
     {
@@ -38,7 +43,16 @@ _SCORES = pa.schema(
 
 
 def insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """What is there already stays as it is. A failed outcome leaves an attempt only."""
+    """What is there already stays as it is, unless it is of other weights: then it goes. A failed
+    outcome leaves an attempt only.
+    """
+    connection.register("told", _told(rows.outcomes))
+    replaced = [key for (key,) in connection.execute(REPLACED).fetchall()]
+    if replaced:
+        for table, columns in keys().items():
+            if table != "attempt":
+                of = f"DELETE FROM {table} WHERE list_contains($keys, {columns[0]})"
+                connection.execute(of, {"keys": replaced})
     _insert(connection, rows, INSERT.read_text())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from .rules import clash
 from .store import Store
 
 COMMAND = "regbench export"
+KEPT = 86_400  # seconds for which a run that began with older rows finds their database still there
 
 
 def results() -> Path:
@@ -93,7 +95,8 @@ def _import(paths: list[Path], path: Path) -> None:
     except duckdb.Error as error:
         raise refusal(unfinished, error) from None
     for old in path.parent.glob("registered-*.duckdb"):
-        old.unlink()
+        if time.time() - old.stat().st_mtime > KEPT:
+            old.unlink()
     unfinished.replace(path)
 
 
@@ -148,21 +151,19 @@ def open_store(folder: Path | None = None, patience: float = PATIENCE) -> Store:
 
 
 def collect(home: Path, store: Store) -> int:
-    """Records every outcome under `home`, then every registered one: builds the database anew where
-    it is gone or, set aside, cannot be read.
+    """Records every outcome under `home`: builds the database anew where it is gone or, set aside,
+    cannot be read. The registered rows stay in their files, beside which a database is read.
 
     Returns how many there were. Raises InputError, and records nothing, where one is not sound.
     """
     here = [folder.sound_outcome() for folder in trial_folders(home)]
-    mine = rows.Rows.of(outcome for outcome in here if outcome is not None)
-    found = [mine, *_read(files())]
-    count = sum(len(each.outcomes) for each in found)
-    if count:
+    found = rows.Rows.of(outcome for outcome in here if outcome is not None)
+    if found.outcomes:
         try:
-            store.record_rows(found)
+            store.record_rows([found])
         except Broken:
             for path in (store.path, log(store.path)):
                 if os.path.lexists(path):
                     set_aside(path)
-            store.record_rows(found)
-    return count
+            store.record_rows([found])
+    return len(found.outcomes)

@@ -124,8 +124,14 @@ def as_line(outcome: Outcome) -> str:
 def write(path: Path, outcomes: Iterable[Outcome]) -> None:
     """Writes both files, ordered by key, so that a diff shows what changed."""
     found = sorted(outcomes, key=lambda outcome: outcome.key)
-    write_whole(parquet(path), as_parquet(found))
-    write_whole(path, "".join(f"{as_line(outcome)}\n" for outcome in found))
+    # Both before either is written: a kill between the two would leave lists of other rows.
+    lists, text = as_parquet(found), "".join(f"{as_line(outcome)}\n" for outcome in found)
+    write_whole(parquet(path), lists)
+    write_whole(path, text)
+
+
+class _Apart(ValueError):
+    """Of two files of rows one is not the other's."""
 
 
 @contextmanager
@@ -155,13 +161,18 @@ def read(path: Path, command: str) -> Rows:
             if not is_sealed(content):
                 raise ValueError("sha256: is missing")
             if lists is None or key != line.key or line.lists != lists.sha256:
-                raise ValueError(f"lists: are not those of {parquet(path).name}")
+                raise _Apart(f"lists: are not those of {parquet(path).name}")
             outcome = line.outcome(lists)
             fault = next(faults(outcome, lists.columns), None) or _incomplete(outcome, seen)
             if fault is not None:
                 raise ValueError(fault)
         except ValidationError as error:
             raise _refused(path, i, first_fault(error, Line), command) from None
+        except _Apart as error:
+            raise InputError(
+                f"{shown(path)}: line {i}: {error}; take both files back from where they came, or "
+                f"delete both and `{command}` writes them"
+            ) from None
         except ValueError as error:
             raise _refused(path, i, str(error), command) from None
         outcomes.append(outcome)

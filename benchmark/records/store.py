@@ -207,6 +207,15 @@ class Store:
         )
         return dict(zip(found["key"], found["standing"])) if len(found) else {}
 
+    def weights(self, keys: Iterable[str]) -> dict[str, str]:
+        """Key → hash of the weights that its scores are of; without rows that tell none."""
+        found = self.query(
+            "SELECT key, provenance->>'weights_sha256' AS weights FROM trial "
+            "WHERE list_contains($keys, key) AND weights IS NOT NULL",
+            keys=list(keys),
+        )
+        return dict(zip(found["key"], found["weights"])) if len(found) else {}
+
     def done(self, keys: Iterable[str], parts: Sequence[tuple[str, str, int]]) -> set[str]:
         """Those of the trials that need not run: they diverged, or have scores of all the parts
         (threat, split, examples).

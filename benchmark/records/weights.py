@@ -133,16 +133,20 @@ class WeightsStore:
         return f"{self.url.rstrip('/')}/{trial.key}"
 
     def _read(self, path: str) -> bytes | None:
-        return self._ask(lambda: self.files.cat_file(path))
+        """None where there is no such file."""
+
+        def read() -> bytes | None:
+            try:
+                return self.files.cat_file(path)
+            except FileNotFoundError:
+                return None
+
+        return self._ask(read)
 
     def _ask(self, do: Callable[[], Any]) -> Any:
-        """What the file system gives; None where it has no such file. Raises Unavailable where it
-        does not answer.
-        """
+        """What the file system gives. Raises Unavailable where it does not answer."""
         try:
             return do()
-        except FileNotFoundError:
-            return None
         # What the clients of all stores raise has no common base class.
         except Exception as error:
             raise Unavailable(f"{self.url}: does not answer: {_first_line(error)}") from None

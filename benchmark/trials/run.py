@@ -99,8 +99,11 @@ def _reason(error: Exception) -> str:
 def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
     folder = TrialFolder(home, trial.key)
     images, training, model = trained(trial, home, device)
-    # To what an earlier run found, new threats are added.
-    before = folder.outcome() or _nothing_yet(trial, images, training)
+    weights = folder.digest()
+    # To what an earlier run found, new threats are added: where it found it on these weights.
+    before = folder.outcome()
+    if before is None or before.provenance.get("weights_sha256") != weights:
+        before = _nothing_yet(trial, images, training)
     found: list[Evaluated] = []
     layer_rows = before.layers
     if training.status == "finished":
@@ -123,7 +126,7 @@ def _run(trial: Trial, home: Path, device: str, started: str) -> Outcome:
         provenance=provenance(device)
         | {
             "data_sha256": images.sha256,
-            "weights_sha256": folder.digest(),
+            "weights_sha256": weights,
             "engine": training.engine,
             **_trained_on(folder),
         },

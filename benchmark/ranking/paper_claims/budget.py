@@ -29,7 +29,7 @@ def section(track: Track, board: pd.DataFrame) -> str:
         rows = board[board["architecture"] == architecture].to_dict("records")
         ran = [row for row in rows if pd.notna(row["worst"])]
         if ran:
-            said = f"{_said(track, rows)} {_best(ran)}"
+            said = f"{_said(track, rows)} {_best(ran)}".rstrip()
             found.append(f"### {architecture}\n\n{said}\n\n{_table(ran)}")
     if len(found) == 2:
         found.append("Nothing has run yet.\n")
@@ -84,6 +84,8 @@ def _best(rows: list[dict[Any, Any]]) -> str:
 
     front = undominated(*([row[score] for row in believed] for score in ("clean", "worst")))
     best = [row for row, on_it in zip(believed, front) if on_it]
+    if not best:  # all are flagged, or trained in stacks, whose time tells nothing of one model
+        return ""
     best.sort(key=lambda row: -row["worst"])
     near = [row for row in believed if row["worst"] >= best[0]["worst"] - NEAR]
     cheapest = min(near, key=lambda row: row["cost"])
@@ -118,7 +120,7 @@ def _cells(row: Mapping[Any, Any], name: str) -> dict[str, str]:
         "Clean": f"{100 * row['clean']:.1f}",
         "Worst case": _share(row, "worst"),
         "Certified": _share(row, "certified"),
-        "Cost ×": f"{row['cost']:.1f}",
+        "Cost ×": "–" if pd.isna(row["cost"]) else f"{row['cost']:.1f}",
         "Tier": row["tier"],
     }
 

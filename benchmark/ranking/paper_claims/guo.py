@@ -53,7 +53,7 @@ def many_classes_agree(rows: Rows) -> Asked:
 
 
 def curvature_at_large_lambda(rows: Rows) -> Asked:
-    """At the largest λ at which it learns, against the best of the first-order methods."""
+    """At the largest λ at which it learns, against each first-order method."""
     return _everywhere(_curvature_leads(rows, name) for name in rows.architectures)
 
 
@@ -67,11 +67,11 @@ def _curvature_leads(rows: Rows, architecture: str) -> Asked:
         for name in ("input_gradient", "jacobian", "cross_lipschitz")
         if len(values := rows.robust(name, strength, architecture))
     }
-    best = max(others, key=lambda name: others[name].mean())
-    differences = rows.robust("curvature", strength, architecture) - others[best]
-    return [Question(differences)], (
-        f"{architecture}: at λ = {strength:g}{left_out} curvature leads {best} by "
-        f"{Interval.of(100 * differences):.1f} points"
+    curvature = rows.robust("curvature", strength, architecture)
+    leads = {name: curvature - values for name, values in others.items()}
+    told = [f"{name} by {Interval.of(100 * lead):.1f}" for name, lead in leads.items()]
+    return [Question(lead) for lead in leads.values()], (
+        f"{architecture}: at λ = {strength:g}{left_out} curvature leads {', '.join(told)} points"
     )
 
 

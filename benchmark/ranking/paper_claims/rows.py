@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from registry.load import Registry
 from registry.spec import Track
 
 from ...records.store import Store
+from ..scrutiny import raised_at
 from ..selection import seeds_ranked
 from ..sweep import half_width, labelled
 from ..verdict import Question
@@ -45,14 +47,6 @@ class Interval:
         values = values.dropna()
         return cls(float(values.mean()), half_width(values))
 
-    @property
-    def low(self) -> float:
-        return self.mean - self.half
-
-    @property
-    def high(self) -> float:
-        return self.mean + self.half
-
     def __format__(self, spec: str) -> str:
         return f"{self.mean:{spec}} ± {self.half:{spec}}"
 
@@ -66,14 +60,22 @@ class Rows:
         self.keys = {trial.key for trial in self.trials}
         self.frame = labelled(self.trials, store.scores(self.keys))
 
+    @cached_property
+    def _seeds_ranked(self) -> dict[str, int]:
+        return {} if self.frame.empty else seeds_ranked(self.trials, self.frame)
+
+    @cached_property
+    def _flagged(self) -> Container[tuple[str, str, float]]:
+        """(architecture, regularizer, λ) at which a trial raises a flag, its tier's among them."""
+        trials = self.track.with_tiers(self.trials)
+        return raised_at(trials, labelled(trials, self.store.scores(self.keys)))
+
     @property
     def architectures(self) -> list[str]:
-        """The networks that every entry has run on under two seeds or more, by which an interval
-        can be given.
+        """The networks that the ranking rests on two seeds or more of, by which an interval can be
+        given.
         """
-        if self.frame.empty:
-            return []
-        return [name for name, seeds in seeds_ranked(self.trials, self.frame).items() if seeds > 1]
+        return [name for name, seeds in self._seeds_ranked.items() if seeds > 1]
 
     def seeds(
         self,
@@ -119,15 +121,18 @@ class Rows:
         return sorted({entry.strength for entry in entries if entry.regularizer == regularizer})
 
     def learnt(self, regularizer: str, architecture: str | None = None) -> list[float]:
-        """The strengths whose models reach the track's clean floor: a constant model has small
-        margins for no merit.
+        """The strengths that the board would rank: no seed diverged, none is flagged, and the mean
+        reaches the track's clean floor, as a constant model has small margins for no merit.
         """
-        return [
-            strength
-            for strength in self.strengths(regularizer)
-            if self.clean(regularizer, strength, "validation", architecture).mean()
-            >= self.track.clean_floor
-        ]
+        where = architecture or self.track.architectures[0]
+        found = []
+        for strength in self.strengths(regularizer):
+            clean = self.clean(regularizer, strength, "validation", where)
+            whole = len(clean) >= self._seeds_ranked.get(where, 1)
+            flagged = (where, regularizer, strength) in self._flagged
+            if whole and not flagged and clean.mean() >= self.track.clean_floor:
+                found.append(strength)
+        return found
 
     def left_out(self, regularizer: str, architecture: str | None = None, sign: str = "λ") -> str:
         """What to say of the strengths that are not learnt: in brackets, nothing where there are
@@ -138,4 +143,5 @@ class Rows:
         if not others:
             return ""
         listed = ", ".join(f"{strength:.3g}" for strength in others)
-        return f" ({sign} = {listed} diverges or ends below the clean floor and is left out)"
+        why = "diverges, ends below the clean floor or is flagged"
+        return f" ({sign} = {listed} {why}, and is left out)"

@@ -8,7 +8,7 @@ import torch
 from benchmark.ranking.board import board
 from benchmark.ranking.challenges import fell, with_refuted
 from benchmark.records import open_store
-from benchmark.records.challenges import ACCEPTED, Acceptance, Accepted, Ball, digest
+from benchmark.records.challenges import ACCEPTED, Acceptance, Accepted, Ball, digest, read
 from registry.load import Registry
 from registry.places import CHALLENGES
 
@@ -19,7 +19,7 @@ BALL = Ball(norm="inf", epsilon=0.1)
 
 
 def challenge(author, images, key="a", ball=BALL):
-    return Accepted(author, key, ball, images)
+    return Accepted(author, key, "weights", ball, images)
 
 
 def test_only_images_that_all_attacks_and_earlier_challenges_left_are_counted():
@@ -85,10 +85,17 @@ def test_where_the_worst_case_ranks_the_rank_falls_by_itself(tmp_path, home, mon
     before = ranked()
     places, images = torch.arange(300), torch.zeros(300, 1, 8, 8)
     folder = files.write(tmp_path / "submissions" / CHALLENGES / "many", places, images)
-    found = Acceptance(
-        sha256=digest(folder), weights_sha256="", data_sha256="", images=tuple(range(300))
-    )
-    (folder / ACCEPTED).write_text(found.model_dump_json())
+
+    def accept(weights):
+        found = Acceptance(
+            sha256=digest(folder), weights_sha256=weights, data_sha256="", images=tuple(range(300))
+        )
+        (folder / ACCEPTED).write_text(found.model_dump_json())
+
+    key = read(folder).key
+    accept("those of another training")
+    assert ranked() == before
+    accept(open_store().weights([key]).get(key, ""))
     after = ranked()
     assert before[files.METHOD]["rank"] == 1
     assert after[files.METHOD]["worst"] < before[files.METHOD]["worst"] - 0.1

@@ -53,6 +53,16 @@ def test_a_seed_that_disagrees_leaves_it_open():
     assert not told_better(np.array([first, second])).any()
 
 
+def test_an_infinite_distance_leaves_its_own_pairs_open_and_no_other():
+    means = np.array([3.0, 2.0, 1.0])[:, None, None]
+    values = means + np.random.default_rng(0).normal(size=(3, 5, 1)) / 100
+    assert told_better(values)[np.triu_indices(3, 1)].all()
+    with np.errstate(invalid="ignore"):
+        told = told_better(np.concatenate([values, np.full((1, 5, 1), np.nan)]))
+    assert (told[:3, :3] == told_better(values)).all()
+    assert not told[3].any() and not told[:, 3].any()
+
+
 @pytest.mark.parametrize("shape", [(4, 1, 1), (1, 3, 100)])
 def test_one_seed_of_one_image_and_one_method_tell_nothing(shape):
     assert not told_better(np.random.default_rng(0).uniform(size=shape)).any()

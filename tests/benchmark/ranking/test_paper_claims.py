@@ -112,10 +112,34 @@ def test_a_strength_that_learns_nothing_is_left_out(tmp_path):
     store.record(outcomes("wen-fashion", value))
     found = judged(store)[CLAIM["margins_concentrate"]]
     assert found.verdict.word == "refuted"  # with the constant model it would seem to hold
-    assert (
-        f"(ε = {strongest:.3g} diverges or ends below the clean floor and is left out)"
-        in found.numbers
-    )
+    why = "diverges, ends below the clean floor or is flagged, and is left out"
+    assert f"(ε = {strongest:.3g} {why})" in found.numbers
+
+
+@pytest.mark.parametrize("how", ["diverged", "flagged"])
+def test_a_strength_at_which_one_seed_is_lost_or_flagged_is_left_out(tmp_path, how):
+    strongest = max(trial.entry.strength for _, trial in Registry().select(["wen-fashion"]))
+
+    def value(trial, part, metric):
+        narrow = trial.entry.strength == strongest
+        of = {"loss": 0.3, "margin:std": 0.01 if narrow else 1.0, "margin": 3.0, "accuracy": 0.9}
+        return of.get(metric, 0.7)
+
+    def lost(outcome):
+        if (outcome.strength, outcome.seed) != (strongest, 1):
+            return outcome
+        if how == "diverged":
+            return outcome.model_copy(update={"status": "diverged", "scores": ()})
+        flagged = outcome.scores[0].model_copy(update={"flags": ("randomised",)})
+        return outcome.model_copy(update={"scores": (flagged, *outcome.scores[1:])})
+
+    store, words = Store(tmp_path / "rows.duckdb"), CLAIM["margins_concentrate"]
+    store.record(map(lost, outcomes("wen-fashion", value)))
+    assert f"(ε = {strongest:.3g} diverges" in judged(store)[words].numbers
+    whole = Store(tmp_path / "whole.duckdb")
+    whole.record(outcomes("wen-fashion", value))
+    assert judged(whole)[words].verdict.word == "shown"
+    assert judged(store)[words].verdict.word != "shown"
 
 
 @pytest.mark.parametrize("true", [True, False])
@@ -198,7 +222,7 @@ def test_curvature_is_judged_at_the_largest_lambda_at_which_it_learns(tmp_path):
     store.record(outcomes("guo-fashion-binary", value))
     found = judged(store)[CLAIM["curvature_at_large_lambda"]]
     assert found.verdict.word == "shown"
-    left_out = "(λ = 1.6 diverges or ends below the clean floor and is left out)"
+    left_out = "(λ = 1.6 diverges, ends below the clean floor or is flagged, and is left out)"
     assert f"at λ = 0.8 {left_out} curvature leads" in found.numbers
 
 

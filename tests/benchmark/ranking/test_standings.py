@@ -7,6 +7,7 @@ from benchmark.ranking.selection import Choice, beyond, choose, seeds_ranked
 from benchmark.ranking.standings import standings
 from benchmark.ranking.sweep import labelled
 from registry.load import Registry
+from registry.spec import Part
 
 TRACK = Registry().track("quickstart")
 TRIALS = [trial for _, trial in Registry().select(["quickstart"])]
@@ -128,7 +129,41 @@ def test_a_method_that_has_not_run_in_full_is_unranked():
         if not (t.entry.regularizer == "curvature" and t.entry.strength == 0.4 and t.seed == 2)
     ]
     found = row(standings(TRACK, TRIALS, scores(flat, partial)), "curvature")
-    assert found["why"] == "incomplete: 1 of 9 trials have not run"
+    assert found["why"] == "incomplete: 1 of 9 trials have not run in full"
+
+
+def test_no_lambda_is_chosen_among_those_alone_that_have_validation_scores():
+    """As where a run that adds the part by which λ is chosen was killed after a few trials."""
+    table = scores(flat)
+    lacking = {t.key for t in TRIALS if t.entry.regularizer == "curvature" and t.seed == 1}
+    added = table["key"].isin(lacking) & (table["split"] == "validation")
+    added &= table["threat"] == TRACK.headline
+    found = standings(TRACK, TRIALS, table[~added])
+    assert row(found, "curvature")["why"] == "incomplete: 3 of 9 trials have not run in full"
+    assert pd.isna(row(found, "curvature")["lambda"])
+    assert row(found, "jacobian")["why"] == ""
+
+
+def test_before_any_seed_is_complete_the_first_is_counted():
+    begun = {t.entry.regularizer: t for t in TRIALS if t.seed == 0}["jacobian"]
+    found = row(standings(TRACK, TRIALS, scores(flat, [begun])), "jacobian")
+    assert (found["seeds"], found["trials"]) == (0, 1)
+    assert found["why"] == "incomplete: 2 of 3 trials have not run in full"
+
+
+def test_a_tiers_larger_sample_of_a_threat_of_the_tracks_own_is_no_further_seed():
+    own = TRACK.threats[0]
+    part = next(p for p in TRACK.evaluation if p.name == own.id and p.split == "test")
+    larger = Part(name=own.id, split="test", examples=5 * part.examples, threat=own)
+    table = scores(lambda entry, seed, name, split: 0.95 if name == "clean" else 0.5 + 0.1 * seed)
+    mine = (table["threat"] == own.id) & (table["split"] == "test")
+    more = table[mine].assign(examples=larger.examples, n=larger.examples, value=0.1)
+    trials = [t.also((larger,)) for t in TRIALS]
+    before = standings(TRACK, trials, table)
+    after = standings(TRACK, trials, pd.concat([table, more]))
+    columns = [own.id, f"{own.id}_low", f"{own.id}_high"]
+    assert before[own.id].notna().all()
+    pd.testing.assert_frame_equal(after[columns], before[columns])
 
 
 def test_the_standings_rest_on_the_seeds_that_have_run_and_two_are_too_few_for_a_rank():

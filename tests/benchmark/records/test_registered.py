@@ -5,6 +5,7 @@ are needed.
 import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from benchmark.records.export import (
     reduced,
 )
 from benchmark.records.home import DATABASE, TrialFolder, trial_folders
-from benchmark.records.outcome import Examples, Outcome
+from benchmark.records.outcome import Examples, Outcome, Score
 from benchmark.records.registered import open_store
 from benchmark.records.store import Store
 from registry.load import Registry
@@ -92,12 +93,27 @@ def test_a_fresh_home_ranks_the_registered_rows(ran, tmp_path):
 
 def test_the_database_is_rebuilt_from_the_files_to_the_identical_ranking(ran, tmp_path):
     home, results = ran
-    assert "3 outcomes" in regbench("collect", home=tmp_path, results=results).stdout
-    rows = ranking(tmp_path, tmp_path / "none")
-    assert {row["source"] for row in rows} == {"registered", ""}
-    assert [row | {"source": "here" if row["source"] else ""} for row in rows] == ranking(
-        home, tmp_path / "none"
-    )
+    again = tmp_path / "home"
+    shutil.copytree(home, again)
+    (again / DATABASE).unlink()
+    assert "3 outcomes" in regbench("collect", home=again, results=results).stdout
+    for folder in (results, tmp_path / "none"):
+        assert ranking(again, folder) == ranking(home, folder)
+
+
+def test_registered_rows_stay_in_their_files_where_the_database_is_rebuilt(ran, tmp_path):
+    """A copy would count beside what is run here on other weights, and outlive its file."""
+    assert "0 outcomes" in regbench("collect", home=tmp_path, results=ran[1]).stdout
+    assert not (tmp_path / DATABASE).exists()
+    assert {row["source"] for row in ranking(tmp_path, ran[1])} == {"registered", ""}
+
+
+def test_a_store_that_was_opened_before_the_files_changed_still_answers(registered_rows):
+    store, path = open_store(), registered_rows / "quickstart.jsonl"
+    found = list(registered.outcomes(path))
+    rows.write(path, found[:1])
+    assert open_store().count() == 1
+    assert store.count() == len(found)
 
 
 def test_rows_are_taken_from_here_and_completed_by_registered_ones(registered_rows, tmp_path):
@@ -137,6 +153,22 @@ def test_a_trial_of_other_weights_takes_nothing_of_its_registered_row(registered
     counts = dict(zip(before["trial_key"], before["n"]))
     assert counts[mine.key] > 1
     assert dict(zip(after["trial_key"], after["n"])) == counts | {mine.key: 1}
+
+
+def test_the_scores_of_replaced_weights_go(registered_rows):
+    store = Store(registered_rows / DATABASE)
+    mine, other, *_ = registered.outcomes(registered_rows / "quickstart.jsonl")
+    store.record([mine, other])
+    weights = {"provenance": mine.provenance | {"weights_sha256": "others"}}
+    anew = mine.model_copy(update=weights | {"scores": mine.scores[:1], "examples": ()})
+    for _ in range(2):
+        store.record([anew])
+        scores = table(store, "score", "trial_key, threat, metric, value")
+        assert len([score for score in scores if mine.key in score]) == 1
+        assert len(scores) == 1 + len(other.scores)
+        assert not [row for row in table(store, "example", "trial_key") if mine.key in row]
+    assert store.weights([mine.key])[mine.key] == "others"
+    assert len(store.attempts([mine.key])) == 1
 
 
 def test_a_database_that_a_killed_writer_left_empty_hides_no_registered_row(registered_rows):
@@ -186,8 +218,11 @@ def test_the_import_is_kept_until_a_file_changes(registered_rows):
     rows.write(path, list(registered.outcomes(path))[:2])
     second = open_store()
     assert second.registered != first
-    assert not first.exists()
     assert len(second.query("SELECT key FROM trial")) == 2
+    os.utime(first, times=(0, 0))  # until nobody can be reading it any more
+    rows.write(path, list(registered.outcomes(path))[:1])
+    assert open_store().registered not in (first, second.registered)
+    assert not first.exists() and second.registered.exists()
 
 
 def test_of_a_row_that_two_files_hold_every_part_is_there_once(registered_rows):
@@ -275,6 +310,32 @@ def test_a_row_of_fewer_parts_replaces_no_registered_one(ran, tmp_path):
         InputError, match="nothing of track quickstart has run"
     ):  # nor is one registered
         export(track, trials, tmp_path / "home", tmp_path / "another")
+
+
+def test_images_no_longer_certified_hold_no_new_row_back(ran, tmp_path):
+    home, results = ran
+    path = tmp_path / "quickstart.jsonl"
+    certified = Score(
+        threat="certified-inf-0.1",
+        split="test",
+        metric="certified_accuracy",
+        value=0.5,
+        n=8,
+        examples=8,
+    )
+    before = list(registered.outcomes(results / "quickstart.jsonl"))
+    rows.write(path, [o.model_copy(update={"scores": (*o.scores, certified)}) for o in before])
+    track = Registry().track("quickstart")
+    trials = [trial for _, trial in Registry().select(["quickstart"], 1)]
+    assert export(track, trials, home, tmp_path) == (3, 3)
+    assert list(registered.outcomes(path)) == before
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< ours", "[]", '{"quickstart": 1}'])
+def test_a_damaged_table_of_protocols_is_one_line(ran, tmp_path, text):
+    (tmp_path / "protocols.json").write_text(text)
+    with pytest.raises(InputError, match=r"protocols\.json: is no table of protocols .*take it"):
+        check_protocol(Registry().track("quickstart"), tmp_path)
 
 
 def test_both_sides_of_robustness_are_kept_of_every_seed():

@@ -8,6 +8,7 @@ import math
 import duckdb
 import numpy as np
 import pytest
+from pydantic_core import PydanticSerializationError
 
 from benchmark.records import rows
 from benchmark.records.connection import TABLES
@@ -246,11 +247,21 @@ def test_lists_of_another_row_are_refused(row, tmp_path):
     other = row.model_copy(update={"examples": (column((1.0, 1.0)),)})
     rows.write(tmp_path / "b.jsonl", [other])
     (tmp_path / "b.parquet").replace(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"line 1: .*lists: are not those of a\.parquet"):
+    with pytest.raises(InputError, match=r"line 1: lists: are not those of a\.parquet; take both"):
         rows.read(tmp_path / "a.jsonl", "x")
     (tmp_path / "a.parquet").unlink()
     with pytest.raises(InputError, match=r"a\.parquet: cannot be read: No such file"):
         rows.read(tmp_path / "a.jsonl", "x")
+
+
+def test_rows_that_cannot_be_written_leave_both_files_as_they_were(row, tmp_path):
+    path = tmp_path / "a.jsonl"
+    rows.write(path, [row])
+    before = path.read_bytes(), rows.parquet(path).read_bytes()
+    spoilt = row.model_copy(update={"provenance": {"text": object()}})
+    with pytest.raises(PydanticSerializationError):
+        rows.write(path, [spoilt])
+    assert (path.read_bytes(), rows.parquet(path).read_bytes()) == before
 
 
 def test_a_row_without_its_line_or_its_seal_is_refused(all_rows, tmp_path):
@@ -261,7 +272,7 @@ def test_a_row_without_its_line_or_its_seal_is_refused(all_rows, tmp_path):
     with pytest.raises(InputError, match=r"has fewer lines than a\.parquet"):
         rows.read(path, "x")
     path.write_bytes(b"".join([*lines, lines[0]]))
-    with pytest.raises(InputError, match="line 4: is no sound row: lists"):
+    with pytest.raises(InputError, match="line 4: lists: are not those"):
         rows.read(path, "x")
     path.write_bytes(unsealed(lines[0].rstrip()) + b"\n" + b"".join(lines[1:]))
     with pytest.raises(InputError, match="line 1: is no sound row: sha256: is missing"):

@@ -4,6 +4,7 @@ import json
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from benchmark.records.home import TrialFolder
 from benchmark.records.outcome import TrainingRecord
@@ -115,6 +116,22 @@ def test_weights_without_a_card_a_card_without_weights_and_neither_are_missing(
     files.pipe_file(f"{root}/{trial.key}.safetensors", b"weights")
     files.rm_file(f"{root}/{trial.key}.json")
     assert store.pull(trial, tmp_path / "other") == "missing"
+
+
+class Nowhere(MemoryFileSystem):
+    """As the hub's: a repository that is not there is no such file, to write as to read."""
+
+    protocol = "nowhere-to-write"
+
+    def pipe_file(self, path, value, mode="overwrite", **more):
+        raise FileNotFoundError("404: no such repository")
+
+
+def test_weights_that_could_not_be_written_are_not_said_to_be_pushed(tmp_path, trial):
+    fsspec.register_implementation(Nowhere.protocol, Nowhere)
+    store = WeightsStore(f"{Nowhere.protocol}://weights")
+    with pytest.raises(Unavailable, match="does not answer: 404: no such repository"):
+        store.push(trial, trained(tmp_path / "mine", trial, b"weights"))
 
 
 def test_what_was_found_on_other_weights_is_forgotten(url, tmp_path, trial):
