@@ -7,6 +7,7 @@ A regularizer is one class in one file, `registry/regularizers/<name>/regularize
 
 from __future__ import annotations
 
+import hashlib
 import linecache
 import sys
 from collections.abc import Callable
@@ -188,16 +189,23 @@ def _run(path: Path, text: str, name: str) -> ModuleType:
     return module
 
 
-def load_regularizer(folder: Path, params: dict[str, Any]) -> Regularizer:
+def load_regularizer(
+    folder: Path, params: dict[str, Any], sha256: str | None = None
+) -> Regularizer:
     """The plugin in `folder`, with its params set.
 
+    Args:
+        sha256: of the code that is meant (`registry.read.source_hash`).
     Raises:
-        InputError: where the file cannot be imported, defines no or several regularizers, or
-            refuses the params.
+        InputError: where the file is another than is meant, cannot be imported, defines no or
+            several regularizers, or refuses the params.
     """
     path = Path(folder) / "regularizer.py"
     module_name = f"regbench_plugin_{path.parent.name}"
-    module = _run(path, source(path.parent), module_name)
+    text = source(path.parent)
+    if sha256 is not None and hashlib.sha256(text.encode()).hexdigest() != sha256:
+        raise InputError(f"{shown(path)}: has changed since the run began; run again")
+    module = _run(path, text, module_name)
     found = [
         value
         for value in vars(module).values()

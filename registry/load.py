@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import entries, options, places, select
-from .places import HERE
+from .places import CHALLENGES, HERE
 from .read import (
     nearest,
     parse,
@@ -92,6 +92,7 @@ class Registry:
         registered = self._files("regularizers/[a-z]*/card.toml")
         submitted = sorted(self.submissions.glob(f"{self.only or '[a-z]*'}/card.toml"))
         cards = [card.parent for card in (*registered, *submitted)]
+        cards = [folder for folder in cards if folder.name != CHALLENGES]
         return _once((folder.name, folder) for folder in cards)
 
     @cached_property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import math
+import re
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -45,9 +48,21 @@ def apgd_targeted(
     row = torch.arange(len(x), device=x.device).repeat_interleave(targets)
     torch.manual_seed(seed)
     package.init_hyperparam(x)
-    package.y_target = others.flatten()
+    package.y_target, logger = others.flatten(), package.logger
+    assert logger is not None, "AutoAttack gives its members one"
+    package.logger = _OfExamples(logger, {"targets": targets})
     _, stands, _, adversarial = package.attack_single_run(x[row], y[row])
+    package.logger = logger
     fell = (stands == 0).view(-1, targets)
     first = fell.int().argmax(1)  # of equals the first
     one = adversarial.detach().view(len(x), targets, *x.shape[1:])[range(len(x)), first]
     return one.where(fell.any(1).view(-1, 1, 1, 1), x)
+
+
+class _OfExamples(logging.LoggerAdapter[logging.Logger]):
+    """The package counts rows with a zero gradient: told are as many examples, a target's mean."""
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        assert self.extra is not None
+        targets = int(str(self.extra["targets"]))
+        return re.sub(r"\d+", lambda n: f"{math.ceil(int(n[0]) / targets)}", msg, count=1), kwargs

@@ -4,6 +4,7 @@ it.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import sys
@@ -23,6 +24,7 @@ from .checkpoint import Progress, resumed
 from .fab import fab
 from .frozen import Model, frozen
 from .incremental_square import Entrance, incremental_square
+from .objective import misclassified
 
 if TYPE_CHECKING:
     from pyautoattack import AutoAttack
@@ -96,7 +98,7 @@ def autoattack(
             "5"
         )
     ours = own, entrance is not None
-    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {tuple(x.shape)} {ours}"
+    identity = f"{members} {norm} {epsilon!r} {seed} {batch_size} {ours} {_digest(x, y)}"
     done = resumed(checkpoint, identity, x.device) or Progress(x.clone(), ~usable, {}, [])
     # FAB differentiates to every leaf that asks for it. The model itself runs, not `in_blocks`: the
     # package's own bits.
@@ -114,11 +116,13 @@ def autoattack(
                 found, predicted = attacker.run_standard_evaluation(
                     clean, y[left], batch_size=batch_size
                 )
+                fallen = predicted != y[left]
             else:
-                predicted = torch.cat([model(part).argmax(1) for part in found.split(batch_size)])
+                pairs = zip(found.split(batch_size), y[left].split(batch_size))
+                fallen = torch.cat([misclassified(model(part), labels) for part, labels in pairs])
             moved = (found != clean).flatten(1).any(1).view(-1, 1, 1, 1)
             done.adversarial[left] = found.to(x.dtype).where(moved, x[left])
-            done.misclassified[left] = predicted != y[left]
+            done.misclassified[left] = fallen
             done.robust[member] = float((~done.misclassified[usable]).double().mean())
             if checkpoint is not None:
                 done.save(checkpoint, identity)
@@ -137,6 +141,15 @@ def autoattack(
         "warnings": by_kind(done.messages),
     }
     return done.adversarial, done.misclassified, info
+
+
+def _digest(*tensors: Tensor) -> str:
+    """Of their shapes and content."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _ours(

@@ -11,6 +11,7 @@ from .frozen import Model, filled, frozen
 from .objective import margin, misclassified
 from .perturbation import Bounds, size
 
+FIRST_C = 0.1  # what c begins with
 INSIDE = 0.999999  # pixels at the box's border are pulled in by so much: arctanh(±1) is infinite
 
 
@@ -22,7 +23,6 @@ def carlini_wagner(
     steps: int = 200,
     search_steps: int = 6,
     learning_rate: float = 0.1,
-    initial_c: float = 0.1,
     bounds: Bounds = (0.0, 1.0),
 ) -> Tensor:
     """Minimises ‖x' − x‖₂² + c·max(z_y − max_{j≠y} z_j, 0) over x' = tanh(w), scaled to the box, by
@@ -52,7 +52,7 @@ def carlini_wagner(
         reachable = middle + half * origin.tanh()
         found = x.clone()
         distance = x.new_zeros(len(x)).where(misclassified(net(x), y), torch.inf)
-        c = torch.full_like(distance, initial_c)
+        c = torch.full_like(distance, FIRST_C)
         lower, upper = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(search_steps):
             change, first, second = torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)

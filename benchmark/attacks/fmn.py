@@ -15,8 +15,9 @@ from .frozen import Model, filled, frozen
 from .objective import input_gradient, misclassified
 from .perturbation import Bounds, project, size, steepest
 
-LAST_RATE = 0.001  # of the radius, in the end
-LAST_STEP = 0.01  # of the first step
+FIRST_STEP = 1.0  # its ℓ2 length, in both norms
+LAST_STEP = 0.01  # of the first
+FIRST_RATE, LAST_RATE = 0.05, 0.001  # share of the radius that it changes by
 
 
 def fmn(
@@ -26,8 +27,6 @@ def fmn(
     norm: Norm = "inf",
     *,
     steps: int = 100,
-    first_step: float = 1.0,
-    first_rate: float = 0.05,
     bounds: Bounds = (0.0, 1.0),
 ) -> Tensor:
     """Steps along the gradient of max_{j≠y} z_j − z_y, each projected into a ball of its own radius
@@ -43,8 +42,6 @@ def fmn(
         model: images [N,C,H,W] → logits [N,K].
         x: [N,C,H,W] within bounds.
         y: [N] class indices.
-        first_step: ℓ2 length of the first step, in both norms.
-        first_rate: share of the radius that it changes by at first.
     Returns:
         [N,C,H,W], without gradient: the nearest misclassified iterate; x itself where x is, or
         where none was found.
@@ -58,8 +55,8 @@ def fmn(
         radius, distance = torch.zeros_like(farthest), torch.full_like(farthest, torch.inf)
         for step in range(steps):
             fall = (1 + math.cos(math.pi * step / steps)) / 2
-            stride = first_step * (LAST_STEP + (1 - LAST_STEP) * fall)
-            rate = LAST_RATE + (first_rate - LAST_RATE) * fall
+            stride = FIRST_STEP * (LAST_STEP + (1 - LAST_STEP) * fall)
+            rate = LAST_RATE + (FIRST_RATE - LAST_RATE) * fall
             gradient, losses, logits = input_gradient(net, current, y, "margin")
             wrong, reach = misclassified(logits, y), size(current - x, norm)
             closer = wrong & (reach < distance)

@@ -51,7 +51,7 @@ def attack(
     checkpoint: Path | None = None,
 ) -> Attacked:
     """Runs a threat on every example; success is decided by a forward pass of its own, not by the
-    attack.
+    attack (AutoAttack's and APGD's by the package's).
 
     An example's result depends on its position, the seed and the model, never on the examples
     beside it (AutoAttack's and APGD's do, see there).
@@ -214,11 +214,11 @@ def _restarts(search: _Search, net: Model, rows: Tensor) -> Tensor:
     while done < restarts and len(rows):
         room = search.batch_size // len(rows) if done else 1
         at_once = min(max(room, 1), restarts - done)
-        starts = [drawn_unit_ball(shape, norm, generator, x.dtype) for _ in range(at_once)]
-        left = [rows[:0]]
-        for some in search.batches(rows):
-            start = torch.cat([points[some.cpu() % search.distinct] for points in starts]).to(x)
-            many = some.repeat(at_once)
+        places = rows.cpu() % search.distinct  # of the few that are left
+        starts = [drawn_unit_ball(shape, norm, generator, x.dtype)[places] for _ in range(at_once)]
+        left, parts = [rows[:0]], zip(*(points.split(search.batch_size) for points in starts))
+        for some, points in zip(search.batches(rows), parts, strict=True):
+            start, many = torch.cat(points).to(x), some.repeat(at_once)
             found = pgd(net, x[many], y[many], epsilon[many], norm, start=start, **given)
             if restarts == 1:
                 adversarial[some] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,13 +107,21 @@ def _stored(
     find(plan, home, store, workers, device, as_json)
     rows: Rows = {}
     tracks = {track.name: track for track, _ in chosen}
+    several = len(tracks) > 1
     for name, track in tracks.items():
         trials = {trial.key: trial for own, trial in chosen if own.name == name}
         for row in brackets(track, list(trials.values()), store).to_dict("records"):
-            entry = trials[row["key"]].entry.id
+            entry = _named(trials[row["key"]], name, several)
             like = entry, track.headline_threat.norm, float(row["epsilon"])
             rows.setdefault(like, []).append({str(name): value for name, value in row.items()})
     return [_mean(like, found) for like, found in rows.items()]
+
+
+def _named(trial: Trial, track: str, several: bool) -> str:
+    """An entry's id; where several tracks are asked about, which may train it in several ways, with
+    the track's name.
+    """
+    return f"{track}: {trial.entry.id}" if several else trial.entry.id
 
 
 def _tell_absent(count: int) -> None:
@@ -145,13 +154,14 @@ def _looked_at(
         like: _radii(track, epsilons, seconds is not None) for like, (track, _) in here.items()
     }
     per_radius = count * (1 if seconds is None else 2)
+    several = len({track.name for track, _ in here.values()}) > 1
     rows: Rows = {}
     with _bar(sum(per_radius * len(radii) for radii in asked.values())) as advance:
-        for like, (_, trial) in here.items():
+        for like, (track, trial) in here.items():
             found = look_at(trial, home, asked[like], count, seconds=seconds, on_images=advance)
             for looked in found:
                 radius = looked.radius
-                name = trial.entry.id, radius.norm, radius.epsilon
+                name = _named(trial, track.name, several), radius.norm, radius.epsilon
                 rows.setdefault(name, []).append(_row(looked))
     return [_mean(like, found) for like, found in rows.items()]
 
@@ -164,8 +174,8 @@ def _radii(track: Track, epsilons: Sequence[float] | None, exact: bool) -> list[
             f"--exact: {track.name} has an ℓ2 headline, and only ℓ∞ balls are searched"
         )
     if epsilons:
-        if min(epsilons) <= 0:
-            raise InputError("--eps: must be above 0")
+        if not all(0 < epsilon < math.inf for epsilon in epsilons):
+            raise InputError("--eps: must be above 0 and finite")
         return [Radius(norm=norm, epsilon=epsilon) for epsilon in sorted(set(epsilons))]
     parts = track.certificates(1)
     return [part.radius for part in parts if part.radius is not None]

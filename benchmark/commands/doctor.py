@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -26,6 +27,17 @@ class Condition:
     optional: bool = False
 
 
+def _home() -> tuple[bool, str]:
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free / 2**30
+    except OSError as error:
+        return False, f"{folder}: {error.strerror}; set REGBENCH_HOME to another folder"
+    free_room = f"{free:.0f} GiB free (set REGBENCH_HOME for another)"
+    return os.access(folder, os.W_OK), f"{folder}, {free_room}"
+
+
 def conditions() -> list[Condition]:
     """Of this machine, one line each."""
     conditions: list[Condition] = []
@@ -43,18 +55,12 @@ def conditions() -> list[Condition]:
             found(package, True, version(package))
         except PackageNotFoundError:
             found(package, False, "not installed; run `make setup`")
-    import torch
+    with suppress(ImportError):
+        import torch
 
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    found("device", True, ", ".join(gpus) if gpus else f"no GPU; {os.cpu_count()} CPU cores")
-    folder = home()
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free / 2**30
-    found(
-        "home",
-        os.access(folder, os.W_OK),
-        f"{folder}, {free:.0f} GiB free (set REGBENCH_HOME for another)",
-    )
+        gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        found("device", True, ", ".join(gpus) if gpus else f"no GPU; {os.cpu_count()} CPU cores")
+    found("home", *_home())
     try:
         store = open_store()
         found("database", True, f"{store.count()} trials in {store.path.name}")

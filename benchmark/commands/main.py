@@ -55,3 +55,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"regbench: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)

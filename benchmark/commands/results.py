@@ -9,6 +9,7 @@ from registry.load import Registry
 from . import app
 from .console import print_json
 from .options import CORES, Device, Json, Seeds, Selectors, Workers, check_device
+from .run import without_refused
 
 
 @app.command(epilog="Example: regbench export quickstart")
@@ -62,8 +63,10 @@ def rerun(
         if not as_json:
             print(f"{trials} trials differ: run twice more with perturbed last bits", flush=True)
 
+    chosen = Registry().select(selectors, seeds)
+    kept = without_refused([trial for _, trial in chosen])
     report = again.rerun(
-        Registry().select(selectors, seeds),
+        [(track, trial) for track, trial in chosen if kept([trial])],
         home(),
         workers=workers,
         device=device,

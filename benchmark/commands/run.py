@@ -178,7 +178,7 @@ def run(
         execute = partial(
             run_local, workers=workers, device=device, limit=time_limit, evaluators=evaluators
         )
-    may_run = execution.trusted if trust else _without_refused(trials)
+    may_run = execution.trusted if trust else without_refused(trials)
 
     def follow(trials: list[Trial]) -> int:
         plan = execution.prepared(may_run(trials), home, store)
@@ -196,7 +196,7 @@ def run(
         print(f"next: regbench rank {' '.join(names)}; regbench app")
 
 
-def _without_refused(trials: list[Trial]) -> Callable[[list[Trial]], list[Trial]]:
+def without_refused(trials: list[Trial]) -> Callable[[list[Trial]], list[Trial]]:
     """What leaves out submitted methods where there is no sandbox, having said so."""
     from .. import sandbox
 

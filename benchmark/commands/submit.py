@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry.load import Registry
-from registry.places import TEMPLATE, submissions
+from registry.places import CHALLENGES, TEMPLATE, submissions
 from registry.read import shown
 from registry.spec import InputError
 
@@ -50,7 +50,7 @@ def new(
             f"new: {name!r} must be lower-case letters, digits and underscores, and begin with a "
             "letter"
         )
-    if folder.exists() or name in Registry().regularizer_folders:
+    if folder.exists() or name == CHALLENGES or name in Registry().regularizer_folders:
         raise InputError(f"new: {name!r} is taken; choose another name")
     shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     card = folder / "card.toml"
@@ -145,17 +145,18 @@ def verify(path: PathToOne, workers: Workers = CORES, trust: Trust = False) -> N
     """Repeat a submission's results in the sandbox: mark them as verified, or list the differences
     and end with 1.
     """
+    from .. import sandbox
     from ..review import check as checking
     from ..review import repetition, results
     from ..review import submit as submitting
     from ..review.plausibility import sound
 
     registry, name = checking.registry_of(path), path.resolve().name
-    file = (
-        results.path_of(registry, name)
-        if name in registry.regularizer_folders
-        else path / "results.jsonl"
-    )
+    if name not in registry.regularizer_folders:
+        raise InputError(f"{shown(path)}: is no submission: it has no card.toml")
+    if not trust:
+        sandbox.require()
+    file = results.path_of(registry, name)
     if not file.exists():
         raise InputError(f"{shown(file)}: is missing; `regbench submit` writes it")
     print(sound(registry, name))

@@ -49,15 +49,17 @@ def pull(selectors: Selectors, seeds: Seeds = None) -> None:
     no training. Ends with 1 where the store lacks some.
     """
     from ..records import home
+    from ..records.home import sole_runner
     from ..records.weights import weights_store
 
     store = weights_store()
     trials = with_references(trial for _, trial in Registry().select(selectors, seeds))
-    found = {trial.label: store.pull(trial, home()) for trial in counted(trials, "pulling")}
-    counts = Counter(found.values())
+    with sole_runner(home()):  # a run there may be writing the same weights
+        found = [(trial, store.pull(trial, home())) for trial in counted(trials, "pulling")]
+    counts = Counter(what for _, what in found)
     print(f"{store.url}: {counts['pulled']} pulled, {counts['here']} here already")
     if counts["missing"]:
-        first = next(label for label, what in found.items() if what == "missing")
+        first = next(trial.label for trial, what in found if what == "missing")
         raise Unavailable(
             f"{store.url}: lacks {counts['missing']} of {len(trials)} trials, the first {first}; "
             "`regbench run` trains them"

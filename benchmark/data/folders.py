@@ -136,9 +136,12 @@ def _class_folders(dataset: Dataset, folder: Path) -> Source:
             wrong += [f"{name} is none of them" for name in found if name not in dataset.classes]
             raise InputError(
                 f"{folder / split}: {', '.join(wrong)}; give a folder for each of the "
-                f"{dataset.num_classes} classes of {dataset.name}, named as it"
+                f"{len(dataset.classes)} classes of {dataset.name}, named as it"
             )
         places = [folder / split / name for name in dataset.classes]
+        for place in places:
+            if not any(place.glob("*.png")):
+                raise InputError(f"{place}: holds no *.png; add some")
         files[split] = [path for place in places for path in sorted(place.glob("*.png"))]
 
     def read(split: str) -> Arrays:

@@ -21,8 +21,9 @@ NEAR, AFFINE, SHORTER = 0.01, 0.01, 0.95  # see `below_linearised_distance`
 
 
 def check_model(model: nn.Module, x: Tensor, y: Tensor, *, seed: int) -> dict[str, float]:
-    """Checks of `records.flags.CHECKS`: name → value, shares of the examples that are classified
-    correctly.
+    """Checks of `records.flags.CHECKS`: name → value. "randomised" is a relative difference; the
+    others are shares of the examples, of those classified correctly for "vanishing_gradients",
+    "loss_does_not_rise" and "below_linearised_distance".
 
     Where no example is, or logits are not finite, the attacks have nothing to work on and only the
     first two checks are given.

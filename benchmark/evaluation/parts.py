@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from registry.spec import Threat
 
-from ..attacks import attack, attack_curve
+from ..attacks import attack, attack_curve, misclassified
 from ..attacks.perturbation import size
 from ..records.flags import check_warnings
 from .columns import MEASURES, further_measures
@@ -27,13 +27,13 @@ BATCH = 512
 
 
 def clean(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Found:
-    """Accuracy and loss. The labels are kept beside them, so that a reader without the data can
-    compare classes.
+    """Accuracy, of which no finite answer is a wrong one, and loss. The labels are kept beside
+    them, so that a reader without the data can compare classes.
     """
     with torch.no_grad():
         logits = torch.cat([model(chunk) for chunk in x.split(BATCH)])
     losses = F.cross_entropy(logits, y, reduction="none")
-    correct = logits.argmax(1) == y
+    correct = ~misclassified(logits, y)
     columns = {"correct": correct, "loss": losses, "label": y}
     return Found(columns, {"accuracy": correct.double().mean(), "loss": losses.double().mean()})
 

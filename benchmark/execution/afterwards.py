@@ -1,5 +1,5 @@
 """What is found on the weights of trials that have run, and added to their outcomes: certificates,
-and the adversarial images of other models. Nothing is trained.
+and the adversarial images of other models. Nothing is trained, unless weights turn out damaged.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ def afterwards(asked: Iterable[Trial], home: Path, store: Store) -> Plan:
     """
     merged: dict[str, Trial] = {}
     for trial in asked:
-        alone = trial.model_copy(update={"sandboxed": False})
         other = merged.get(trial.key)
-        merged[trial.key] = alone if other is None else other.also(trial.evaluation)
+        merged[trial.key] = trial if other is None else other.also(trial.evaluation)
     done = known(merged, store)
     trials = [trial for trial in merged.values() if trial.key in done or _may_run(trial, home)]
     return Plan(trials, [trial for trial in trials if trial.key not in done])

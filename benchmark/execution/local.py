@@ -155,7 +155,7 @@ class _Pool:
         late = worker.late(self.limit)
         try:
             message = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             message = self._death(worker, schedule, late)
         if isinstance(message, Outcome):
             del worker.group[message.key]

@@ -4,6 +4,7 @@ the driver alone writes.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
@@ -202,11 +203,19 @@ def _own_network(trial: Trial) -> Path | None:
 
 
 def _as_carried(trial: Trial, home: Path) -> Trial:
-    """The trial with the code that travelled to this node."""
+    """The trial with the code that travelled to this node. A network's lies where its content says,
+    as a process that runs further tasks has it already, and as a registry, which the sandbox shows.
+    """
     update: dict[str, Any] = {}
     module = _own_network(trial)
     if module is not None:
-        there = {"module": str(home / NETWORKS / module.name)}
+        code = (home / NETWORKS / module.name).read_bytes()
+        registry = home.parent / "registries" / hashlib.sha256(code).hexdigest()[:16]
+        place = registry / NETWORKS / module.name
+        if not place.exists():
+            write_whole(place, code)
+        os.environ["REGBENCH_REGISTRY"] = str(registry)
+        there = {"module": str(place)}
         update["architecture"] = trial.architecture.model_copy(update=there)
     if trial.plugin is not None:
         update["plugin"] = str(home / PLUGINS / Path(trial.plugin).name)

@@ -192,12 +192,12 @@ def _of_module(module: nn.Module, name: str, x: Tensor) -> Layer | None:
     match module:
         case nn.Linear():
             weight = _exact(module.weight)
-            bias = _exact(module.bias, len(weight))
+            bias = _bias(module.bias, weight)
             return Dense(weight, bias, bias.abs(), weight.shape[1] + 1)
         case nn.Conv2d() if module.groups == 1 and set(module.dilation) == {1}:
             if module.padding_mode == "zeros" and not isinstance(module.padding, str):
                 weight = _exact(module.weight)
-                bias = _exact(module.bias, len(weight))[:, None, None]
+                bias = _bias(module.bias, weight)[:, None, None]
                 stride, padding = _pair(module.stride), _pair(module.padding)
                 return Convolution(weight, bias, bias.abs(), weight[0].numel() + 1, stride, padding)
         case nn.BatchNorm1d() | nn.BatchNorm2d() if module.running_var is not None:
@@ -233,9 +233,10 @@ def _batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Scale:
     """(x − mean)·weight/√(var + ε) + bias. In float32, in whatever order, no term is rounded more
     than eight times.
     """
+    assert module.running_mean is not None and module.running_var is not None
     mean, variance = _exact(module.running_mean), _exact(module.running_var)
     weight = torch.ones_like(mean) if module.weight is None else _exact(module.weight)
-    shift = _exact(module.bias, len(mean))
+    shift = _bias(module.bias, mean)
     scale = weight / (variance + module.eps).sqrt()
     moved = mean * scale
     weight, bias, offset = (
@@ -247,13 +248,19 @@ def _batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Scale:
 
 def _average(kernel: Pair, stride: Pair, x: Tensor) -> Convolution:
     channels, count = x.shape[1], math.prod(kernel)
-    weight = torch.eye(channels, dtype=x.dtype)[:, :, None, None].expand(-1, -1, *kernel) / count
+    units = torch.eye(channels, dtype=x.dtype, device=x.device)
+    weight = units[:, :, None, None].expand(-1, -1, *kernel) / count
     bias = x.new_zeros(channels, 1, 1)
     return Convolution(weight, bias, bias, count + 2, stride, (0, 0))
 
 
-def _exact(values: Tensor | None, count: int = 0) -> Tensor:
-    return torch.zeros(count, dtype=torch.float64) if values is None else values.detach().double()
+def _exact(values: Tensor) -> Tensor:
+    return values.detach().double()
+
+
+def _bias(values: Tensor | None, weight: Tensor) -> Tensor:
+    """[O], beside the weight [O, ...]; zeros where the layer has none."""
+    return weight.new_zeros(len(weight)) if values is None else _exact(values)
 
 
 def _pair(value: Any) -> Pair:

@@ -107,8 +107,7 @@ class Rows:
     def unpooled(self, kernel: Pair, shape: torch.Size) -> Rows:
         """Each coefficient again on every input of its square; shape: of one image's inputs."""
         c, windows = self.coefficients, self.windows
-        if windows is None:
-            return self
+        assert windows is not None, "only maps are pooled"
         c = c.repeat_interleave(kernel[0], -2).repeat_interleave(kernel[1], -1)
         windows = windows.before((shape[1], shape[2]), kernel, kernel, (0, 0))
         windows, c = windows.cut(c)

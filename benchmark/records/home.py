@@ -90,7 +90,8 @@ class TrialFolder:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def begin(self) -> None:
-        """Makes way for new weights: finished parts tell of other ones."""
+        """Makes way for new weights: finished parts, and the record of training, tell of others."""
+        self._training.unlink(missing_ok=True)
         shutil.rmtree(self._parts, ignore_errors=True)
 
     def believe(self, training: TrainingRecord) -> None:

@@ -46,7 +46,8 @@ def files() -> list[Path]:
         return found
     for folder in further():
         found += sorted((folder / "results").glob("*.jsonl"))
-    return [*found, *sorted(submissions().glob("*/results.jsonl"))]
+    brought = sorted(submissions().glob("[a-z]*/results.jsonl"))
+    return [*found, *(path for path in brought if (path.parent / "card.toml").exists())]
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:

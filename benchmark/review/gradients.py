@@ -3,8 +3,8 @@
 A child answers a trainer's questions with any numbers that it likes. So one training is repeated
 and a few of its steps, drawn anew each time, are kept, which the child cannot tell from the others.
 Another child, which has seen none of them, then gives the penalty in float64 beside each step's
-weights: its central difference quotient along a random direction must be the product of that
-direction with the gradient that the step was given.
+weights: it must be what the step was told, and its central difference quotient along a random
+direction the product of that direction with the gradient that the step was given.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ STRIDE = 1e-7  # of the weights' norm: few units of a network switch within it
 # of an attack that turn out otherwise take up to some hundredths.
 TOLERANCE = 0.1
 ROUNDING = 1e-13  # of a penalty in float64
+SMALL = 1e-6  # a penalty that nothing is told apart of
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Asked:
     weights: dict[str, Tensor]
     given: dict[str, Tensor]  # of the shared memory: x, y, images, noise, state
     request: dict[str, Any]
+    value: float = math.nan  # of the penalty
     gradient: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -75,8 +77,7 @@ class Watched(answered.Answered):
         if self._number in self._numbers:
             asked = self.kept[-1]
             asked.given["images"] = step.x.detach().clone()
-            names = step.parameters
-            asked.gradient = {name: self._tensors[f"gradient.{name}"].clone() for name in names}
+            asked.value, asked.gradient = float(value.detach()), self.gradient
         self._number += 1
         return value
 
@@ -111,6 +112,11 @@ def _difference(asked: Asked, child: Child, tensors: dict[str, Tensor]) -> Itera
     size = math.sqrt(sum(w.numel() for w in weights.values()))
     expected = _norm(asked.gradient) / size  # root mean square over directions
     stride = STRIDE * _norm(weights)
+    again = _penalty(asked, asked.weights, child, tensors)
+    if not math.isclose(again, asked.value, rel_tol=TOLERANCE, abs_tol=SMALL):
+        yield f"step {asked.number + 1}: its penalty is {again:.3g}, and was {asked.value:.3g}"
+        return
+    resolved = ROUNDING * abs(again) / stride
     errors, rises = [], []
     values: dict[int, float] = {}
     for _ in range(DIRECTIONS):
@@ -127,8 +133,7 @@ def _difference(asked: Asked, child: Child, tensors: dict[str, Tensor]) -> Itera
         )
         rises.append(rise)
         errors.append(abs(rise - told / length))
-    resolved = ROUNDING * max(map(abs, values.values())) / stride
-    if median(errors) > max(TOLERANCE * expected, resolved):
+    if not median(errors) <= max(TOLERANCE * expected, resolved):  # NaN is no agreement
         typical = math.sqrt(sum(rise**2 for rise in rises) / DIRECTIONS)
         yield (
             f"step {asked.number + 1}: along random directions its penalty rises by "

@@ -21,6 +21,7 @@ from ..records.home import DATABASE, TrialFolder, home, sole_runner
 from ..records.outcome import Outcome
 from ..records.registered import open_store
 from ..records.store import Store
+from ..sandbox.process import SandboxError
 from .results import as_claimed, hashes, trials_of
 
 
@@ -94,7 +95,10 @@ def repeat(
         exact = registry.regularizer(name).card.exact_gradient
         if exact and not trusted and all(outcome.status != "failed" for outcome in outcomes):
             for trial in _one_of_each(trials.values()):
-                told += gradients.differences(trial, folder)
+                try:
+                    told += gradients.differences(trial, folder)
+                except SandboxError as error:
+                    told.append(f"{trial.label}, asked for its gradient again: {error}")
     return outcomes, told
 
 

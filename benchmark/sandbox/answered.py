@@ -46,6 +46,7 @@ S = TypeVar("S", bound=_Said)
 class Answered(Regularizer):
     """A submitted regularizer as the trainer sees it: a child answers.
 
+    gradient: that of the last penalty, by its parameters.
     rewrote: whether it has changed weights after an epoch.
     """
 
@@ -60,6 +61,7 @@ class Answered(Regularizer):
         self._coupled, self._noise = couples_examples(model), noise.get_state()
         self._hooks = said(child, "hooks", Hooks)
         self._state, self._heard = torch.empty(0, dtype=torch.uint8), True
+        self.gradient: dict[str, Tensor] = {}
         self.rewrote = False
 
     def training_input(self, step: Step) -> Tensor:
@@ -76,8 +78,12 @@ class Answered(Regularizer):
             if not self._coupled:
                 _ = step.losses  # the trainer needs them: found while the child is at work
             self._hear()
-        gradients = [self._tensors[f"gradient.{name}"] for name in step.parameters]
-        return _Given.apply(self._tensors["penalty"], gradients, *step.parameters.values())
+        # Copied at once: the child may write there at any time until the backward pass.
+        self.gradient = {
+            name: self._tensors[f"gradient.{name}"].clone() for name in step.parameters
+        }
+        value, gradients = self._tensors["penalty"].clone(), [*self.gradient.values()]
+        return _Given.apply(value, gradients, *step.parameters.values())
 
     def after_epoch(self, model: nn.Module, strength: float) -> None:
         if not self._hooks.after_epoch:

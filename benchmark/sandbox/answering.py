@@ -52,7 +52,10 @@ def prepared(task: dict[str, Any]) -> tuple[nn.Module, dict[str, Tensor]]:
 def answer(channel: Channel, model: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Says which hooks the regularizer has, then answers every request."""
     task = channel.task
-    regularizer = load_regularizer(Path(task["submission"]), task["trial"]["params"])
+    trial = task["trial"]
+    regularizer = load_regularizer(
+        Path(task["submission"]), trial["params"], trial["regularizer_sha256"]
+    )
     base = type(regularizer)
     channel.say(
         hooks={

@@ -56,13 +56,15 @@ class Child:
     """One child process, as its parent speaks with it. `started` makes one.
 
     seconds: its processor time since its task began, as the kernel counted it; once it has ended.
+    ended_by_itself: whether it did, when its socket was closed. Else bubblewrap was killed before
+        it could count the child's time.
     """
 
     def __init__(
         self, process: subprocess.Popen[bytes], channel: socket.socket, limits: Limits
     ) -> None:
         assert process.stdout is not None
-        self.seconds = 0.0
+        self.seconds, self.ended_by_itself = 0.0, False
         self._process, self._channel, self._limits = process, channel, limits
         self._stdout, self._printed = process.stdout, bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
@@ -150,10 +152,9 @@ class Child:
         said and printed.
         """
         deadline = time.monotonic() + CLOSING
-        while (
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-            and time.monotonic() < deadline
-        ):
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while not self.ended_by_itself and time.monotonic() < deadline:
+            self.ended_by_itself = os.waitid(os.P_PID, self._process.pid, look) is not None
             time.sleep(0.005)
         self.end()
         os.set_blocking(self._stdout.fileno(), False)
@@ -163,7 +164,7 @@ class Child:
     def _death(self) -> str:
         """Why a child that has ended did not do its task."""
         code = self._process.returncode
-        if code - 128 in (9, 24):  # bubblewrap tells of a signal as a shell does
+        if {-code, code - 128} & {9, 24}:  # bubblewrap tells of a signal as a shell does
             seconds = self._limits.cpu_seconds
             return f"was ended: out of memory, or of its {seconds} s of processor time"
         last = (self._printed.decode(errors="replace").strip().splitlines() or [""])[-1]

@@ -20,6 +20,8 @@ X32 = 0x40000000  # x86_64's second numbering of the same calls
 # What is refused, by the numbers of the kernel's unistd.h for x86_64 and aarch64; None where a
 # machine has no such call. Queues and semaphores would hold memory that no limit counts.
 _REFUSED: dict[str, tuple[int | None, int | None]] = {
+    "socket": (41, 198),
+    "socketpair": (53, 199),
     "fork": (57, None),
     "vfork": (58, None),
     "ptrace": (101, 117),

@@ -31,7 +31,7 @@ from ..training import Phase, Training
 from ..training.batches import seeded
 from . import shared
 from .answered import Answered
-from .process import Child, Limits, started
+from .process import Child, Limits, SandboxError, started
 
 JOB = "benchmark.sandbox.answering:job"
 # Flags of a training: weights that a submission has changed itself, and weights that nothing has.
@@ -90,6 +90,8 @@ def train(
     with answering(trial, model, batch_shape(split, phase), limits=limits) as (child, tensors):
         method = Answered(child, tensors, model, noise_of(trial, phase))
         found = trained(trial, model, split, phase, method)
+    if not child.ended_by_itself:
+        raise SandboxError("did not end when it was asked to, so that its time is not known")
     seconds = found.seconds + child.seconds
     return dataclasses.replace(found, seconds=seconds)
 

@@ -26,11 +26,13 @@ WARM_UP = 2  # steps until all are alike: a warm start draws in its first only
 
 
 def stackable(model: nn.Module) -> bool:
-    """Whether the engine can train this network: its layers draw no numbers, and no BatchNorm
-    averages over all of its batches, which takes their count from the device.
+    """Whether the engine can train this network: no parameter stays as it is, its layers draw no
+    numbers, and no BatchNorm averages over all of its batches, which takes their count from the
+    device.
     """
+    whole = all(parameter.requires_grad for parameter in model.parameters())
     averaging = any(norm.momentum is None for norm in batch_norms(model))
-    return not averaging and not draws_in_training(model)
+    return whole and not averaging and not draws_in_training(model)
 
 
 def train_stacked(

@@ -48,7 +48,7 @@ def run_trial(trial: Trial, home: Path, device: str = "cpu") -> Outcome:
     `records.home.TrialFolder` says what it leaves on disk. A trial that cannot run gives an outcome
     with status "failed"; it raises nothing but KeyboardInterrupt.
     """
-    if trial.sandboxed:
+    if trial.sandboxed and not TrialFolder(home, trial.key).is_trained:
         device = "cpu"  # the sandbox has no other
     started = _now()
     try:
@@ -221,7 +221,7 @@ def prepare(trial: Trial, home: Path, device: str) -> Start:
     images = _images(trial, home, device)
     regularizer = None
     if trial.plugin is not None and not trial.sandboxed:
-        regularizer = load_regularizer(Path(trial.plugin), trial.params)
+        regularizer = load_regularizer(Path(trial.plugin), trial.params, trial.regularizer_sha256)
     name = "fine_tune" if trial.recipe.has_fine_tune else "reference"
     return Start(
         images=images,
@@ -258,7 +258,7 @@ def trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training,
     if found is not None:
         training, model = found
         return _images(trial, home, device), training, networks.placed(model, device).eval()
-    start = prepare(trial, home, device)
+    start = prepare(trial, home, "cpu" if trial.sandboxed else device)
     if trial.sandboxed:
         training = untrusted.train(trial, start.model, start.images.train, start.phase)
     else:
@@ -271,6 +271,8 @@ def trained(trial: Trial, home: Path, device: str) -> tuple[data.Data, Training,
             strength=trial.entry.strength,
         )
     keep(trial, home, training, start.model)
+    if trial.sandboxed:
+        return _images(trial, home, device), training, networks.placed(start.model, device)
     return start.images, training, start.model
 
 

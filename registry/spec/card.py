@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Name, NonNegative, Spec, _finite
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]  # it is printed, and into a forge's log
 
 
 class Param(Spec):
     """One field of a regularizer's dataclass, with the values an entry may give it."""
 
     type: Literal["int", "float", "str", "bool"]
-    doc: str
+    doc: Text
     default: bool | int | float | str | None = None
     min: float | int | None = None
     max: float | int | None = None
     choices: tuple[str | int | float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _of_numbers(self) -> Param:
+        bounded = self.min is not None or self.max is not None
+        if bounded and self.type not in ("int", "float"):
+            raise ValueError("min and max are of numbers, int or float")
+        return self
 
     def parse(self, text: str) -> bool | int | float | str:
         """An option's text, as in `jacobian:projections=1`, in the declared type. Raises ValueError
@@ -52,25 +68,23 @@ class Card(Spec):
     """What a regularizer is, in facts: the `card.toml` beside its `regularizer.py`."""
 
     name: Name
-    title: str
-    authors: str
-    paper: str
+    title: Text
+    authors: Text
+    paper: Text
     year: int
-    licence: str
-    formula: str  # LaTeX
-    lambda_means: str
+    licence: Text
+    formula: Text  # LaTeX
+    lambda_means: Text
     grid: tuple[NonNegative, ...] = Field(min_length=1)
     smooth_activation: bool = False  # True where the penalty is degenerate on piecewise-linear nets
-    batch_norm: str = "evaluation mode: the penalty sees running statistics"
-    extra_forwards: str = "0"  # passes per training step beside the plain one's
-    extra_backwards: str = "0"
+    batch_norm: Text = "evaluation mode: the penalty sees running statistics"
+    extra_forwards: Text = "0"  # passes per training step beside the plain one's
+    extra_backwards: Text = "0"
     # False where the penalty holds constant what depends on the weights, such as an attack's images
     exact_gradient: bool = True
     stackable: bool = True  # False where a step cannot be mapped over stacked models
-    linear_model: str | None = (
-        # the penalty on a linear model in closed form: an expression as `linear_form` reads it
-        None
-    )
+    # the penalty on a linear model: an expression as `benchmark.review.closed_form` reads it
+    linear_model: Text | None = None
     params: dict[Name, Param] = Field(default_factory=dict)
 
     @field_validator("grid")

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from benchmark import data
 from benchmark.execution import runner
+from benchmark.execution.afterwards import to_certify
 from benchmark.execution.local import run_local
 from benchmark.records.home import DATABASE
 from benchmark.records.store import Store
@@ -161,6 +162,46 @@ return step.losses * 0
         assert_close(model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
     assert training.flags == ()
     assert 0.02 < training.seconds < 30
+
+
+def test_a_child_that_does_not_end_cannot_hide_its_time(submission, home):
+    trial = trial_of(submission("import os, time\nos._exit = lambda code: time.sleep(1e6)"))
+    with pytest.raises(SandboxError, match="did not end when it was asked to"):
+        trained(trial, home)
+
+
+def test_code_that_changes_while_a_run_goes_on_is_not_taken_for_what_it_was(submission, home):
+    folder = submission()
+    trial = trial_of(folder).model_copy(update={"evaluation": ()})
+    code = folder / "regularizer.py"
+    code.write_text(code.read_text() + "# changed\n")
+    for how in (trial, trial.model_copy(update={"sandboxed": False})):
+        outcome = run_trial(how, home)
+        assert outcome.status == "failed"
+        assert "regularizer.py: has changed since the run began; run again" in outcome.error
+
+
+def test_a_certificate_of_damaged_weights_is_no_way_out_of_the_sandbox(submission, home, tmp_path):
+    marker = tmp_path / "escaped"
+    escape = f"try: open({str(marker)!r}, 'a').write('out')\nexcept OSError: pass"
+    folder = submission(escape)
+    registry = Registry(HERE, folder.parent, folder.name)
+    home.mkdir()
+    ((track, trial),) = registry.select(["quickstart/lenet_300_100/hostile/0.05"], seeds=1)
+    recipe = trial.recipe.model_copy(update={"fine_tune_epochs": 1, "reference_epochs": 1})
+    clean = tuple(part for part in trial.evaluation if part.name == "clean")
+    trial = trial.model_copy(update={"recipe": recipe, "evaluation": clean})
+    store = Store(home / DATABASE)
+
+    def follow(plan):
+        return list(runner.run(plan, home, store, partial(run_local, workers=1)))
+
+    assert [o.status for o in follow(runner.plan([trial], store))] == ["finished"] * 2
+    weights = home / trial.key / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    outcomes = follow(to_certify([(track, trial)], home, store))
+    assert [o.status for o in outcomes] == ["finished"]
+    assert not marker.exists()
 
 
 def test_a_gradient_that_cancels_the_losses_leaves_a_training_that_is_flagged_untrained(

@@ -12,7 +12,7 @@ from pyautoattack.checks import check_n_classes, check_square_sr
 from torch import Tensor, nn
 
 from benchmark.attacks import attack
-from benchmark.attacks.autoattack import assemble, by_kind
+from benchmark.attacks.autoattack import assemble, autoattack, by_kind
 from registry.spec import InputError, Threat
 
 pytestmark = pytest.mark.slow
@@ -196,3 +196,55 @@ def test_l2_on_images_too_low_for_square_is_refused():
             torch.tensor([0, 1]),
             seed=0,
         )
+
+
+class Dark(nn.Module):
+    """Linear where a pixel is bright, and flat where all are dark."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(10, 64, generator=generator))
+
+    def forward(self, x):
+        return (x.flatten(1) - 0.5).relu() @ self.weight.T + torch.linspace(0.02, 0, 10)
+
+
+def test_flat_examples_are_counted_once_where_all_targets_are_tried_at_once():
+    model, x = Dark(), 0.5 + torch.rand(30, 1, 8, 8) / 2
+    x[:7] = torch.rand(7, 1, 8, 8) / 5
+    y = model(x).argmax(1)
+    settings = {"seed": 0, "only": ("apgd-t",)}
+    told = [autoattack(model, x, y, 0.1, own=own, **settings)[2]["warnings"] for own in (0, 1)]
+    assert told[0] == told[1]
+    assert "there are 7 points with zero gradient" in told[0]["zero_gradients"][0]
+
+
+class Infinite(nn.Module):
+    """Right, by an infinite logit, about images that an attack within .1 comes to."""
+
+    def forward(self, x):
+        first = x.flatten(1)[:, :1]
+        logits = torch.cat([10 * (first - 0.77), 0 * first + 0.01, 0 * first, 0 * first - 0.01], 1)
+        return torch.where((first < 0.775) & (torch.arange(4) == 0), torch.inf, logits)
+
+
+def test_an_infinite_logit_of_the_right_class_is_a_wrong_answer_to_our_own_members_too():
+    x, y = torch.full((8, 1, 8, 8), 0.5), torch.zeros(8, dtype=torch.long)
+    x[:, 0, 0, 0] = 0.8
+    settings = {"seed": 0, "own": True, "only": ("fab-t",)}
+    adversarial, fallen, _ = autoattack(Infinite(), x, y, 0.1, **settings)
+    assert fallen.all()
+    assert (Infinite()(adversarial)[:, 0] == torch.inf).all()
+
+
+def test_a_checkpoint_of_other_images_is_not_taken_up(tmp_path):
+    model = network(10, 1)
+    x, y = examples(model, 1, 10, 20)
+    settings = {"seed": 0, "only": ("apgd-ce",)}
+    file = tmp_path / "progress.safetensors"
+    autoattack(model, x, y, 0.02, checkpoint=file, **settings)
+    other = x.flip(0)
+    expected = autoattack(model, other, y.flip(0), 0.02, **settings)
+    found = autoattack(model, other, y.flip(0), 0.02, checkpoint=file, **settings)
+    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])

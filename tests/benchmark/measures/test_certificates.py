@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from benchmark.attacks import pgd, unit_ball
 from benchmark.measures.certificates import certified, margin_lower_bounds
 from benchmark.measures.exact import smallest_margin
-from benchmark.measures.layer_chain import Activation, MaxPool, NoCertificateError
+from benchmark.measures.layer_chain import Activation, MaxPool, NoCertificateError, read_chain
 from benchmark.measures.relaxations import relaxed
 
 pytestmark = pytest.mark.slow
@@ -255,3 +255,18 @@ def test_a_network_without_known_bounds_is_refused_with_its_reason(model, reason
     x = torch.rand(2, 1, 2, 2)
     with pytest.raises(NoCertificateError, match=reason):
         certified(model, x, torch.tensor([0, 1]), 0.1, "inf")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Conv2d(1, 4, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3, bias=False)],
+        [nn.BatchNorm2d(1, affine=False), nn.Flatten(), nn.Linear(64, 3)],
+        [nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)],
+    ],
+)
+def test_a_chain_lies_on_its_networks_device(layers):
+    """On one without memory, which any machine has."""
+    chain = read_chain(nn.Sequential(*layers).to("meta").eval(), (1, 8, 8))
+    tensors = [value for layer in chain.layers for value in vars(layer).values()]
+    assert {value.device.type for value in tensors if isinstance(value, Tensor)} == {"meta"}

@@ -149,6 +149,8 @@ def test_networks_that_draw_are_trained_one_by_one():
     assert stackable(normalising(0))
     assert not stackable(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)))
     assert not stackable(nn.Sequential(nn.BatchNorm2d(2, momentum=None)))
+    frozen = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2))
+    assert not stackable(frozen)
 
 
 def test_a_model_that_diverges_leaves_the_others_alone():
