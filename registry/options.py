@@ -17,7 +17,7 @@ def subset(dataset: Dataset, options: str) -> Dataset:
     id = f"{dataset.name}:{options}"
     labels = options.split(",")
     last = len(dataset.classes) - 1
-    if not all(label.isdecimal() and int(label) <= last for label in labels):
+    if not all(label.isdecimal() and len(label) < 10 and int(label) <= last for label in labels):
         raise InputError(
             f"dataset {id!r}: classes after the colon are labels from 0 to {last}, "
             f"as in '{dataset.name}:0,{last}'"

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..records.store import Store
 
 Chosen = list[tuple[Track, Trial]]
-Rows = dict[tuple[str, str, float], list[dict[str, Any]]]  # entry, norm, ε → one a seed
+# track, entry, norm, ε → one a seed
+Rows = dict[tuple[str, str, str, float], list[dict[str, Any]]]
 COLUMNS = ["entry", "seeds", "norm", "ε", "images", "certified", "worst case"]
 VERDICTS = ("robust", "broken", "not decided")
 
@@ -107,21 +108,17 @@ def _stored(
     find(plan, home, store, workers, device, as_json)
     rows: Rows = {}
     tracks = {track.name: track for track, _ in chosen}
-    several = len(tracks) > 1
     for name, track in tracks.items():
         trials = {trial.key: trial for own, trial in chosen if own.name == name}
         for row in brackets(track, list(trials.values()), store).to_dict("records"):
-            entry = _named(trials[row["key"]], name, several)
-            like = entry, track.headline_threat.norm, float(row["epsilon"])
+            like = (
+                name,
+                trials[row["key"]].entry.id,
+                track.headline_threat.norm,
+                float(row["epsilon"]),
+            )
             rows.setdefault(like, []).append({str(name): value for name, value in row.items()})
     return [_mean(like, found) for like, found in rows.items()]
-
-
-def _named(trial: Trial, track: str, several: bool) -> str:
-    """An entry's id; where several tracks are asked about, which may train it in several ways, with
-    the track's name.
-    """
-    return f"{track}: {trial.entry.id}" if several else trial.entry.id
 
 
 def _tell_absent(count: int) -> None:
@@ -154,14 +151,13 @@ def _looked_at(
         like: _radii(track, epsilons, seconds is not None) for like, (track, _) in here.items()
     }
     per_radius = count * (1 if seconds is None else 2)
-    several = len({track.name for track, _ in here.values()}) > 1
     rows: Rows = {}
     with _bar(sum(per_radius * len(radii) for radii in asked.values())) as advance:
         for like, (track, trial) in here.items():
             found = look_at(trial, home, asked[like], count, seconds=seconds, on_images=advance)
             for looked in found:
                 radius = looked.radius
-                name = _named(trial, track.name, several), radius.norm, radius.epsilon
+                name = track.name, trial.entry.id, radius.norm, radius.epsilon
                 rows.setdefault(name, []).append(_row(looked))
     return [_mean(like, found) for like, found in rows.items()]
 
@@ -192,10 +188,13 @@ def _row(looked: Looked) -> dict[str, Any]:
     return row
 
 
-def _mean(like: tuple[str, str, float], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Over seeds; of the exact search the sums. like: entry, norm and ε."""
-    entry, norm, epsilon = like
+def _mean(like: tuple[str, str, str, float], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Over seeds; of the exact search the sums. like: track, which says how an entry is trained,
+    entry, norm and ε.
+    """
+    track, entry, norm, epsilon = like
     found = {
+        "track": track,
         "entry": entry,
         "seeds": len(rows),
         "norm": norm,
@@ -213,11 +212,12 @@ def _mean(like: tuple[str, str, float], rows: list[dict[str, Any]]) -> dict[str,
 def _print(rows: list[dict[str, Any]], exact: bool) -> None:
     verdicts = VERDICTS if exact else ()
     cells = []
+    several = len({row["track"] for row in rows}) > 1
     for row in rows:
         known = row["certified"] == row["certified"]  # not NaN
         cells.append(
             [
-                row["entry"],
+                f"{row['track']}: {row['entry']}" if several else row["entry"],
                 str(row["seeds"]),
                 {"inf": "ℓ∞", "2": "ℓ2"}[row["norm"]],
                 f"{row['epsilon']:g}",

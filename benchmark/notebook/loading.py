@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from registry import select
 from registry.load import Registry
-from registry.spec import Unavailable
+from registry.spec import InputError, Unavailable
 
 from .. import data
 from ..records.home import TrialFolder, home
@@ -24,8 +24,10 @@ def load_model(entry: str, seed: int = 0) -> nn.Module:
         entry: its id, `digits/lenet_300_100/jacobian/0.1`, in which a track's name may stand for
             the data set: `quickstart/lenet_300_100/jacobian/0.1`.
     Raises:
-        InputError: no such entry, several that are trained differently, or no such weights.
+        InputError: no such entry or seed, several that are trained differently, or no such weights.
     """
+    if seed < 0:
+        raise InputError(f"load_model: seed must be at least 0, not {seed}")
     trial = select.trial(Registry(), entry, seed)
     folder = TrialFolder(home(), trial.key)
     if not folder.is_trained:
@@ -43,7 +45,11 @@ def load_images(dataset: str, n_examples: int | None = None) -> tuple[Tensor, Te
         n_examples: all that there are where it is left out.
     Returns:
         float32 [N, C, H, W] in [0, 1] and int64 [N], on the CPU.
+    Raises:
+        InputError: an unknown data set, or fewer than one image.
     """
+    if n_examples is not None and n_examples < 1:
+        raise InputError(f"load_images: n_examples must be at least 1, not {n_examples}")
     test = data.load(Registry().dataset(dataset), home()).test
     count = len(test) if n_examples is None else n_examples
     return test.pixels(slice(count)), test.labels[:count]

@@ -42,8 +42,11 @@ def try_regularizer(
         test images (accuracy, or mean ‖r‖/‖x‖ for an attack without ε), means over the seeds that
         did not diverge.
     Raises:
-        InputError: the track or the architecture is unknown, or the method is none.
+        InputError: the track or the architecture is unknown, the method is none, or there are no
+            seeds.
     """
+    if seeds < 1:
+        raise InputError(f"try_regularizer: seeds must be at least 1, not {seeds}")
     registry = Registry()
     chosen = registry.track(track)
     if architecture is not None and architecture not in chosen.architectures:

@@ -120,7 +120,7 @@ class RerunReport(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         counts = {verdict: self.count(verdict) for verdict in VERDICTS}
-        return self.model_dump(mode="json") | counts
+        return json.loads(self.model_dump_json()) | counts  # where an infinite drift is null
 
     def write(self, home: Path) -> None:
         write_whole(home / RERUN, self.model_dump_json(indent=1))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .base import Spec, canonical
+from .base import Number, Spec, canonical
 
 
 class Architecture(Spec):
@@ -23,7 +23,7 @@ class Architecture(Spec):
         None  # None where the net has no choice
     )
     module: str | None = None
-    kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    kwargs: dict[str, bool | int | Number | str] = Field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -91,6 +91,15 @@ def test_what_is_no_method_is_refused(home):
         benchmark.try_regularizer(3)
     with pytest.raises(InputError, match="none of lenet_300_100"):
         benchmark.try_regularizer(lambda step: step.losses, architecture="lenet_5")
+    with pytest.raises(InputError, match="seeds must be at least 1, not 0"):
+        benchmark.try_regularizer(lambda step: step.losses, seeds=0)
+
+
+def test_seeds_and_numbers_of_images_below_the_first_are_refused(home):
+    with pytest.raises(InputError, match="seed must be at least 0, not -1"):
+        benchmark.load_model("digits/lenet_300_100/none/0", seed=-1)
+    with pytest.raises(InputError, match="n_examples must be at least 1, not -1"):
+        benchmark.load_images("digits", -1)
 
 
 EPSILON = 0.15

@@ -1,12 +1,14 @@
 """Bad registry files give one line with file, field and fix; good ones give the right trials."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from registry.load import Registry
+from registry.places import CHALLENGES, TEMPLATE
 from registry.spec import InputError, Threat
 
 
@@ -290,3 +292,38 @@ def test_a_track_may_rank_by_the_worst_case_only_within_an_epsilon(registry_copy
     )
     with pytest.raises(InputError, match="ranks_by: deepfool-2 has no epsilon"):
         reading(registry_copy).track("guo-fashion-binary")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('title = "', 'title = "\\u001b[2J', "title: must be one line of printable characters"),
+        ('title = "', 'title = "\\n::warning::', "title: must be one line of printable characters"),
+        ('type = "int"', 'type = "str"', "min and max are of numbers, int or float"),
+    ],
+)
+def test_a_card_that_would_write_elsewhere_or_compare_words_is_refused(
+    registry_copy, old, new, expected
+):
+    path = registry_copy / "regularizers" / "jacobian" / "card.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=expected) as refused:
+        Registry(registry_copy).regularizer("jacobian")
+    assert "card.toml" in str(refused.value) and len(str(refused.value).splitlines()) == 1
+
+
+def test_the_folder_of_challenges_is_no_method(tmp_path, monkeypatch):
+    shutil.copytree(TEMPLATE, tmp_path / CHALLENGES)
+    monkeypatch.setenv("REGBENCH_SUBMISSIONS", str(tmp_path))
+    assert CHALLENGES not in Registry().regularizer_folders
+
+
+def test_a_number_that_is_none_and_a_label_of_many_digits_are_bad_input(registry_copy):
+    (registry_copy / "architectures" / "more.toml").write_text(
+        '[[architecture]]\nname = "more"\ntitle = "More"\ntimm = "lenet_5"\nkwargs = { x = nan }\n'
+    )
+    with pytest.raises(InputError, match=r"more\.toml: .*kwargs: x: .*given: nan"):
+        _ = Registry(registry_copy).architectures
+    with pytest.raises(InputError, match="are labels from 0 to 9"):
+        Registry().dataset(f"mnist:1,{'9' * 5000}")

@@ -8,6 +8,7 @@ from benchmark.execution import plan
 from benchmark.execution.afterwards import to_certify
 from benchmark.records.registered import open_store
 from registry.load import Registry
+from registry.places import HERE
 
 from ..command import regbench
 
@@ -50,6 +51,16 @@ def test_certificates_are_added_once_and_ask_for_no_training(places):
     assert all(0 <= row["certified"] <= row["worst"] <= 1 for row in rows)
     assert rows[0]["certified"] > 0.5
     assert open_store(home).contradictions().empty
+
+
+def test_an_entry_of_two_tracks_is_two_rows():
+    """Each trains it in its own way, on the registered rows as well as here."""
+    names = ("guo-fashion", "open-fashion")
+    said = regbench("certify", *names, "--seeds", "1", "--json", results=HERE / "results")
+    assert said.returncode == 0, said.stderr
+    none = [row for row in json.loads(said.stdout) if row["entry"].endswith("lenet_300_100/none/0")]
+    assert {row["track"] for row in none} == set(names)
+    assert {row["seeds"] for row in none} == {1}
 
 
 def test_radii_of_ones_own_are_decided_exactly_and_stored_nowhere(places):

@@ -125,3 +125,36 @@ def test_doctor_finds_this_machine_ready(home):
         "tracks",
     }
     assert all(finding["ok"] for finding in findings)
+
+
+def test_a_home_that_cannot_be_is_one_line_and_a_condition_that_is_missing(tmp_path):
+    file = tmp_path / "home"
+    file.write_text("")
+    place = file / "below"
+    said = regbench("run", "quickstart", "--seeds", "1", home=place)
+    assert said.returncode == 1
+    assert said.stderr == f"regbench: {place}: Not a directory\n"
+    (missing,) = [
+        found
+        for found in json.loads(regbench("doctor", "--json", home=place).stdout)
+        if found["name"] == "home"
+    ]
+    assert not missing["ok"]
+    assert "Not a directory; set REGBENCH_HOME to another folder" in missing["detail"]
+
+
+@pytest.mark.parametrize("epsilon", ["0", "inf"])
+def test_a_radius_that_is_none_is_bad_input(epsilon, home, monkeypatch):
+    from benchmark.records import TrialFolder
+
+    monkeypatch.setattr(TrialFolder, "is_trained", True)
+    said = regbench("certify", "digits/lenet_300_100/none/0", "--seeds", "1", "--eps", epsilon)
+    assert (said.returncode, said.stderr) == (2, "regbench: --eps: must be above 0 and finite\n")
+
+
+def test_no_submission_is_named_as_the_folder_of_challenges(home):
+    said = regbench("new", "challenges")
+    assert (said.returncode, said.stderr) == (
+        2,
+        "regbench: new: 'challenges' is taken; choose another name\n",
+    )

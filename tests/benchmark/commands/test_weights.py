@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import benchmark
-from benchmark.records.home import TrialFolder
+from benchmark.records.home import TrialFolder, sole_runner
+from benchmark.records.weights import WeightsStore
 from benchmark.trials.run import run_trial
 from registry.load import Registry
 from registry.spec import InputError, Part, Threat, Unavailable
@@ -54,6 +55,31 @@ def test_a_new_threat_runs_on_pulled_weights_without_training(trained, store, ho
     assert NEW.id in outcome.parts
     assert here.weights.stat().st_mtime_ns == written
     assert outcome.train_seconds == there.outcome().train_seconds
+
+
+def test_a_control_that_the_store_lacks_is_not_made_up_for_by_its_reference(
+    trained, store, home, monkeypatch
+):
+    """Both go by one name."""
+    _, trial = Registry().select(["digits/lenet_300_100/none/0"], seeds=1)[0]
+    monkeypatch.setenv("REGBENCH_HOME", str(trained))
+    WeightsStore(str(store)).push(trial.reference, trained)
+    monkeypatch.setenv("REGBENCH_HOME", str(home))
+    said = regbench("weights", "pull", trial.entry.id, "--seeds", "1")
+    assert said.returncode == 1
+    assert "1 pulled, 0 here already" in said.stdout
+    assert "lacks 1 of 2 trials" in said.stderr
+
+
+def test_nothing_is_pulled_into_a_home_in_which_a_run_goes_on(trained, store, home, monkeypatch):
+    monkeypatch.setenv("REGBENCH_HOME", str(trained))
+    regbench("weights", "push", ENTRY)
+    monkeypatch.setenv("REGBENCH_HOME", str(home))
+    with sole_runner(home):
+        said = regbench("weights", "pull", ENTRY, "--seeds", "1")
+    assert said.returncode == 1
+    assert "is running trials there" in said.stderr
+    assert not list(home.glob("*/weights.safetensors"))
 
 
 def test_what_the_store_lacks_is_one_line_and_exit_code_1(store, home):

@@ -70,8 +70,14 @@ def _no_image(folder):
     return r"a\.png: is no readable image"
 
 
+def _another_format(folder):
+    for path in (folder / "train" / "cat").glob("*.png"):
+        path.rename(path.with_suffix(".jpg"))
+    return r"train/cat: holds no \*\.png; add some"
+
+
 @pytest.mark.parametrize(
-    "spoil", [_a_class_less, _a_class_more, _no_test, _another_size, _no_image]
+    "spoil", [_a_class_less, _a_class_more, _no_test, _another_size, _no_image, _another_format]
 )
 def test_class_folders_that_cannot_be_used_are_refused_in_one_line(folders, tmp_path, spoil):
     expected = spoil(folders[0])

@@ -73,6 +73,16 @@ def test_weights_without_their_record_are_not_trained(folder):
     assert not folder.is_trained
 
 
+def test_new_weights_are_not_believed_by_the_record_of_old_ones(folder):
+    """As where a run is killed between the two."""
+    folder.believe(RECORD)
+    write_whole(folder.weights, b"old")
+    assert folder.is_trained
+    folder.begin()
+    write_whole(folder.weights, b"new")
+    assert not folder.is_trained
+
+
 def test_new_weights_forget_what_was_found_on_others(folder):
     folder.begin()
     assert folder.part(PART, Evaluated) is None

@@ -225,6 +225,20 @@ def test_the_import_is_kept_until_a_file_changes(registered_rows):
     assert not first.exists() and second.registered.exists()
 
 
+def test_rows_of_a_folder_that_no_check_looks_at_are_not_read(ran, tmp_path, monkeypatch):
+    monkeypatch.delenv("REGBENCH_RESULTS")
+    monkeypatch.setenv("REGBENCH_SUBMISSIONS", str(tmp_path))
+    before = registered.files()
+    for name, card in (("Evil", True), ("_x", True), ("mine", False), ("sound", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in ran[1].glob("quickstart.*"):
+            shutil.copy(file, folder / f"results{file.suffix}")
+        if card:
+            (folder / "card.toml").write_text("")
+    assert set(registered.files()) - set(before) == {tmp_path / "sound" / "results.jsonl"}
+
+
 def test_of_a_row_that_two_files_hold_every_part_is_there_once(registered_rows):
     before = {name: table(open_store(), name) for name in connection.TABLES}
     path = registered_rows / "quickstart.jsonl"

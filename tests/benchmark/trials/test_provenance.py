@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.trials.processor import Processor
-from benchmark.trials.provenance import libraries, provenance
+from benchmark.trials.provenance import commit, libraries, provenance
 
 ZEN = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -78,3 +78,8 @@ def test_a_row_names_all_that_decides_its_last_bits():
     assert told["threads"] == torch.get_num_threads()
     assert told["cpu_capability"] in torch.__config__.show()
     assert all(told[name] for name in ("device_name", "processor", "blas", "onednn"))
+
+
+def test_a_clone_without_git_tells_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert commit.__wrapped__() == "unknown"
