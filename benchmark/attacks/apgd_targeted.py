@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Examples times targets up to which one run of them all is faster. Beyond, arithmetic costs more
 # than calls, and the package's way pays: target after target, without the examples that fell.
-ROWS = 1024
+ROWS = 1200
 
 
 def worthwhile(x: Tensor, targets: int) -> bool:

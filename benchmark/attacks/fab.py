@@ -16,7 +16,7 @@ from .perturbation import Bounds, per_example, size
 FROM_IMAGE, OVERSHOOT, KEPT = 0.1, 1.05, 0.9
 SMALLEST = 1e-8  # of a step's length, where shares of lengths are taken
 # Examples times targets at once: on a CPU as many as its cache holds.
-ROWS, ROWS_ON_CPU = 16_384, 1024
+ROWS, ROWS_ON_CPU = 16_384, 1200
 SEARCHES, NEAR_ENOUGH = 32, 1e-6  # of `to_plane`: iterations, and the relative error that ends them
 
 
