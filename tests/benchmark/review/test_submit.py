@@ -273,7 +273,7 @@ def test_results_that_cannot_be_are_refused_in_one_line(clone, tmp_path, case):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda text: text + text.partition("\n")[0] + "\n", "line 7: is no sound row: lists"),
+        (lambda text: text + text.partition("\n")[0] + "\n", "line 7: lists: are not those"),
         (lambda text: text[:-100], "line 6: is no sound row"),
         (lambda text: text.replace('"seed":0', '"seed":1', 1), "changed since it was written"),
     ],
