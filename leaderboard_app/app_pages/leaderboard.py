@@ -198,8 +198,8 @@ for architecture in track.architectures:
             charts.behind(track, architecture),
         )
         st.caption(
-            "The area grows with the training cost; outline: flagged. A click on a point shows its "
-            "trials, their files and what repeats them."
+            "The area grows with the training cost; a flagged method says so beside its name. A "
+            "click on a point shows its trials, their files and what repeats them."
         )
 if len(found):
     written = leaderboard.written(found, track, styles)
