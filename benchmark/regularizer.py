@@ -7,7 +7,6 @@ A regularizer is one class in one file, `registry/regularizers/<name>/regularize
 
 from __future__ import annotations
 
-import hashlib
 import linecache
 import sys
 from collections.abc import Callable
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.read import shown, source
+from registry.read import shown, source, text_hash
 from registry.spec import InputError
 
 from .step import Noise, Step
@@ -203,7 +202,7 @@ def load_regularizer(
     path = Path(folder) / "regularizer.py"
     module_name = f"regbench_plugin_{path.parent.name}"
     text = source(path.parent)
-    if sha256 is not None and hashlib.sha256(text.encode()).hexdigest() != sha256:
+    if sha256 is not None and text_hash(text) != sha256:
         raise InputError(f"{shown(path)}: has changed since the run began; run again")
     module = _run(path, text, module_name)
     found = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import entries, options, places, select
-from .places import CHALLENGES, HERE
+from .places import HERE
 from .read import (
     nearest,
     parse,
@@ -90,10 +90,9 @@ class Registry:
         share a name.
         """
         registered = self._files("regularizers/[a-z]*/card.toml")
-        submitted = sorted(self.submissions.glob(f"{self.only or '[a-z]*'}/card.toml"))
-        cards = [card.parent for card in (*registered, *submitted)]
-        cards = [folder for folder in cards if folder.name != CHALLENGES]
-        return _once((folder.name, folder) for folder in cards)
+        submitted = places.submitted(self.submissions, self.only or "[a-z]*")
+        folders = [*(card.parent for card in registered), *submitted]
+        return _once((folder.name, folder) for folder in folders)
 
     @cached_property
     def submitted_names(self) -> list[str]:

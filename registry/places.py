@@ -35,6 +35,12 @@ def submissions() -> Path:
     return (clone() or Path.cwd()) / "submissions"
 
 
+def submitted(folder: Path, name: str = "[a-z]*") -> list[Path]:
+    """The submissions in a folder of such, or the one of this name: each has a card."""
+    cards = sorted(folder.glob(f"{name}/card.toml"))
+    return [card.parent for card in cards if card.parent.name != CHALLENGES]
+
+
 def further() -> tuple[Path, ...]:
     """Registries beside the one here: the folders of $REGBENCH_REGISTRY, one after another as in
     $PATH, then the packages that entry points of the group `regbench.registry` name.

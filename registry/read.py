@@ -203,7 +203,12 @@ def source(folder: Path) -> str:
 
 def source_hash(folder: Path) -> str:
     """SHA-256 of a plugin's code, the same under either line ending."""
-    return hashlib.sha256(source(folder).encode()).hexdigest()
+    return text_hash(source(folder))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of what `source` gives."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def require_files_of_a_submission(folder: Path) -> None:

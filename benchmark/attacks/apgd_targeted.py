@@ -50,7 +50,7 @@ def apgd_targeted(
     package.init_hyperparam(x)
     package.y_target, logger = others.flatten(), package.logger
     assert logger is not None, "AutoAttack gives its members one"
-    package.logger = _OfExamples(logger, {"targets": targets})
+    package.logger = _OfExamples(logger, targets)
     _, stands, _, adversarial = package.attack_single_run(x[row], y[row])
     package.logger = logger
     fell = (stands == 0).view(-1, targets)
@@ -62,7 +62,12 @@ def apgd_targeted(
 class _OfExamples(logging.LoggerAdapter[logging.Logger]):
     """The package counts rows with a zero gradient: told are as many examples, a target's mean."""
 
+    def __init__(self, logger: logging.Logger, targets: int) -> None:
+        super().__init__(logger)
+        self._targets = targets
+
     def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        assert self.extra is not None
-        targets = int(str(self.extra["targets"]))
-        return re.sub(r"\d+", lambda n: f"{math.ceil(int(n[0]) / targets)}", msg, count=1), kwargs
+        def examples(rows: re.Match[str]) -> str:
+            return str(math.ceil(int(rows[0]) / self._targets))
+
+        return re.sub(r"\d+", examples, msg, count=1), kwargs

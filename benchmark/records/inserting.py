@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,22 +47,24 @@ def insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
     """What is there already stays as it is, unless it is of other weights: then it goes. A failed
     outcome leaves an attempt only.
     """
-    connection.register("told", _told(rows.outcomes))
-    replaced = [key for (key,) in connection.execute(REPLACED).fetchall()]
-    if replaced:
-        for table, columns in keys().items():
-            if table != "attempt":
-                of = f"DELETE FROM {table} WHERE list_contains($keys, {columns[0]})"
-                connection.execute(of, {"keys": replaced})
-    _insert(connection, rows, INSERT.read_text())
+    with _registered(connection, rows):
+        replaced = [key for (key,) in connection.execute(REPLACED).fetchall()]
+        if replaced:
+            for table, columns in keys().items():
+                if table != "attempt":
+                    of = f"DELETE FROM {table} WHERE list_contains($keys, {columns[0]})"
+                    connection.execute(of, {"keys": replaced})
+        connection.execute(INSERT.read_text())
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows, sql: str) -> None:
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[None]:
+    """The rows as the tables that the statements read."""
     kept = [outcome for outcome in rows.outcomes if outcome.status != "failed"]
     tables = {"told": _told(rows.outcomes), "scores": _scores(kept), "lists": rows.lists}
     for name, table in tables.items():
         connection.register(name, table)
-    connection.execute(sql)
+    yield
     for name in tables:
         connection.unregister(name)
 
@@ -73,7 +76,8 @@ def build(connection: duckdb.DuckDBPyConnection, files: Iterable[Rows]) -> None:
     connection.execute(keyless())
     sql, seen, shared = INSERT.read_text().replace("ON CONFLICT DO NOTHING", ""), set(), False
     for rows in files:
-        _insert(connection, rows, sql)
+        with _registered(connection, rows):
+            connection.execute(sql)
         mine = {outcome.key for outcome in rows.outcomes}
         shared = shared or not seen.isdisjoint(mine)
         seen |= mine

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from registry.places import HERE, further, submissions
+from registry.places import HERE, further, submissions, submitted
 from registry.read import read_whole, shown
 from registry.spec import InputError
 from registry.write import set_aside
@@ -46,8 +46,8 @@ def files() -> list[Path]:
         return found
     for folder in further():
         found += sorted((folder / "results").glob("*.jsonl"))
-    brought = sorted(submissions().glob("[a-z]*/results.jsonl"))
-    return [*found, *(path for path in brought if (path.parent / "card.toml").exists())]
+    brought = (folder / "results.jsonl" for folder in submitted(submissions()))
+    return [*found, *(path for path in brought if path.exists())]
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:

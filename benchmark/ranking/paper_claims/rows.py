@@ -58,7 +58,8 @@ class Rows:
         self.track, self.store = track, store
         self.trials = [trial for _, trial in Registry().select([track.name]) if not trial.sandboxed]
         self.keys = {trial.key for trial in self.trials}
-        self.frame = labelled(self.trials, store.scores(self.keys))
+        self._scores = store.scores(self.keys)
+        self.frame = labelled(self.trials, self._scores)
 
     @cached_property
     def _seeds_ranked(self) -> dict[str, int]:
@@ -68,7 +69,7 @@ class Rows:
     def _flagged(self) -> Container[tuple[str, str, float]]:
         """(architecture, regularizer, λ) at which a trial raises a flag, its tier's among them."""
         trials = self.track.with_tiers(self.trials)
-        return raised_at(trials, labelled(trials, self.store.scores(self.keys)))
+        return raised_at(trials, labelled(trials, self._scores))
 
     @property
     def architectures(self) -> list[str]:

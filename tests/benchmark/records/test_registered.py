@@ -229,7 +229,10 @@ def test_rows_of_a_folder_that_no_check_looks_at_are_not_read(ran, tmp_path, mon
     monkeypatch.delenv("REGBENCH_RESULTS")
     monkeypatch.setenv("REGBENCH_SUBMISSIONS", str(tmp_path))
     before = registered.files()
-    for name, card in (("Evil", True), ("_x", True), ("mine", False), ("sound", True)):
+    for name, card in (
+        *(("Evil", True), ("_x", True), ("challenges", True)),
+        *(("mine", False), ("sound", True)),
+    ):
         folder = tmp_path / name
         folder.mkdir()
         for file in ran[1].glob("quickstart.*"):
