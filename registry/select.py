@@ -103,5 +103,5 @@ def trials(
         method = name, entry.architecture, entry.regularizer, entry.strength == 0
         if method not in like:
             like[method] = registry.trial(entry, track, 0)
-        for seed in range(track.seeds if seeds is None else seeds):
+        for seed in range(min(seeds or track.seeds, track.seeds)):
             yield track, like[method].model_copy(update={"entry": entry, "seed": seed})

@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from .base import Count, Name, Number, Positive, Spec, canonical
 
+# What tells data sets of one's own apart: its author may mend any of it, and train anew.
+OWN = {"name", "revision", "shape", "train_size", "test_size", "white"}
+OWN |= {"image_column", "label_column", "test_split"}
+
 
 class Dataset(Spec):
     """Where images come from. `classes` are the names in label order; `subset` picks some of them
@@ -60,7 +64,7 @@ class Dataset(Spec):
         """What makes two datasets the same training data, as canonical JSON."""
         source = {"packaged": self.packaged}
         if not (self.hub or self.packaged):  # of one's own: nothing else tells two apart
-            source = {"name": self.name, "revision": self.revision}
+            source = self.model_dump(include=OWN)
         if self.hub:
             source = {
                 "hub": self.hub,

@@ -124,6 +124,29 @@ def test_what_is_trained_changes_every_key(registry_copy, old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("white = 16", "white = 255"),
+        ("train_size = 1437", "train_size = 1400"),
+        ("test_size = 360", "test_size = 397"),
+        ('name = "digits"', 'name = "digits"\nlabel_column = "written"'),
+        ('name = "digits"', 'name = "digits"\nrevision = "2"'),
+    ],
+)
+def test_what_a_data_set_of_ones_own_says_of_its_images_is_in_its_keys(registry_copy, old, new):
+    path = registry_copy / "datasets" / "digits.toml"
+    own = path.read_text().replace('packaged = "sklearn:load_digits"', "")
+    path.write_text(own)
+    before = set(keys(reading(registry_copy), "quickstart").values())
+    path.write_text(own.replace(old, new))
+    assert not before & set(keys(reading(registry_copy), "quickstart").values())
+
+
+def test_more_seeds_than_a_track_has_are_its_own():
+    assert len(Registry().select(["quickstart"], 99)) == len(Registry().select(["quickstart"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("epsilon = 0.5", "epsilon = 0.6"),
         ("test_examples = 360", "test_examples = 300"),
         ("seeds = 3", "seeds = 5"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ NEAR = 0.05  # of worst cases that a reader may take for alike
 
 
 def section(track: Track, board: pd.DataFrame) -> str:
-    """Markdown: of each network that has run a sentence and a table.
+    """Markdown: of each network that has run what its table says, the table, and what has no rank.
 
     Args:
         board: as `ranking.board` gives it, of a track that ranks by the worst case.
@@ -29,8 +29,10 @@ def section(track: Track, board: pd.DataFrame) -> str:
         rows = board[board["architecture"] == architecture].to_dict("records")
         ran = [row for row in rows if pd.notna(row["worst"])]
         if ran:
-            said = f"{_said(track, rows)} {_best(ran)}".rstrip()
-            found.append(f"### {architecture}\n\n{said}\n\n{_table(ran)}")
+            said = [*_first(rows), *_front(ran)]
+            parts = (_listed(said), _table(ran), _listed(_not_ranked(rows)))
+            found.append(f"### {architecture}\n\n{rows[0]['seeds']} of {track.seeds} seeds.\n")
+            found += filter(None, parts)
     if len(found) == 2:
         found.append("Nothing has run yet.\n")
     return "\n".join(found)
@@ -49,32 +51,38 @@ def _intro(track: Track) -> str:
     )
 
 
-def _said(track: Track, rows: list[dict[Any, Any]]) -> str:
-    seeds = rows[0]["seeds"]
+def _listed(sentences: Iterable[str]) -> str:
+    return "".join(f"- {sentence}\n" for sentence in sentences)
+
+
+def _first(rows: list[dict[Any, Any]]) -> Iterator[str]:
+    """Who leads, how surely, and who else may."""
     ranked = [row for row in rows if pd.notna(row["rank"])]
-    left_out = unranked(rows)
-    words = [f"{seeds} of {track.seeds} seeds."]
-    if ranked:
-        first = [row for row in ranked if row["rank"] == 1]
-        best, others = first[0], [row["regularizer"] for row in first[1:]]
-        worse = len(ranked) - best["rank_high"]
-        words.append(
-            f"**{best['regularizer']}** has the best mean, {_share(best, 'worst')}, and is told to "
-            f"be better than {worse} of the {len(ranked) - 1} others."
-        )
-        if others:
-            words.append(f"Nor is any method told to be better than {', '.join(others)}.")
     if not ranked:
+        return
+    names = short_names([row["regularizer"] for row in rows])
+    best, *others = [row for row in ranked if row["rank"] == 1]
+    worse = len(ranked) - best["rank_high"]
+    yield (
+        f"**{names[best['regularizer']]}** has the best mean, {_share(best, 'worst')}, and is told "
+        f"to be better than {worse} of the {len(ranked) - 1} others."
+    )
+    if others:
+        listed = ", ".join(names[row["regularizer"]] for row in others)
+        yield f"Nor is any method told to be better than {listed}."
+
+
+def _not_ranked(rows: list[dict[Any, Any]]) -> Iterator[str]:
+    left_out = unranked(rows)
+    if all(pd.isna(row["rank"]) for row in rows):
         most = max(left_out, key=lambda why: len(left_out[why]))
-        words.append(f"No method has a rank yet: {most}.")
+        yield f"No method has a rank yet: {most}."
         left_out.pop(most)
-    for why, names in left_out.items():
-        listed = ", ".join(f"`{name}`" for name in names)
-        words.append(f"Not ranked: {listed}: {why}.")
-    return " ".join(words)
+    for why, methods in left_out.items():
+        yield f"Not ranked: {', '.join(f'`{name}`' for name in methods)}: {why}."
 
 
-def _best(rows: list[dict[Any, Any]]) -> str:
+def _front(rows: list[dict[Any, Any]]) -> Iterator[str]:
     """Among which methods to choose, and which of the good ones costs least, by their means."""
     believed = [row for row in rows if not row["flags"] and pd.notna(row["cost"])]
     names = short_names([row["regularizer"] for row in rows])
@@ -85,14 +93,17 @@ def _best(rows: list[dict[Any, Any]]) -> str:
     front = undominated(*([row[score] for row in believed] for score in ("clean", "worst")))
     best = [row for row, on_it in zip(believed, front) if on_it]
     if not best:  # all are flagged, or trained in stacks, whose time tells nothing of one model
-        return ""
+        return
     best.sort(key=lambda row: -row["worst"])
     near = [row for row in believed if row["worst"] >= best[0]["worst"] - NEAR]
     cheapest = min(near, key=lambda row: row["cost"])
-    return (
+    yield (
         "By their means, and with their costs, no other method is both as accurate and as robust "
-        f"as one of these: {', '.join(map(told, best))}. Of those within {100 * NEAR:g} points of "
-        f"the best worst case the cheapest is {told(cheapest)}."
+        f"as one of these: {', '.join(map(told, best))}."
+    )
+    yield (
+        f"Of those within {100 * NEAR:g} points of the best worst case the cheapest is "
+        f"{told(cheapest)}."
     )
 
 

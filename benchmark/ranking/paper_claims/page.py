@@ -1,11 +1,12 @@
-"""The page of findings, registry/results/README.md: the board of all methods, what is proven of
-them, the verdicts on the papers' claims, and their numbers beside ours.
+"""The page of findings, registry/results/README.md: the board of all methods, the verdicts on the
+papers' claims, their numbers beside ours, and what is proven of each method.
 
 Every number is computed here, from rows alone. A claim that did not hold is said not to have held.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -74,19 +75,27 @@ def render(store: Store) -> str:
     def standings(name: str) -> pd.DataFrame:
         return board(tracks[name], trials[name], store)
 
-    told = [(found.claim, str(found.verdict), found.numbers) for found in verdicts(store)]
     sections = (
         HEADER,
         budget.section(tracks[budget.TRACK], standings(budget.TRACK)),
+        _claimed(verdicts(store)),
+        reported.section(Rows(track, store) for track in tracks.values() if track.reported),
         proven.section(
             ((track, trials[name]) for name, track in tracks.items()),
             store,
             lambda track: standings(track.name),
         ),
-        CLAIMED + markdown.table(("Claim", "Verdict", "Numbers"), told),
-        reported.section(Rows(track, store) for track in tracks.values() if track.reported),
     )
     return "\n".join(filter(None, sections))
+
+
+def _claimed(found: list[ClaimVerdict]) -> str:
+    """Markdown: how many claims have which verdict, and a table of all."""
+    tally = Counter(one.verdict.word for one in found)
+    told = ", ".join(f"{count} {word}" for word, count in tally.most_common())
+    rows = ((one.claim, str(one.verdict), one.numbers) for one in found)
+    table = markdown.table(("Claim", "Verdict", "Numbers"), rows)
+    return f"{CLAIMED}{len(found)} claims: {told}.\n\n{table}"
 
 
 def main() -> None:

@@ -286,8 +286,8 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
     ]
     text = budget.section(track, pd.DataFrame(rows))
     best = "**jacobian** has the best mean, 50.0 [40.0, 60.0], and is told to be better than 0 of"
-    assert f"{best} the 1 others. Nor is any method told to be better than curvature." in text
-    assert "Not ranked: `mine`: flagged: so." in text
+    assert f"{best} the 1 others.\n- Nor is any method told to be better than curvature.\n" in text
+    assert text.endswith("\n\n- Not ranked: `mine`: flagged: so.\n")
     assert "| Rank | Method | λ | Clean | Worst case | Cost × | Tier |" in text
     assert (
         "| 1–2 | curvature | 0.1 ↑ (0.05 in 1 of 3) | 90.0 | 50.0 [40.0, 60.0] | 2.0 | quick |"
@@ -296,7 +296,7 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
     assert "robust as one of these: jacobian (2.0 ×), curvature (2.0 ×)." in text
     beaten = [rows[0] | {"cost": 1.5, "worst": 0.54, "clean": 0.89}, rows[1] | {"worst": 0.58}]
     told = budget.section(track, pd.DataFrame([*beaten, rows[2]]))
-    assert "robust as one of these: curvature (2.0 ×). Of those within 5 points" in told
+    assert "robust as one of these: curvature (2.0 ×).\n- Of those within 5 points" in told
     assert "the best worst case the cheapest is jacobian (1.5 ×)." in told
     variants = [rows[0], rows[1] | {"regularizer": "jacobian:projections=1"}]
     assert "| jacobian:projections=1 |" in budget.section(track, pd.DataFrame(variants))
