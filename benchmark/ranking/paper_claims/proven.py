@@ -67,6 +67,8 @@ def said(both: pd.DataFrame) -> str:
     Args:
         both: as `at_selected` gives it, of one network; all certified.
     """
+    if not both["certified"].any():
+        return "Linear bounds prove nothing of any method at these ε."
     ends = _ends(both)
     names = short_names(list(dict.fromkeys(both["method"])))
     least = min(ends)

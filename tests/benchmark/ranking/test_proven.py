@@ -36,3 +36,8 @@ def test_nothing_is_said_of_a_gain_that_there_is_not():
 
 def test_without_a_control_no_gain_is_told():
     assert "gained" not in proven.said(both(decay=[(0.9, 0.93), (0.4, 0.5)]))
+
+
+def test_where_nothing_is_proven_no_ends_are_counted():
+    said = proven.said(both(none=[(0.0, 0.01), (0.0, 0.0)], decay=[(0.0, 0.9), (0.0, 0.5)]))
+    assert said == "Linear bounds prove nothing of any method at these ε."
