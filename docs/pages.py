@@ -26,6 +26,7 @@ from benchmark.ranking.board import board
 from benchmark.ranking.paper_claims import budget
 from benchmark.ranking.placement import place, placements
 from benchmark.records import open_store
+from benchmark.records.flags import CHECKS
 from benchmark.records.store import Store
 from registry.load import Registry
 from registry.places import clone
@@ -84,6 +85,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     generated = {
         "reference/commands.md": commands(),
         "reference/json.md": answers(),
+        "reference/flags.md": flags(),
         **dict(methods(registry, standing)),
         **dict(tracks(registry, standing)),
     }
@@ -277,6 +279,18 @@ def answers() -> str:
         title = json.loads(path.read_text())["title"]
         said.append(f"## {path.stem}\n\n{title}.\n\n```json\n{path.read_text()}```\n")
     return "\n".join(said)
+
+
+def flags() -> str:
+    """Every sign that the attacks on a model cannot be believed."""
+    rows = [(f"`{name}`", check.tell(check.limit), check.limit) for name, check in CHECKS.items()]
+    return (
+        "# Flags\n\nSigns that the attacks on a model cannot be believed, or that nobody but its "
+        "author can say how it was trained: each is a number beside the scores, and above its "
+        "limit the row is shown but not ranked. The symptoms are those of Athalye, Carlini "
+        "& Wagner 2018 (section 3.1) and Carlini et al. 2019.\n\n"
+        + table(("flag", "what it says, at its limit", "limit"), rows)
+    )
 
 
 def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

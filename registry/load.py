@@ -91,7 +91,8 @@ class Registry:
         """
         registered = self._files("regularizers/[a-z]*/card.toml")
         submitted = places.submitted(self.submissions, self.only or "[a-z]*")
-        folders = [*(card.parent for card in registered), *submitted]
+        # A method of a further registry may be looked at as a submission, too.
+        folders = dict.fromkeys((*(card.parent for card in registered), *submitted))
         return _once((folder.name, folder) for folder in folders)
 
     @cached_property

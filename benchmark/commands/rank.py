@@ -22,7 +22,8 @@ def rank(
     tracks: Annotated[list[str], typer.Argument(help="Track names.")], as_json: Json = False
 ) -> None:
     """Rank the methods of tracks: each seed at the λ that the others choose on validation images,
-    means with 95 % intervals, and one rank for methods that paired tests cannot tell apart."""
+    means with 95 % intervals, and as rank the interval of places that paired tests leave open.
+    """
     from ..ranking.board import board
     from ..records import open_store
     from .printed_board import print_board

@@ -113,9 +113,10 @@ def run(
     tier: Annotated[
         str,
         typer.Option(
-            help="quick: the track's own threats. For each method's selected λ then also, on the "
-            "whole test set, standard: APGD and PGD on the margin; verified: PGD, and AutoAttack "
-            "on the images that it leaves; autoattack: that on all images."
+            help="quick: the track's own threats. For each method's selected λ then also, on all "
+            "test images or the first so many that the track names, standard: APGD and PGD on the "
+            "margin; verified: PGD, and AutoAttack on the images that it leaves; autoattack: that "
+            "on all of them."
         ),
     ] = "quick",
     workers: Workers = CORES,

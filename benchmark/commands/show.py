@@ -108,7 +108,7 @@ def show(
         }
     elif plain in registry.architectures or name.startswith("timm:"):
         data = registry.architecture(name).model_dump(mode="json")
-    elif plain in registry.dataset_names:
+    elif plain in registry.dataset_names and "/" not in name:  # an entry's id begins so, too
         data = registry.dataset(name).model_dump(mode="json", exclude_none=True)
     else:
         data = _known_trials(registry, name)

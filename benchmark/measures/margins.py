@@ -36,8 +36,8 @@ def probability_of_others(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def probability_margin(logits: Tensor, y: Tensor) -> Tensor:
-    """`p_y − max_{j≠y} p_j`, in [−1, 1]: a margin that shrinking all logits alone does not change
-    the sign or order of.
+    """`p_y − max_{j≠y} p_j`, in [−1, 1]: a margin whose sign shrinking all logits does not change,
+    nor, for two classes, the order of two images.
 
     Args:
         logits: [B, K].

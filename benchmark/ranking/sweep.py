@@ -18,7 +18,8 @@ SCORE = ["threat", "split", "metric"]
 LEVEL = 0.95
 SHARES = ("accuracy", "robust_accuracy")  # metrics that count images
 DISTANCE = "relative_distance"
-KNOWN = ["key", "status", "seconds_alone", "trained_on", *SCORE, "examples", "value", "n", "flags"]
+TRAINING = ["seconds_alone", "trained_on", "registered_seconds", "registered_on"]
+KNOWN = ["key", "status", *TRAINING, *SCORE, "examples", "value", "n", "flags"]
 
 
 def labelled(trials: Sequence[Trial], scores: pd.DataFrame) -> pd.DataFrame:

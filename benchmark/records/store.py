@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
 # By name; an evaluation may have gone on elsewhere.
 TRAINED_ON = "coalesce(provenance->>'trained_on', provenance->>'device_name')"
+ALONE = "CASE WHEN coalesce(provenance->>'engine', '') NOT LIKE 'stacked%' THEN train_seconds END"
 SCORES = f"""
+WITH training AS (
+    SELECT *, {ALONE} AS seconds_alone, {TRAINED_ON} AS trained_on FROM trial
+), registered_training AS (
+    SELECT key, {ALONE} AS registered_seconds, {TRAINED_ON} AS registered_on FROM {{registered}}
+    WHERE status = 'finished'
+)
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,
-       CASE WHEN coalesce(provenance->>'engine', '') NOT LIKE 'stacked%' THEN train_seconds END
-           AS seconds_alone, {TRAINED_ON} AS trained_on,
+       seconds_alone, trained_on, registered_seconds, registered_on,
        s.threat, s.split, s.metric, s.examples, s.value, s.n, s.flags
-FROM trial t LEFT JOIN score s ON s.trial_key = t.key
+FROM training t LEFT JOIN score s ON s.trial_key = t.key LEFT JOIN registered_training USING (key)
 WHERE list_contains($keys, t.key)
 """
 # Trials that need not run: they diverged, or have scores of all the parts.
@@ -131,10 +137,13 @@ class Store:
         """One row a score of the trials, and one without a score for a trial that diverged.
 
         `seconds_alone` is how long its training took, where it was not trained in a stack, whose
-        time tells nothing of one of its models.
+        time tells nothing of one of its models; `registered_seconds` and `registered_on` are the
+        same of the registered training, where there is one.
         Among them "certified_and_broken", with its flag, of a certificate that an attack refutes.
         """
-        everything = f"{SCORES} UNION ALL BY NAME ({CONTRADICTIONS.read_text()})"
+        beside = self.registered and os.path.lexists(self.path)
+        scores = SCORES.format(registered="registered.trial" if beside else "(FROM trial LIMIT 0)")
+        everything = f"{scores} UNION ALL BY NAME ({CONTRADICTIONS.read_text()})"
         return self.query(everything, keys=list(keys))
 
     def contradictions(self) -> pd.DataFrame:

@@ -46,8 +46,8 @@ ATTACKS: dict[AttackName, dict[str, Any]] = {
 HONESTY_EXAMPLES = 128  # test images on which a model's honesty is checked
 
 # How far an evaluation can be believed, rising. Every track's own threats are the quick tier, on
-# its fixed subset; each further tier adds its attack under the headline's norm and ε on the whole
-# test set.
+# its fixed subset; each further tier adds its attack under the headline's norm and ε on all
+# test images, or the first so many that the track names.
 # "autoattack" runs it on all images, for a number of its own, and is as good as verified.
 Tier = Literal["quick", "standard", "verified", "autoattack"]
 TIER_ATTACKS: dict[Tier, AttackName] = {

@@ -76,6 +76,12 @@ def test_data_networks_methods_and_tracks_of_one_s_own_are_registered(mine):
     assert "quickstart" in Registry().track_names
 
 
+def test_a_method_of_one_s_own_may_be_looked_at_as_a_submission(mine):
+    known = Registry(HERE, mine / "regularizers", "mine")
+    assert known.regularizer("mine").submitted
+    assert known.regularizer_folders["mine"] == mine / "regularizers" / "mine"
+
+
 def test_every_command_sees_them(mine, home):
     for kind, name in (
         ("tracks", "shapes"),

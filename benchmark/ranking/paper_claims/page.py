@@ -31,6 +31,14 @@ submissions claim; a test compares the two.
 """
 CLAIMED = """## What the papers claim, and what these rows say
 
+Ω is what `cross_lipschitz` penalises, µ² what `jacobian` does; v₁ is the direction in which the
+logits move fastest, ‖H‖ the norm of an input Hessian. Guo et al.: On Connections between
+Regularizations for Improving DNN Robustness, TPAMI 2020. Wen, Li & Jia: Towards Understanding the
+Regularization of Adversarial Robustness on Neural Networks, ICML 2020. Cross-Hölder: Mustafa,
+Vandermeulen & Kloft, Input Hessian Regularization of Neural Networks, 2020. Roth, Kilcher &
+Hofmann: Adversarial Training is a Form of Data-dependent Operator Norm Regularization, NeurIPS
+2020.
+
 A claim is shown, refuted, not decided (with the seeds that a power of 80 % would take) or not run:
 shown where all that it asks holds, each at its own level; refuted where one part does not, at 5 %
 for all its λ and scores together (Holm). Intervals are Student's 95 % over seeds, of differences

@@ -83,14 +83,18 @@ def said(both: pd.DataFrame) -> str:
     at = max(gains, key=gains.__getitem__)
     if gains[at] > 0:
         words.append(
-            f"Most is gained at ε = {at:g}: {100 * ends[at][CONTROL][0]:.1f} % are proven of "
-            f"{CONTROL}, {100 * ends[at][proven[at]][0]:.1f} of {names[proven[at]]}."
+            f"The proven share gains most at ε = {at:g}: "
+            f"from {100 * ends[at][CONTROL][0]:.1f} % with {CONTROL} "
+            f"to {100 * ends[at][proven[at]][0]:.1f} % with {names[proven[at]]}."
         )
     apart = {at: mine[proven[at]][0] - mine[stands[at]][0] for at, mine in ends.items()}
     at = max(apart, key=apart.__getitem__)
     if apart[at] > 0:
-        told = (f"{names[name]} ({_told(*ends[at][name])})" for name in (proven[at], stands[at]))
-        words.append(f"Most is proven and most stands at ε = {at:g} of two: {', '.join(told)}.")
+        most, best = (f"{names[x]} ({_told(*ends[at][x])})" for x in (proven[at], stands[at]))
+        words.append(
+            f"At ε = {at:g} one method has the most images proven, {most}, and another the most "
+            f"unbroken, {best}."
+        )
     return " ".join(words)
 
 

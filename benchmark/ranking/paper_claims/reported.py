@@ -13,6 +13,7 @@ from .rows import Interval, Rows
 HEADER = """## The papers' own numbers, and ours
 
 Shown beside ours, never tuned toward. Ours: mean over seeds ± half of Student's 95 % interval.
+Where a paper is silent, the track's notes say what was taken: `regbench show <track>`.
 
 """
 COLUMNS = ("Track", "Network", "Method", "Score", "Paper", "Ours", "Seeds")

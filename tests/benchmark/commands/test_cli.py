@@ -101,6 +101,8 @@ def test_lists_are_json_objects_with_a_name(kind):
         "lenet_5:activation=swish",
         "mnist:1,7",
         "digits/lenet_300_100/jacobian/0.1",
+        "fashion_mnist:5,9/lenet_5/jacobian/0.1",
+        "guo-fashion-binary/lenet_5/jacobian/0.1",
     ],
 )
 def test_show_prints_json_of_every_kind_of_thing(name, home):

@@ -46,6 +46,8 @@ def rows(level, examples=True):
                     "key": trial.key,
                     "seconds_alone": 1.0,
                     "trained_on": "a processor",
+                    "registered_seconds": None,
+                    "registered_on": None,
                     "status": "finished",
                     "threat": part.name,
                     "split": part.split,

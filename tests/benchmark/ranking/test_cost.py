@@ -14,6 +14,7 @@ def rows(*trials):
     columns = ["architecture", "regularizer", "seconds_alone", "trained_on"]
     table = pd.DataFrame(trials, columns=columns)
     table = table.assign(key=table.index.astype(str), status="finished")
+    table = table.assign(registered_seconds=math.nan, registered_on=None)
     return pd.concat([table, table], ignore_index=True)
 
 
@@ -52,3 +53,22 @@ def test_trials_that_diverged_and_devices_that_nobody_recorded():
     late = rows(("small", "jacobian", math.nan, None)).assign(status="diverged", key="late")
     found = relative_costs(pd.concat([table, late]), METHOD)
     assert found == {("small", "none"): 1, ("small", "jacobian"): 2.5}
+
+
+def test_a_control_that_ran_here_takes_no_registered_cost_away():
+    registered = rows(("small", "none", 10.0, "theirs"), ("small", "jacobian", 30.0, "theirs"))
+    here = (registered["regularizer"] == "none").to_numpy()
+    seconds, device = registered["seconds_alone"], registered["trained_on"]
+    table = registered.assign(
+        seconds_alone=seconds.mask(here, 4.0),
+        trained_on=device.mask(here, "mine"),
+        registered_seconds=seconds,
+        registered_on=device,
+    )
+    own = rows(("small", "my_method", 8.0, "mine")).assign(key="own")
+    found = relative_costs(pd.concat([table, own]), METHOD)
+    assert found == {
+        ("small", "none"): 1,
+        ("small", "jacobian"): 3,
+        ("small", "my_method"): 2,
+    }

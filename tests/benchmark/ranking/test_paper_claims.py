@@ -285,8 +285,11 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
         | {"flags": "randomised", "why": "flagged: so"},
     ]
     text = budget.section(track, pd.DataFrame(rows))
-    best = "**jacobian** has the best mean, 50.0 [40.0, 60.0], and is told to be better than 0 of"
-    assert f"{best} the 1 others.\n- Nor is any method told to be better than curvature.\n" in text
+    best = "**jacobian** has the best mean, 50.0 [40.0, 60.0], and is significantly better than 0"
+    assert (
+        f"{best} of the 1 others.\n"
+        "- No method is significantly better than any of these either: curvature.\n"
+    ) in text
     assert text.endswith("\n\n- Not ranked: `mine`: flagged: so.\n")
     assert "| Rank | Method | λ | Clean | Worst case | Cost × | Tier |" in text
     assert (

@@ -19,6 +19,7 @@ def scores(value, trials=TRIALS, diverged=frozenset()):
     for trial in {trial.key: trial for trial in trials}.values():
         seconds = 1.0 if trial.plugin is None else 3.0
         common = {"key": trial.key, "seconds_alone": seconds, "trained_on": "a processor"}
+        common |= {"registered_seconds": None, "registered_on": None}
         if trial.key in diverged:
             rows.append(common | {"status": "diverged"})
             continue

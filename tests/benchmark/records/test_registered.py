@@ -272,3 +272,19 @@ def test_the_files_that_answers_rest_on_are_those_to_watch(registered_rows, tmp_
     assert store.files == [store.registered]
     store.record([next(registered.outcomes(registered_rows / "quickstart.jsonl"))])
     assert Store(store.path, registered=store.registered).files == [store.path, store.registered]
+
+
+def test_scores_of_a_trial_that_ran_here_name_the_registered_training_too(registered_rows):
+    store = open_store()
+    theirs = next(registered.outcomes(registered_rows / "quickstart.jsonl"))
+    alone = store.scores([theirs.key])
+    assert alone["registered_seconds"].isna().all()
+    on = {"trained_on": "mine"}
+    mine = theirs.model_copy(update={"train_seconds": 1.5, "provenance": theirs.provenance | on})
+    store.record([mine])
+    found = store.scores([theirs.key])
+    assert set(found["seconds_alone"]) == {1.5}
+    assert set(found["trained_on"]) == {"mine"}
+    assert set(found["registered_seconds"]) == {theirs.train_seconds}
+    assert set(found["registered_on"]) == {theirs.provenance["device_name"]}
+    assert len(found) == len(alone)
