@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from registry.spec import Track
-from registry.spec.threat import CERTIFIED_EXAMPLES
 
 from ..front import undominated
-from ..placement import place, points, strength, unranked
+from ..placement import on_fewer_images, place, points, strength, unranked
 from . import markdown
 
 TRACK = "open-fashion"
@@ -32,7 +31,8 @@ def section(track: Track, board: pd.DataFrame) -> str:
         if ran:
             said = [*_first(rows), *_front(ran)]
             parts = (_listed(said), _table(ran), _listed(_not_ranked(rows)))
-            found.append(f"### {architecture}\n\n{rows[0]['seeds']} of {track.seeds} seeds.\n")
+            on = "; ".join(filter(None, [f"{track.seeds} seeds", on_fewer_images(ran)]))
+            found.append(f"### {architecture}\n\n{rows[0]['seeds']} of {on}.\n")
             found += filter(None, parts)
     if len(found) == 2:
         found.append("Nothing has run yet.\n")
@@ -46,8 +46,8 @@ def _intro(track: Track) -> str:
         f"`{track.name}`: one reference, one fine-tune and the same seeds for all. λ is chosen by "
         f"{threat.id} on validation images; the order is by the worst case over all attacks in "
         f"{norm} within ε {threat.epsilon:g}, on {track.test_examples:,} test images, in percent, "
-        "with 95 % intervals over seeds and images. Certified: what linear bounds prove at that ε, "
-        f"on the first {CERTIFIED_EXAMPLES} of them. Cost: training seconds relative to `none`. ↑ "
+        "with 95 % intervals over seeds and images. Certified: what linear bounds prove at that ε. "
+        "Cost: training seconds relative to `none`. ↑ "
         "and ↓: the λ ends its grid, so that the best may lie beyond. In brackets: for how many "
         "seeds the other seeds choose another λ, and which; these are scored at it.\n"
     )

@@ -274,6 +274,7 @@ def test_the_leader_is_named_with_those_that_cannot_be_told_apart_and_what_is_no
     like = {"architecture": "lenet_5", "seeds": 3, "lambda": 0.1, "at_end": "", "clean": 0.9}
     like |= {"cost": 2.0, "tier": "quick", "certified": np.nan, "worst_low": 0.4, "worst_high": 0.6}
     like |= {"certified_low": np.nan, "certified_high": np.nan, "worst": 0.5, "why": ""}
+    like |= {"certified_images": 200, "worst_images": 1000}
     like |= {"flags": "", "lambdas": (0.1, 0.1, 0.1)}
     rows = [
         like | {"regularizer": "jacobian", "rank": 1, "rank_high": 2},
