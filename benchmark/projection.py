@@ -40,6 +40,7 @@ def clip_singular_values(
 
     Args:
         weight: [out, in] of a linear layer, or [out, in/groups, h, w] of a convolution.
+        bound: positive.
     Returns:
         of weight's shape; weight itself where nothing exceeds the bound.
     """

@@ -33,6 +33,32 @@ def shards(folder: Path, split: str) -> list[Path]:
     return paths
 
 
+def stamp(path: Path) -> tuple[str, int, int]:
+    """A file's own path, its size in bytes and its time in nanoseconds. Raises InputError where it
+    is a link to nothing.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
+
+
+def read_bytes(path: Path) -> bytes:
+    """Raises InputError where the path is a folder, or cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """That a path among the images is no file to be read."""
+    return InputError(
+        f"{path}: cannot be read: {error.strerror or error}; put the file there, or delete it"
+    )
+
+
 def read_parquet(dataset: Dataset, path: Path) -> Arrays:
     """Raises InputError where the file is damaged, or holds something else."""
     import pyarrow as pa

@@ -15,7 +15,17 @@ import numpy as np
 
 from registry.spec import Dataset, InputError
 
-from .files import Arrays, check_labels, idx_file, read_idx, read_image, read_parquet, shards
+from .files import (
+    Arrays,
+    check_labels,
+    idx_file,
+    read_bytes,
+    read_idx,
+    read_image,
+    read_parquet,
+    shards,
+    stamp,
+)
 
 LAYOUT = 1  # part of every fingerprint: raise it when decoding or the cache's files change
 
@@ -48,8 +58,7 @@ def fingerprint(dataset: Dataset, *parts: object) -> str:
 def _of_files(
     dataset: Dataset, title: str, files: dict[str, list[Path]], read: Callable[[str], Arrays]
 ) -> Source:
-    paths = [path.resolve() for path in itertools.chain(*files.values())]
-    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    stamps = [stamp(path) for path in itertools.chain(*files.values())]
     return Source(title, fingerprint(dataset, *stamps), read)
 
 
@@ -148,7 +157,7 @@ def _class_folders(dataset: Dataset, folder: Path) -> Source:
         labels = [dataset.classes.index(path.parent.name) for path in files[split]]
         images = np.empty((len(labels), *dataset.shape), np.uint8)
         for i, path in enumerate(files[split]):
-            images[i] = read_image(dataset, path.read_bytes(), str(path))
+            images[i] = read_image(dataset, read_bytes(path), str(path))
         return images, np.asarray(labels, np.int64)
 
     return _of_files(dataset, f"PNG files in {folder}", files, read)

@@ -71,8 +71,8 @@ def load(
     On the CPU the tensors are memory-mapped: writing into them changes nothing on disk.
 
     Raises:
-        InputError: no source answers, a file cannot be used, or fewer images are left than asked
-            for.
+        InputError: no source answers, a file cannot be used, the cache cannot be written, or fewer
+            images are left than asked for.
     """
     arrays, sha256 = _cached(dataset, home / "cache")
     (images, labels), test = _subset(dataset, arrays["train"]), _subset(dataset, arrays["test"])
@@ -129,7 +129,13 @@ def _cached(dataset: Dataset, cache: Path) -> tuple[dict[str, tuple[np.ndarray, 
     source = find(dataset)
     folder = cache / f"{dataset.name}-{source.fingerprint}"
     if not folder.is_dir():
-        _write(dataset, source, folder)
+        try:
+            _write(dataset, source, folder)
+        except OSError as error:
+            raise InputError(
+                f"{cache}: cannot be written: {error.strerror or error}; let REGBENCH_HOME be a "
+                "folder that can"
+            ) from error
     try:
         # Mapped copy-on-write: torch wants memory that it may write to, and the file must never
         # change.

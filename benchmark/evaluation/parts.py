@@ -106,7 +106,8 @@ def robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> Found:
     metrics: dict[str, Tensor | float] = {"robust_accuracy": (~success).double().mean()}
     for member, share in info.get("robust", {}).items():
         metrics[f"robust_accuracy:{member}"] = share
-    warnings = check_warnings(info.get("warnings", {}), min(BATCH, len(success)))
+    attacked = info.get("attacked", len(success))  # a union's AutoAttack gets fewer images
+    warnings = check_warnings(info.get("warnings", {}), min(BATCH, attacked))
     helped = square_helped(info.get("robust", {}))
     if helped > warnings.get("autoattack_square_helped", 0):
         warnings["autoattack_square_helped"] = helped

@@ -36,7 +36,7 @@ def union(
 
     Returns:
         as `attack` does; in `info` the share of all images that stood after each attack and each
-        member of AutoAttack, and AutoAttack's warnings.
+        member of AutoAttack, AutoAttack's warnings, and how many images it attacked.
     """
     epsilon = threat.epsilon
     assert epsilon is not None, "a union is of attacks within an ε"
@@ -75,7 +75,8 @@ def union(
     # of all images, as its own check of itself means it
     warnings = {kind: told for kind, told in info.get("warnings", {}).items() if kind != SQUARE}
     distance = size(adversarial - x, threat.norm)
-    return Attacked(adversarial, fallen, distance, info | {"robust": stood, "warnings": warnings})
+    info |= {"robust": stood, "warnings": warnings, "attacked": len(left)}
+    return Attacked(adversarial, fallen, distance, info)
 
 
 def square_helped(stood: dict[str, float]) -> float:

@@ -12,6 +12,7 @@ from .. import data
 from ..records.home import TrialFolder, home
 from ..records.weights import weights_store
 from ..training import networks
+from .arguments import whole_number
 
 
 def load_model(entry: str, seed: int = 0) -> nn.Module:
@@ -26,9 +27,13 @@ def load_model(entry: str, seed: int = 0) -> nn.Module:
     Raises:
         InputError: no such entry or seed, several that are trained differently, or no such weights.
     """
-    if seed < 0:
-        raise InputError(f"load_model: seed must be at least 0, not {seed}")
-    trial = select.trial(Registry(), entry, seed)
+    seed, registry = whole_number("load_model: seed", seed, 0), Registry()
+    trial = select.trial(registry, entry, seed)
+    seeds = max(track.seeds for track, _ in registry.select([entry], seeds=1))
+    if seed >= seeds:
+        raise InputError(
+            f"load_model: seed must be at most {seeds - 1}, not {seed}: {entry} has {seeds} seeds"
+        )
     folder = TrialFolder(home(), trial.key)
     if not folder.is_trained:
         store = weights_store()
@@ -46,10 +51,10 @@ def load_images(dataset: str, n_examples: int | None = None) -> tuple[Tensor, Te
     Returns:
         float32 [N, C, H, W] in [0, 1] and int64 [N], on the CPU.
     Raises:
-        InputError: an unknown data set, or fewer than one image.
+        InputError: an unknown data set, or no number of images from 1 on.
     """
-    if n_examples is not None and n_examples < 1:
-        raise InputError(f"load_images: n_examples must be at least 1, not {n_examples}")
+    if n_examples is not None:
+        n_examples = whole_number("load_images: n_examples", n_examples, 1)
     test = data.load(Registry().dataset(dataset), home()).test
     count = len(test) if n_examples is None else n_examples
     return test.pixels(slice(count)), test.labels[:count]

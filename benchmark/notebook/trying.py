@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
-from torch import Tensor
+from torch import Tensor, nn
 
 from registry.load import Registry
-from registry.spec import Architecture, Dataset, InputError, Track
+from registry.spec import Architecture, Dataset, InputError, Recipe, Track
 
 from .. import data
 from ..evaluation import evaluate as evaluation
@@ -17,9 +20,11 @@ from ..records.home import home
 from ..regularizer import Regularizer, Step, regularizer
 from ..training import networks
 from ..training.loop import Phase, train
+from .arguments import number, whole_number
 from .scores import table
 
 Method = Regularizer | type[Regularizer] | Callable[[Step], Tensor]
+SHOWN = ("accuracy", "robust_accuracy", "relative_distance")  # one of each threat's metrics
 
 
 def try_regularizer(
@@ -36,17 +41,17 @@ def try_regularizer(
     Args:
         method: a Regularizer, a class of one, or a function from a Step to its penalty, [B] or a
             scalar.
-        strengths: values of λ; 0, the control, is added.
+        strengths: values of λ, finite and not negative; 0, the control, is added.
     Returns:
         One row for each λ: diverged (how many seeds), clean accuracy and every threat's score on
         test images (accuracy, or mean ‖r‖/‖x‖ for an attack without ε), means over the seeds that
         did not diverge.
     Raises:
-        InputError: the track or the architecture is unknown, the method is none, or there are no
-            seeds.
+        InputError: the track or the architecture is unknown, the method is none or its penalty of
+            another shape, a λ is none, or there are no seeds.
     """
-    if seeds < 1:
-        raise InputError(f"try_regularizer: seeds must be at least 1, not {seeds}")
+    seeds = whole_number("try_regularizer: seeds", seeds, 1)
+    plugin, lambdas = _Shaped(_plugin(method)), _lambdas(strengths)
     registry = Registry()
     chosen = registry.track(track)
     if architecture is not None and architecture not in chosen.architectures:
@@ -54,12 +59,13 @@ def try_regularizer(
             f"try_regularizer: architecture {architecture!r} is none of "
             f"{', '.join(chosen.architectures)}"
         )
-    network = registry.architecture(architecture or chosen.architectures[0])
-    dataset, plugin = registry.dataset(chosen.dataset), _plugin(method)
+    name = architecture or chosen.architectures[0]
+    recipe, network = chosen.recipes[name], registry.architecture(name)
+    dataset = registry.dataset(chosen.dataset)
     rows = [
-        _trained(plugin, float(strength), chosen, network, dataset, seed)
-        for strength in dict.fromkeys((0.0, *strengths))
+        row
         for seed in range(seeds)
+        for row in _of_one_seed(plugin, lambdas, chosen, recipe, network, dataset, seed)
     ]
     over_seeds = {name: "mean" for name in rows[0] if name != "lambda"} | {"diverged": "sum"}
     return pd.DataFrame(rows).groupby("lambda", sort=False).agg(over_seeds).reset_index()
@@ -75,29 +81,69 @@ def _plugin(method: Method) -> Regularizer:
     raise InputError(f"try_regularizer: {method!r} is no Regularizer and no function of a step")
 
 
-def _trained(
+def _lambdas(strengths: object) -> tuple[float, ...]:
+    """The control's 0 and the values given, each once. Raises InputError where they are no list, or
+    one is not finite or negative.
+    """
+    if not isinstance(strengths, Iterable):
+        raise InputError(f"try_regularizer: strengths must be a list of λ, not {strengths!r}")
+    given = list(strengths)
+    for strength in given:
+        if not 0 <= number(strength) < math.inf:
+            raise InputError(
+                f"try_regularizer: λ must be a finite number of at least 0, not {strength!r}"
+            )
+    return tuple(dict.fromkeys((0.0, *map(number, given))))
+
+
+@dataclass(frozen=True)
+class _Shaped(Regularizer):
+    """A method whose penalty is refused where it is neither one value nor one an example."""
+
+    method: Regularizer
+
+    def training_input(self, step: Step) -> Tensor:
+        return self.method.training_input(step)
+
+    def penalty(self, step: Step) -> Tensor:
+        found, B = self.method.penalty(step), len(step.x)
+        shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        if shape not in ([], [B]):
+            raise InputError(
+                f"try_regularizer: a penalty of {B} images must be a tensor of shape [{B}] or [], "
+                f"not {shape}"
+            )
+        return found
+
+    def after_epoch(self, model: nn.Module, strength: float) -> None:
+        self.method.after_epoch(model, strength)
+
+
+def _of_one_seed(
     plugin: Regularizer,
-    strength: float,
+    strengths: Sequence[float],
     track: Track,
+    recipe: Recipe,
     network: Architecture,
     dataset: Dataset,
     seed: int,
-) -> dict[str, float]:
-    """A row of `try_regularizer`, of one seed."""
-    recipe = track.recipes[network.name]
+) -> Iterator[dict[str, float]]:
+    """A row of `try_regularizer` for each λ, all fine-tuned from one reference."""
     images = data.load(dataset, home(), train_size=recipe.train_size)
-    model = networks.placed(networks.create(network, dataset, seed=seed), "cpu")
+    reference = networks.placed(networks.create(network, dataset, seed=seed), "cpu")
     names = [name for name in ("reference", "fine_tune") if getattr(recipe, f"has_{name}")]
     *before, last = [Phase.of(recipe, name, len(images.train)) for name in names]
     for phase in before:
-        train(model, images.train, phase, seed=seed)
-    training = train(model, images.train, last, seed=seed, regularizer=plugin, strength=strength)
+        train(reference, images.train, phase, seed=seed)
     wanted = ["clean", *(threat.id for threat in track.threats)]
-    row = {"lambda": strength, "diverged": float(training.status == "diverged")}
-    row |= dict.fromkeys(wanted, float("nan"))
-    if training.status == "finished":
-        parts = [part for part in track.evaluation if part.split == "test" and part.name in wanted]
-        scores = table(evaluation.evaluate(model, images, parts, seed=seed))
-        shown = scores[scores["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
-        row |= dict(zip(shown["threat"], shown["value"]))
-    return row
+    parts = [part for part in track.evaluation if part.split == "test" and part.name in wanted]
+    for strength in strengths:
+        model = copy.deepcopy(reference)
+        found = train(model, images.train, last, seed=seed, regularizer=plugin, strength=strength)
+        row = {"lambda": strength, "diverged": float(found.status == "diverged")}
+        row |= dict.fromkeys(wanted, float("nan"))
+        if found.status == "finished":
+            scores = table(evaluation.evaluate(model, images, parts, seed=seed))
+            shown = scores[scores["metric"].isin(SHOWN)]
+            row |= dict(zip(shown["threat"], shown["value"]))
+        yield row

@@ -223,6 +223,7 @@ def test_options_have_the_type_that_the_card_declares(id, params):
         ("jacobian:projections=1.5", "projections needs a whole number, not '1.5'"),
         ("jacobian:projections=0", "projections must be at least 1, not 0"),
         ("adversarial_training:norm=3", "norm must be one of inf, 2, not 3"),
+        ("adversarial_training:bound=0", "bound must be at least 0.001, not 0"),
         ("cross_hoelder:hessian_weight=nan", "hessian_weight must be a finite number"),
         ("jacobian:projektions=1", "'projektions'"),
         ("jacobian:projections=1,projections=2", "each name once"),

@@ -13,6 +13,8 @@ from torch.testing import assert_close
 
 from benchmark.projection import clip_singular_values
 from benchmark.regularizer import Noise, Step
+from benchmark.training import networks
+from registry.load import Registry
 from registry.spec import InputError
 
 from .brute_force import (
@@ -193,6 +195,15 @@ def test_a_clipped_convolution_stays_within_the_bound_on_maps_of_every_power_of_
     assert spectral_norm(circulant(clipped, 8)) > 0.7 * bound  # clipped, not flattened
 
 
+@pytest.mark.parametrize(("side", "excess"), [(3, 0.01), (5, 0.04)])
+def test_a_clipped_convolution_exceeds_the_bound_by_little_on_maps_of_other_sizes(side, excess):
+    kernel = noise(seeded(), 3, 2, side, side, normal=True)
+    clipped = clip_singular_values(kernel, 2.0)
+    for n in (7, 10, 11):
+        assert spectral_norm(circulant(kernel, n)) > 2.1
+        assert spectral_norm(circulant(clipped, n)) <= 2.0 * (1 + excess)
+
+
 def test_a_layer_within_the_bound_is_not_touched():
     kernel = noise(seeded(), 3, 2, 3, 3, normal=True)
     bound = float(spectral_norm(circulant(kernel, 32 // 4))) * 1.2
@@ -215,3 +226,33 @@ def test_spectral_normalization_clips_every_layer_to_the_inverse_of_lambda():
     assert spectral_norm(net[-1].weight) <= 0.25 + 1e-9
     for layer in (net[0], net[2]):
         assert spectral_norm(circulant(layer.weight.detach(), 4)) <= 0.25 + 1e-9
+
+
+def test_a_layer_that_begins_at_zero_has_no_spectral_norm_penalty():
+    net, (x, y) = net_of("mlp", 3), data_of(3)
+    regularizer, state = method("global_spectral_norm"), {}
+    weight = net[1].weight
+    with torch.no_grad():
+        weight.zero_()
+        regularizer.penalty(Step(net, x, y, noise=Noise(seeded()), state=state))
+        weight.fill_(1)
+    penalty = regularizer.penalty(Step(net, x, y, noise=Noise(seeded()), state=state))
+    assert not torch.autograd.grad(penalty, weight)[0].any()
+
+
+PENALISED = sorted(
+    {
+        (entry.dataset, entry.architecture)
+        for track in Registry().track_names
+        for entry in Registry().entries(track)
+        if entry.regularizer.startswith("global_spectral_norm")
+    }
+)
+
+
+@pytest.mark.parametrize(("dataset", "architecture"), PENALISED)
+def test_no_layer_that_a_track_penalises_by_its_spectral_norm_begins_at_zero(dataset, architecture):
+    known = Registry()
+    net = networks.create(known.architecture(architecture), known.dataset(dataset), seed=0)
+    matrices = {name: weight for name, weight in net.named_parameters() if weight.ndim > 1}
+    assert matrices and [name for name, weight in matrices.items() if not weight.any()] == []

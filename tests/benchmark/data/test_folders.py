@@ -76,8 +76,34 @@ def _another_format(folder):
     return r"train/cat: holds no \*\.png; add some"
 
 
+def _a_dangling_link(folder):
+    (folder / "train" / "cat" / "a.png").symlink_to(folder / "gone.png")
+    return r"train/cat/a\.png: cannot be read: No such file or directory; put the file there"
+
+
+def _a_link_to_itself(folder):
+    (folder / "train" / "cat" / "a.png").symlink_to("a.png")
+    return r"train/cat/a\.png: cannot be read: Too many levels of symbolic links"
+
+
+def _a_folder_named_as_an_image(folder):
+    (folder / "test" / "cat" / "a.png").mkdir()
+    return r"test/cat/a\.png: cannot be read: Is a directory; put the file there, or delete it"
+
+
 @pytest.mark.parametrize(
-    "spoil", [_a_class_less, _a_class_more, _no_test, _another_size, _no_image, _another_format]
+    "spoil",
+    [
+        _a_class_less,
+        _a_class_more,
+        _no_test,
+        _another_size,
+        _no_image,
+        _another_format,
+        _a_dangling_link,
+        _a_link_to_itself,
+        _a_folder_named_as_an_image,
+    ],
 )
 def test_class_folders_that_cannot_be_used_are_refused_in_one_line(folders, tmp_path, spoil):
     expected = spoil(folders[0])

@@ -59,6 +59,14 @@ def test_an_image_that_does_not_fit_is_named_by_file_row_and_column(mnist, tmp_p
     assert f"{path}: row 1, column 'image': {said}" in refusal("mnist", tmp_path)
 
 
+def test_a_parquet_file_that_is_a_link_to_nothing_is_named(mnist, tmp_path):
+    path = mnist / "test-00000-of-00001.parquet"
+    path.unlink()
+    path.symlink_to(mnist / "gone.parquet")
+    said = f"{path}: cannot be read: No such file or directory; put the file there, or delete it"
+    assert refusal("mnist", tmp_path) == said
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [

@@ -244,6 +244,12 @@ def test_a_failed_decoding_leaves_nothing(own, tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_cache_that_cannot_be_written_is_named(own, tmp_path):
+    (tmp_path / "home").write_text("a file where the folder should be")
+    with pytest.raises(InputError, match=r"home/cache: cannot be written: \w.*; let REGBENCH_HOME"):
+        load(spec("mnist"), tmp_path / "home")
+
+
 def test_a_damaged_cache_is_named(own, tmp_path):
     load(spec("mnist"), tmp_path)
     images = next((tmp_path / "cache").glob("mnist-*/train_images.npy"))

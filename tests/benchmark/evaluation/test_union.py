@@ -56,7 +56,7 @@ def test_what_falls_is_broken_within_the_ball_and_nothing_that_autoattack_breaks
     proven = certified(model, x, y, 0.03, "inf")
     assert proven.any() and not (proven & found.success).any()
     left = round(60 * found.info["robust"]["pgd-inf-0.03-restarts=10-loss=margin"])
-    assert given == [left - int(proven.sum())]
+    assert given == [left - int(proven.sum())] == [found.info["attacked"]]
     told = robustness(found.success, found.info).metrics
     assert len(told) > 5
     assert [metric for metric in told if of_score(metric) is None] == []
@@ -68,6 +68,16 @@ def test_the_search_without_gradients_is_flagged_by_what_it_breaks_of_all_images
     assert square_helped({"pgd-inf-0.1": 0.5}) == 0
     metrics = robustness(torch.tensor([True, False]), {"robust": stood, "warnings": {}}).metrics
     assert metrics["autoattack_square_helped"] == pytest.approx(0.01)
+
+
+def test_vanishing_gradients_are_a_share_of_the_images_that_autoattack_got():
+    warned = {"zero_gradients": ["there are 4 points with zero gradient!"]}
+    success = torch.zeros(1000, dtype=torch.bool)
+    shares = [
+        robustness(success, {"warnings": warned} | info).metrics["autoattack_zero_gradients"]
+        for info in ({"attacked": 8}, {"attacked": 900}, {})
+    ]
+    assert shares == [4 / 8, 4 / 512, 4 / 512]
 
 
 def test_tiers_rise_and_autoattack_on_all_images_is_as_good_as_verified():
