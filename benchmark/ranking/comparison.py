@@ -113,14 +113,16 @@ def told_better(values: np.ndarray, selected: np.ndarray | None = None) -> np.nd
     return told & (found.mean > 0)
 
 
-def difference(values: np.ndarray) -> tuple[float, float, float]:
+def difference(
+    values: np.ndarray, selected: np.ndarray | None = None
+) -> tuple[float, float, float]:
     """The first method's mean less the second's, and the ends of its interval; NaN ends where one
     value is all there is. `scipy.stats.ttest_rel` has that over seeds or over images alone.
 
     Args:
-        values: [2, S, N], methods by seeds by images.
+        values, selected: as of `Differences.of`, of two methods.
     """
-    found = Differences.of(values)
+    found = Differences.of(values, selected)
     mean, error, freedom = (
         float(table[0, 1]) for table in (found.mean, found.error, found.freedom)
     )

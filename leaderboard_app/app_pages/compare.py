@@ -8,6 +8,7 @@ from leaderboard_app.reading import charts, choices, downloads, frame, queries
 from leaderboard_app.tables import compare, compared_images, leaderboard
 from leaderboard_app.words.labels import (
     columns_of,
+    distances_of,
     percent,
     plain,
 )
@@ -93,12 +94,16 @@ labels = compared_images.labels_of(labelled, len(class_names))
 
 st.header("Every score")
 columns = columns_of(track) | {"worst": leaderboard.WORST}
-on_board = [standing[method] for method, _, keys in chosen if keys == scored_as[method]]
+ranked = [keys == scored_as[method] for method, _, keys in chosen]
+pair = [standing[method] for method, *_ in chosen]
+by_others = compare.by_others(pair, ranked)
 worst = {}
-if len(on_board) == 2 and all(row["worst"] >= 0 for row in on_board):
+if all(ranked) and all(row["worst"] >= 0 for row in pair):
     with frame.reading():
         worst = compare.worst_images(track, groups, standings, of["correct"])
-differences, values_of = compare.every_score(track, rows, first_keys, second_keys, of, worst)
+differences, values_of = compare.every_score(
+    track, rows, first_keys, second_keys, of, worst, by_others
+)
 if differences.empty:
     st.info("The two have no seed in common yet.")
     frame.end()
@@ -109,14 +114,16 @@ charts.chart(
 )
 told = differences[(differences["low"] > 0) | (differences["high"] < 0)]["Score"].tolist()
 st.markdown(f"Told apart: {plain(', '.join(told))}." if told else "No score tells the two apart.")
-by_seed = differences[differences["images"] == 1]["Score"].tolist()
+by_seed = differences[differences["images"] == 1]
+infinite = compare.unbroken(of["relative_distance"]) & set(by_seed["column"])
+why = "not every image is stored" + (", or its distance is infinite" if infinite else "")
 st.caption(
-    "The values are the leaderboard's. Paired by seed and by test image; intervals from a "
-    "bootstrap "
-    "over both. DeepFool and C&W: % of ‖x‖. Nothing is corrected for the number of scores."
+    "The values are the leaderboard's. Paired by seed and by test image; t intervals from the "
+    "variances over both, of these two methods alone. Where λ was chosen, seeds count for less, as "
+    "on the leaderboard. DeepFool and C&W: % of ‖x‖. Nothing is corrected for the number of scores."
     + (
-        f" Paired by seed alone, as not every image is stored: {plain(', '.join(by_seed))}."
-        if by_seed
+        f" Paired by seed alone, as {why}: {plain(', '.join(by_seed['Score']))}."
+        if len(by_seed)
         else ""
     )
 )
@@ -127,14 +134,17 @@ shown = compare.side_by_side(names, facts, differences)
 st.dataframe(shown, hide_index=True, height="content")
 downloads.take_away(differences, shown, f"scores-{name}")
 
-asked = {row["threat"]: row["n"] for row in rows.to_dict("records") if row["split"] == "test"}
+of_threat = rows[rows["split"] == "test"].drop_duplicates("threat", keep="last")
+asked = dict(zip(of_threat["threat"], of_threat["n"]))
 
 
-def stored(column: str, images: int) -> str:
+def stored(column: str, values) -> str:
     """How many of a score's images a view rests on."""
+    images, known = values.shape[2], compare.finite(values).shape[2]
     whole = asked.get(column, images)
     few = f" of the score's {whole}" if images < whole else ""
-    return f"On the first {images}{few} test images."
+    but = f", less {images - known} whose distance is infinite" if known < images else ""
+    return f"On the first {images}{few} test images{but}."
 
 
 st.header("Per class")
@@ -146,25 +156,29 @@ if not len(labels):
 else:
     for where, column in zip(st.columns(2), dict.fromkeys(("clean", ranking))):
         if column in values_of:
-            classwise = compared_images.by_class(values_of[column], labels, class_names)
+            values = values_of[column][:, :, : len(labels)]
+            classwise = compared_images.by_class(values, labels, class_names, by_others)
             with where:
                 charts.chart(
                     intervals.intervals(classwise, "class", names, styles, columns[column]),
                     f"classes-{column}-{name}",
                     classwise,
                 )
-                images = int(classwise["images"].sum())
-                st.caption(f"{stored(column, images)} In brackets: images of the class.")
+                unit = " Differences: % of ‖x‖." if column in distances_of(track) else ""
+                st.caption(f"{stored(column, values)} In brackets: images of the class.{unit}")
 
 st.header("Per image")
 if ranking not in values_of:
     st.info("These trials hold no answers per image.")
     frame.end()
 values = values_of[ranking]
-st.caption(stored(ranking, values.shape[2]))
-if track.headline_metric == "robust_accuracy":
+st.caption(stored(ranking, values))
+is_distance = ranking in distances_of(track)
+if not is_distance:
     st.markdown(plain(f"Who is right, {columns[ranking]}, over all seeds:"))
-    for where, (label, value) in zip(st.columns(4), compared_images.outcomes(values).items()):
+    for where, (label, value) in zip(
+        st.columns(4), compared_images.outcomes(compare.finite(values)).items()
+    ):
         only = {
             compared_images.FIRST: f"only {names[0]}",
             compared_images.SECOND: f"only {names[1]}",
@@ -184,7 +198,7 @@ with left:
         )
         _, both = compare.stack(first_keys, second_keys, measured[metric])
         points = compared_images.by_image(both, labels, class_names)
-        st.caption(f"Measured on the first {len(points)} test images.")
+        st.caption(f"Measured on the first {both.shape[2]} test images.")
         charts.chart(
             scatter.against(
                 points,
@@ -202,7 +216,8 @@ with left:
         st.info("These trials hold no per-example measures.")
 with right:
     images = compared_images.by_image(values, labels, class_names)
-    st.markdown(plain(f"Where they differ most, {columns[ranking]}, share of seeds:"))
+    what = "mean ‖r‖/‖x‖ over seeds" if is_distance else "share of seeds"
+    st.markdown(plain(f"Where they differ most, {columns[ranking]}, {what}:"))
     st.dataframe(
         images.head(100).rename(columns={"first": names[0], "second": names[1]}), hide_index=True
     )

@@ -14,14 +14,12 @@ from leaderboard_app.words.labels import (
     percent,
     plain,
 )
-from leaderboard_app.words.style import base
 from registry.spec import Track
 
 
 def has_both(track: Track) -> bool:
     """Whether the track compares µ² with Ω."""
-    methods = {base(name) for name in queries.methods_of(track)}
-    return {LIPSCHITZ, CROSS_LIPSCHITZ} <= methods
+    return {LIPSCHITZ, CROSS_LIPSCHITZ} <= {*queries.methods_of(track)}
 
 
 st.title("Equivalence")
@@ -34,9 +32,12 @@ with frame.reading():
     rows = queries.rows(track)
 scored = matched.matched(rows[rows["architecture"] == architecture], classes)
 curves = matched.curves(scored)
-curves = curves[curves["method"].isin(methods)]
 if curves.empty:
     frame.nothing_yet(track)
+    frame.end()
+curves = curves[curves["method"].isin(methods)]
+if curves.empty:
+    st.info("No chosen method has run yet." if methods else "No method is chosen.")
     frame.end()
 
 pairs = equivalence.paired(scored, LIPSCHITZ, CROSS_LIPSCHITZ)

@@ -31,7 +31,5 @@ for paper, drawings in groupby(papers.DRAWINGS, lambda drawing: drawing.paper):
                 icon=":material/insert_chart:",
                 query_params={"track": track, **drawing.choices},
             )
-        elif drawing.lacks:
-            right.markdown(f"Needs {drawing.lacks}.")
         else:
             right.markdown(f"Needs `regbench run {drawing.tracks[0]}`")

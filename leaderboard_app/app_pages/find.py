@@ -30,7 +30,7 @@ with left:
         find.dearest(table),
         0.1,
         1e4,
-        "Seconds a trial.",
+        "Median training time of a trial. An unknown cost counts as the dearest.",
     )
 with middle:
     clean = choices.number(
@@ -46,7 +46,8 @@ with right:
     words = sorted({*known["source"], *known["tier"]} - {""})
     wanted = choices.choose_several("Source and tier (any where none is chosen)", words, "has", [])
 told = known[known[["source", "tier"]].isin(wanted).any(axis=1)] if wanted else known
-fitting = find.within(table[table["method"].isin(told["regularizer"])], cost, clean / 100)
+fitting = find.within(table, cost, clean / 100)
+fitting = fitting[fitting["method"].isin(told["regularizer"])]
 trials = [trial for trial in queries.trials(track) if trial.entry.architecture == architecture]
 fitting = find.chosen(track, trials, rows, fitting, seeds)
 styles = frame.method_styles()

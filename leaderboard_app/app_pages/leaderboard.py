@@ -12,6 +12,7 @@ from registry.spec import Track
 
 def shown_columns(track: Track, rows) -> dict:
     """How each column of the board is set, and the help in its head."""
+    images = f"{track.tier_examples} images" if track.tier_examples else "all test images"
     widths = leaderboard.widths(rows, "Mobi" in st.context.headers.get("User-Agent", ""))
     config = {
         "Rank": st.column_config.NumberColumn(
@@ -44,8 +45,8 @@ def shown_columns(track: Track, rows) -> dict:
         ),
         "Tier": st.column_config.TextColumn(
             width=72,
-            help="quick: the track's own threats. standard: APGD as well, on "
-            "the whole test set. verified: AutoAttack on what PGD leaves, or on all.",
+            help="quick: the track's own threats. standard: APGD and PGD on the margin as well, "
+            f"on {images}. verified: AutoAttack on what PGD leaves, or on all.",
         ),
         "Seeds": st.column_config.NumberColumn(width=56, help=f"The track asks for {track.seeds}."),
         "Diverged": st.column_config.NumberColumn(
@@ -70,10 +71,13 @@ def shown_columns(track: Track, rows) -> dict:
     }
     for threat in track.threats:
         heading = columns_of(track)[threat.id]
-        what = "Accuracy under" if threat.epsilon is not None else "Mean ‖r‖/‖x‖ found by"
+        if threat.epsilon is not None:
+            what = f"Accuracy under {threat.id}"
+        else:
+            what = f"Mean ‖r‖/‖x‖ found by {threat.id}, of the images that it broke"
         config[heading] = st.column_config.NumberColumn(
             width=146 if threat.id == track.headline else None,
-            help=f"{what} {threat.id}" + ("; this ranks." if threat.id == track.headline else "."),
+            help=what + ("; this ranks." if threat.id == track.headline else "."),
         )
     return config
 
@@ -173,7 +177,8 @@ for architecture in track.architectures:
         height="content",
         placeholder="–",
         column_config=shown_columns(track, rows),
-        key=f"table {architecture}",
+        # Rows are marked by place: in another table these would be other methods.
+        key=" ".join(["table", track.name, architecture, *rows["regularizer"]]),
         on_select="rerun",
         selection_mode="multi-row",
     )

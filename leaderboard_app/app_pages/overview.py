@@ -98,13 +98,16 @@ st.dataframe(
     column_config={
         "Method": st.column_config.TextColumn(pinned=True),
         "Cost ×": st.column_config.NumberColumn(
-            format="%.1f", help="Training seconds relative to `none`, median over tracks."
+            format="%.1f",
+            help="Training seconds relative to `none`, median over tracks, of each the mean over "
+            "its networks.",
         ),
     }
     | {
         f"Above {bar}": st.column_config.NumberColumn(
             format="%+.1f",
-            help=f"Points of robust accuracy above `{bar}`, mean over the tracks that hold both.",
+            help=f"Points of the score that ranks above `{bar}`, mean over the tracks that hold "
+            "both, of each the mean over its networks.",
         )
         for bar in (overview.CONTROL, overview.RIVAL)
     },

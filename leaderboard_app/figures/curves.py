@@ -58,7 +58,7 @@ def against_radius(
     ones are thin and dotted, and the legend names each method once.
 
     Args:
-        table: as `samples.perturbed` gives it, of one quantity.
+        table: as `theory.perturbed` gives it, of one quantity.
     """
     found = figure(title, "‖z‖₂ (input units)", y)
     for method in ordered(table["method"]):

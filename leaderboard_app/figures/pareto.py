@@ -57,7 +57,7 @@ def pareto(
             error_y=_error(*ends[column], style),
             hovertemplate=f"{hover(method)}, {style.strength(row['lambda'])}"
             f"<br>clean {percent(*ends['clean'])}<br>robust {percent(*ends[column])}"
-            f"<br>cost × {cost:.1f}{_flags(row['flags'])}<extra></extra>",
+            f"<br>cost × {_cost(row['cost'])}{_flags(row['flags'])}<extra></extra>",
         )
     found.update_layout(
         legend={"itemsizing": "constant"},
@@ -94,6 +94,10 @@ def _marker(style: Style, flags: str, size: float | np.ndarray) -> dict[str, Any
     }
 
 
+def _cost(cost: float) -> str:
+    return f"{cost:.1f}" if np.isfinite(cost) else "unknown"
+
+
 def _flags(flags: str) -> str:
     return f"<br>flagged: {hover(flags)}" if flags else ""
 
@@ -128,6 +132,7 @@ def trade_off(
     for method in ordered(table["method"]):
         style, rows = styles[method], table[table["method"] == method].sort_values("lambda")
         strengths = [style.strength(value) for value in rows["lambda"]]
+        costs = [_cost(cost) for cost in rows["cost"]]
         found.add_scatter(
             x=scale * rows[axis],
             y=100 * rows["robust"],
@@ -135,9 +140,9 @@ def trade_off(
             name=hover(method),
             marker=_marker(style, "", np.where(rows["selected"], 15, 8)),
             meta=origins(rows["method"], rows["lambda"]),
-            customdata=np.column_stack([strengths, 100 * rows["clean"], rows["cost"]]),
+            customdata=np.column_stack([strengths, 100 * rows["clean"], costs]),
             hovertemplate=f"{hover(method)}, %{{customdata[0]}}<br>robust %{{y:.1f}} %<br>"
-            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]:.1f}<extra></extra>",
+            "clean %{customdata[1]:.1f} %<br>cost × %{customdata[2]}<extra></extra>",
         )
     found.update_layout(legend={"itemsizing": "constant"})
     if axis == "cost":

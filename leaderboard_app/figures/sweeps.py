@@ -31,7 +31,7 @@ def against_lambda(
     line.
 
     Args:
-        curves: as `tables.sweeps.curves` gives them, of one column.
+        curves: as `tables.matched.curves` gives them, of one column.
     """
     found = figure(title, x, y)
     form, unit = (".1f", " %") if scale == 100 else (".3g", "")
@@ -118,7 +118,7 @@ def against_clean(
     percent.
 
     Args:
-        curves: as `tables.sweeps.curves` gives them, of "clean" and `column` at least.
+        curves: as `tables.matched.curves` gives them, of "clean" and `column` at least.
     """
     found = figure(title, "Clean accuracy (%)", y)
     clean = curves[curves["column"] == "clean"][["method", "lambda", "mean"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def _drawn(
         "toImageButtonOptions": image | downloads.PAPER | {"height": figure.layout.height},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     }
-    title = str(figure.layout.title.text).replace("<br>", " ")
+    title = html.unescape(str(figure.layout.title.text).replace("<br>", " "))
     if behind is None:
         st.plotly_chart(figure, key=name, config=config, alt=title)
     else:

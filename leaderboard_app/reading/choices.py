@@ -57,6 +57,16 @@ def remember(param: str, value: Any) -> None:
         st.query_params.pop(param, None)
 
 
+def _move_default(param: str, default: Any) -> None:
+    """Where a widget still shows its default, which another track or further rows may move, it
+    shows the new one.
+    """
+    key, before = f"widget {param}", f"default {param}"
+    if key in st.session_state and st.session_state[key] == st.session_state.get(before):
+        st.session_state[key] = default
+    st.session_state[before] = default
+
+
 def _holds_for(param: str, of: str) -> None:
     """Forgets a choice that was made for another thing."""
     if of and st.session_state.setdefault(f"of {param}", of) != of:
@@ -113,11 +123,20 @@ def choose_method(
 def choose_several(
     label: str, options: Sequence[str], param: str, default: Sequence[str]
 ) -> list[str]:
-    """The same for several values."""
+    """The same for several values: those that are not there are told, and the others chosen. The
+    default is no choice, and is not remembered.
+    """
+    default = list(default)
+    _move_default(param, default)
     asked = st.query_params.get_all(param)
-    key = prepare(param, asked, list(default), lambda values: set(values) <= set(options))
+    if asked != st.session_state.get(f"chosen {param}"):
+        for name in asked:
+            if name not in options:
+                st.warning(plain(nearest(name, options, "one of these")))
+        asked = [name for name in asked if name in options]
+    key = prepare(param, asked, default, lambda values: set(values) <= set(options))
     chosen = st.multiselect(label, options, key=key)
-    remember(param, chosen)
+    remember(param, None if chosen == default else chosen)
     return chosen
 
 
@@ -141,7 +160,9 @@ def search(label: str, param: str, placeholder: str) -> str:
 def number(
     label: str, param: str, default: float, low: float, high: float, about: str, step: float = 0.5
 ) -> float:
-    """The same for a number; one that the address spells wrongly is the default."""
+    """The same for a number; one that the address spells wrongly is the default, which is not
+    remembered.
+    """
 
     def read(value: Any) -> float | None:
         try:
@@ -149,13 +170,14 @@ def number(
         except ValueError:
             return None
 
+    _move_default(param, default)
     asked = st.query_params.get(param)
     key = prepare(param, asked, str(default), lambda value: read(value) is not None)
     st.session_state[key] = read(st.session_state[key])
     value = st.number_input(
         label, min_value=low, max_value=high, step=step, format="%.1f", key=key, help=about
     )
-    remember(param, f"{value:g}")
+    remember(param, None if value == default else f"{value:g}")
     return value
 
 
@@ -220,7 +242,7 @@ def choose_architecture(track: Track) -> str:
     )
 
 
-def open_page(page: str, **choices: str) -> None:
+def open_page(page: str, /, **choices: str) -> None:
     """Goes to another page with these choices made there."""
     for param, value in choices.items():
         st.session_state[f"chosen {param}"] = value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmark.records import registered
 
 
@@ -26,6 +28,8 @@ def listed(section: str) -> str:
             continue
         table += 1
         if table > 2:  # below the heads and their line
-            claim, verdict, numbers = (cell.strip() for cell in line.strip("|").split("|"))
+            row = line.strip().removeprefix("|").removesuffix("|")
+            cells = re.split(r"(?<!\\)\|", row)  # a bar within a cell is escaped
+            claim, verdict, numbers = (cell.strip().replace("\\|", "|") for cell in cells)
             lines.append(f"- {claim}: **{verdict}**. {numbers}.")
     return "\n".join(lines)

@@ -48,11 +48,19 @@ def reading() -> Iterator[None]:
 @contextmanager
 def around() -> Iterator[None]:
     """Around a page: it has a foot and is drawn anew when rows arrive, also where it ends early."""
-    seen = queries.version()
+    seen = _now()
     with one_registry(), suppress(_End):
         yield
     _foot(seen)
     _follow(seen)
+
+
+def _now() -> queries.Version | None:
+    """What is read, as it is now; None where it cannot be, as the pages that read it say."""
+    try:
+        return queries.version()
+    except InputError:
+        return None
 
 
 def method_styles() -> dict[str, Style]:
@@ -69,22 +77,27 @@ def nothing_yet(track: Track, what: str = "results") -> None:
     )
 
 
-def _foot(seen: queries.Version) -> None:
+def _foot(seen: queries.Version | None) -> None:
     """The page's address, where its rows come from, and the format of its images."""
     st.divider()
     link()
-    store = queries.store()
-    registered = "the repository's registered results" if store.registered else ""
-    here = shown(store.path) if store.path.exists() or not registered else ""
-    rows = " and ".join(filter(None, (here, registered)))
-    st.caption(plain(f"RegBench · rows of {rows}" + ("" if seen else " (not there yet)")))
+    with suppress(InputError):
+        st.caption(plain(f"RegBench · rows of {_rows()}" + ("" if seen else " (not there yet)")))
     st.radio("A chart's camera saves", FORMATS, key=FORMAT, horizontal=True, format_func=str.upper)
     if not writes_pdf():
         st.caption(f"Charts as PDF need {TO_PDF}.")
 
 
+def _rows() -> str:
+    """The files that the rows come from, in words."""
+    store = queries.store()
+    registered = "the repository's registered results" if store.registered else ""
+    here = shown(store.path) if store.path.exists() or not registered else ""
+    return " and ".join(filter(None, (here, registered)))
+
+
 @st.fragment(run_every=REFRESH)
-def _follow(seen: queries.Version) -> None:
+def _follow(seen: queries.Version | None) -> None:
     """Draws the page anew once the database has changed since `seen`."""
-    if queries.version() != seen:
+    if _now() != seen:
         st.rerun()

@@ -155,7 +155,7 @@ def _standings(
 
 
 def rows(track: Track) -> pd.DataFrame:
-    """One row a score and entry, under the entry's names: `ranking.standings.labelled`."""
+    """One row a score and entry, under the entry's names: `ranking.sweep.labelled`."""
     return _rows(version(), registry_version(), track.name).copy(deep=False)
 
 

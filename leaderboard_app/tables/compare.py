@@ -106,15 +106,18 @@ def every_score(
     second: Mapping[int, str],
     examples: Mapping[str, pd.DataFrame],
     worst: Images = MappingProxyType({}),
+    selected: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """What the leaderboard shows of both: one row a score (Score, its heading; column; and those of
-    `row`), and the values [2, S, N] of the scores that are stored per image.
+    `row`), and the values [2, S, N] of the scores that are stored per image, infinite where an
+    attack found no adversarial image.
 
     Args:
         rows: as `benchmark.ranking.sweep.labelled` gives them.
         first, second: as `stack` takes them.
         examples: "correct" and "relative_distance" → per-example values: key, threat, values.
         worst: as `worst_images` gives it, where both are at the λ that the board has.
+        selected: as of `row`.
     """
     test = rows[rows["split"] == "test"]
     shown = test[test["metric"].isin(["accuracy", "robust_accuracy", "relative_distance"])]
@@ -122,23 +125,41 @@ def every_score(
     stands = pd.DataFrame({"key": list(worst), "values": list(worst.values())})
     seeds, values = stack(first, second, stands)
     if seeds:
-        table.append({"Score": WORST, "column": "worst"} | row(values))
+        table.append({"Score": WORST, "column": "worst"} | row(values, selected))
         values_of["worst"] = values
     for column, heading in columns_of(track).items():
         found = examples["relative_distance" if column in distances else "correct"]
         mine = found[found["threat"] == column]
         seeds, values = scored(first, second, shown[shown["threat"] == column], mine)
         if seeds:
-            table.append({"Score": heading, "column": column} | row(values))
-            each = finite(stack(first, second, mine)[1])
-            if each.size:
+            table.append({"Score": heading, "column": column} | row(values, selected))
+            each = stack(first, second, mine)[1]
+            if finite(each).size:
                 values_of[column] = each
     return pd.DataFrame(table), values_of
+
+
+def unbroken(distances: pd.DataFrame) -> set[str]:
+    """The attacks that found no adversarial image for some image, whose distance is infinite.
+
+    Args:
+        distances: per-example values: columns threat, values.
+    """
+    pairs = zip(distances["threat"], distances["values"])
+    return {threat for threat, values in pairs if np.isinf(np.asarray(values, float)).any()}
 
 
 def selected(standing: Mapping[Any, Any]) -> str:
     """The λ that the leaderboard selects for a row of the standings; "" where it selects none."""
     return f"{standing['lambda']:g}" if pd.notna(standing["lambda"]) else ""
+
+
+def by_others(standings: Sequence[Mapping[Any, Any]], ranked: Sequence[bool]) -> np.ndarray:
+    """Of each method whether each of its seeds is at the λ that the others choose, as the board
+    has it: of one that is compared as it is ranked, and of which several λ have been tried.
+    """
+    pairs = zip(standings, ranked)
+    return np.array([is_ranked and standing["tried"] > 1 for standing, is_ranked in pairs])
 
 
 def facts(standing: Mapping[Any, Any], strength: float, style: Style) -> dict[str, str]:
@@ -181,7 +202,7 @@ def finite(values: np.ndarray) -> np.ndarray:
     return values[:, :, np.isfinite(values).all(axis=(0, 1))]
 
 
-def row(values: np.ndarray) -> dict[str, float | int]:
+def row(values: np.ndarray, selected: np.ndarray | None = None) -> dict[str, float | int]:
     """first, second (means), difference with the ends low and high of its 95 % interval, seeds and
     images. Where no pair differs from another there is no interval: nine images say nothing of how
     certain +0 is.
@@ -191,8 +212,10 @@ def row(values: np.ndarray) -> dict[str, float | int]:
 
     Args:
         values: [2, S, N].
+        selected: [2], as the board has it: whether each of a method's seeds is at the λ that the
+            others choose.
     """
-    mean, low, high = difference(values)
+    mean, low, high = difference(values, selected)
     if low == high:
         low = high = np.nan
     return {

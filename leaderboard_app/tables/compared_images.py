@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .compare import row
+from .compare import finite, row
 
 BOTH, FIRST, SECOND, NEITHER = "both", "only the first", "only the second", "neither"
 
@@ -24,21 +24,27 @@ def labels_of(examples: pd.DataFrame, classes: int) -> np.ndarray:
     return max(good, key=len, default=np.empty(0)).astype(int)
 
 
-def by_class(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+def by_class(
+    values: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    selected: np.ndarray | None = None,
+) -> pd.DataFrame:
     """`row` for the images of each class that has any: columns class (with its number of images)
-    and those of `row`.
+    and those of `row`. Images at which a value is not finite count for none.
 
     Args:
         values: [2, S, N].
         labels: [N] or more; of images beyond them nothing is known.
         names: the classes in label order.
+        selected: as of `row`.
     """
     n = min(values.shape[2], len(labels))
     rows = []
     for label, name in enumerate(names):
-        mine = values[:, :, :n][:, :, labels[:n] == label]
+        mine = finite(values[:, :, :n][:, :, labels[:n] == label])
         if mine.shape[2]:
-            rows.append({"class": f"{name} ({mine.shape[2]})"} | row(mine))
+            rows.append({"class": f"{name} ({mine.shape[2]})"} | row(mine, selected))
     return pd.DataFrame(rows)
 
 
@@ -59,20 +65,19 @@ def outcomes(correct: np.ndarray) -> dict[str, float]:
 
 
 def by_image(values: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """One row an image, those with the largest differences first: columns image (its place in the
-    test split's fixed order), class (empty where not known), first, second (means over seeds),
-    difference.
+    """One row an image at which every value is finite, those with the largest differences first:
+    columns image (its place in the test split's fixed order), class (empty where not known), first,
+    second (means over seeds), difference.
 
     Args:
         values: [2, S, N].
     """
-    first, second = values.mean(axis=1)
-    known = [names[int(label)] for label in labels[: len(first)]]
-    known += [""] * (len(first) - len(known))
+    images = np.flatnonzero(np.isfinite(values).all(axis=(0, 1)))
+    first, second = values[:, :, images].mean(axis=1)
     table = pd.DataFrame(
         {
-            "image": np.arange(len(first)),
-            "class": known,
+            "image": images,
+            "class": [names[int(labels[i])] if i < len(labels) else "" for i in images],
             "first": first,
             "second": second,
             "difference": first - second,

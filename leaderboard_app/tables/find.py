@@ -43,11 +43,12 @@ def strengths(
     flags: Mapping[tuple[str, str, float], Sequence[str]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row a method and λ: COLUMNS. Scores are on test images, `validation` is clean accuracy on
-    validation images, `cost` relative to the control's median training time; `selected` is the λ
-    that ranks. The worst case is known where the board scores every seed at that λ.
+    validation images, `cost` relative to the control's median training time (of a λ trained in
+    stacks alone its method's); `selected` is the λ that ranks. The worst case is known where the
+    board scores every seed at that λ.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture.
         standings: of the same architecture.
         flags: as `benchmark.ranking.scrutiny.raised_at` gives them.
     """
@@ -65,12 +66,12 @@ def strengths(
         .merge(score(track.headline, track.headline_metric, "test", **ends), on=keys)
     )
     table = table.merge(_worst_cases(standings), how="left", on=keys)
-    costs = relative_costs(rows, keys)
+    costs, of_method = relative_costs(rows, keys), relative_costs(rows, keys[:1])
     ranking = set(zip(standings["regularizer"], standings["lambda"]))
     raised = {(method, strength): ", ".join(told) for (_, method, strength), told in flags.items()}
     pairs = list(zip(table["regularizer"], table["lambda"]))
     table = table.assign(
-        cost=[costs.get(pair, np.nan) for pair in pairs],
+        cost=[costs.get(pair, of_method.get(pair[0], np.nan)) for pair in pairs],
         selected=[pair in ranking for pair in pairs],
         flags=[raised.get(pair, "") for pair in pairs],
     )
@@ -86,10 +87,11 @@ def _worst_cases(standings: pd.DataFrame) -> pd.DataFrame:
 
 
 def within(table: pd.DataFrame, cost: float, clean: float) -> pd.DataFrame:
-    """Those that cost at most so much (an unknown cost counts as too much) and have at least so
+    """Those that cost at most so much (an unknown cost counts as the dearest) and have at least so
     much clean accuracy on validation images.
     """
-    return table[(table["cost"] <= cost) & (table["validation"] >= clean)]
+    costs = table["cost"].fillna(dearest(table))
+    return table[(costs <= cost) & (table["validation"] >= clean)]
 
 
 def chosen(
@@ -152,11 +154,13 @@ def in_words(best: Mapping[Any, Any], track: Track, score: str, styles: Mapping[
         best, score: as the functions of these names give them.
     """
     method, named = best["method"], "worst" if score == "worst" else track.headline
+    known = np.isfinite(best["cost"])
+    cost = f", {best['cost']:.1f} times the training cost of none" if known else ""
     said = (
         f"Best within these limits: **{plain(method)}** at "
         f"{plain(styles[method].strength(best['lambda']))}, {plain(quantity(track, named))} "
         f"{percent(*(best[f'{score}{end}'] for end in ENDS))}, clean accuracy "
-        f"{percent(best['clean'])}, {best['cost']:.1f} times the training cost of none."
+        f"{percent(best['clean'])}{cost}."
     )
     if track.ranking == named:
         return said

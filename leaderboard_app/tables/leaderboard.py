@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
@@ -105,7 +106,8 @@ def written(rows: pd.DataFrame, track: Track, styles: Mapping[str, Style]) -> pd
         for row in rows.to_dict("records")
     ]
     found = pd.DataFrame(table, columns=list(names.values()))
-    return found.assign(**{"Cost ×": [f"{cost:.1f}" for cost in found["Cost ×"]]}).fillna("")
+    costs = [f"{cost:.1f}" if np.isfinite(cost) else "" for cost in found["Cost ×"]]
+    return found.assign(**{"Cost ×": costs}).fillna("")
 
 
 def matching(
@@ -192,7 +194,9 @@ def reported(track: Track) -> pd.DataFrame:
             "Method": result.regularizer,
             "λ": None if result.strength is None else radius(result.strength),
             "Score": headings.get(result.metric, result.metric),
-            "Value": percent(result.value, *result.ends),
+            "Value": f"{result.value:.3g} nats"
+            if result.metric.startswith("loss")
+            else percent(result.value, *result.ends),
         }
         for result in track.reported
     ]

@@ -45,7 +45,7 @@ def loss_variation(rows: pd.DataFrame) -> pd.DataFrame:
     """Columns lambda, radius (of 255, a string), mean over seeds, half_width and seeds.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture and method.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture and method.
     """
     mine = rows[(rows["status"] == "finished") & (rows["threat"] == "loss_variation")]
     found = [
@@ -62,7 +62,7 @@ def gap_curves(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     accuracy) over λ, each as `figures.sweeps.against_lambda` takes it.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture.
     """
     finite = np.isfinite(rows["value"].astype(float))
     clean = rows[(rows["status"] == "finished") & (rows["threat"] == "clean") & finite]

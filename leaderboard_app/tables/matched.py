@@ -27,7 +27,7 @@ def matched(rows: pd.DataFrame, classes: int) -> pd.DataFrame:
     """Test scores with their λ on the common axis.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture.
     Returns:
         Columns method, matched, lambda, seed, column, value: `column` is "clean" or a threat's id,
         as in the standings; value an accuracy in [0, 1], or a mean ‖r‖/‖x‖. Only finite values of

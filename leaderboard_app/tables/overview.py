@@ -103,40 +103,31 @@ def leaders(track: Track, standings: pd.DataFrame) -> dict[str, str]:
 
 def of_methods(boards: Mapping[str, tuple[Track, pd.DataFrame]]) -> pd.DataFrame:
     """One row a method: its ranks on every track ("1–2 · 3": a network each), how far its score is
-    above the control's and adversarial training's on average (points, where scores are accuracies),
-    and its cost.
+    above the control's and adversarial training's (points, where scores are accuracies) and its
+    cost: of a track the mean over its networks, then the mean and the median over tracks.
 
     Args:
         boards: track's name → the track and its standings.
     """
     ranks: dict[str, dict[str, list[str]]] = {}
-    above: dict[str, dict[str, list[float]]] = {}
-    costs: dict[str, list[float]] = {}
+    numbers, rows = [f"Above {CONTROL}", f"Above {RIVAL}", "Cost ×"], []
     for name, (track, standings) in boards.items():
+        scale = 100 if track.headline_metric == "robust_accuracy" else np.nan
         for _, mine in standings.groupby("architecture", sort=False):
             scores = mine.set_index("regularizer")[track.ranking]
-            bars = {bar: _bar(scores, bar) for bar in (CONTROL, RIVAL)}
+            bars = {f"Above {bar}": _bar(scores, bar) for bar in (CONTROL, RIVAL)}
             for row in mine[mine["rank"].notna()].to_dict("records"):
                 method = row["regularizer"]
                 told = place(row["rank"], row["rank_high"])
                 ranks.setdefault(method, {}).setdefault(name, []).append(told)
-                costs.setdefault(method, []).append(row["cost"])
-                for bar, score in bars.items():
-                    if track.headline_metric == "robust_accuracy" and np.isfinite(score):
-                        gaps = above.setdefault(method, {}).setdefault(bar, [])
-                        gaps.append(100 * (row[track.ranking] - score))
+                above = {bar: scale * (row[track.ranking] - score) for bar, score in bars.items()}
+                rows.append({"Method": method, "Track": name, "Cost ×": row["cost"]} | above)
+    found = pd.DataFrame(rows, columns=["Method", "Track", *numbers])
+    of_tracks = found.groupby(["Method", "Track"])[numbers].mean().groupby("Method")
+    averages = of_tracks.mean().assign(**{"Cost ×": of_tracks["Cost ×"].median()})
     table = [
         {"Method": method}
-        | {
-            f"Above {bar}": float(np.mean(gaps)) if gaps else np.nan
-            for bar in (CONTROL, RIVAL)
-            for gaps in [above.get(method, {}).get(bar, [])]
-        }
-        | {
-            "Cost ×": float(np.nanmedian(costs[method]))
-            if np.isfinite(costs[method]).any()
-            else np.nan
-        }
+        | averages.loc[method].to_dict()
         | {name: " · ".join(ranks[method].get(name, [])) for name in boards}
         for method in ordered(ranks)
     ]

@@ -17,7 +17,7 @@ NORMS = ("roth-fashion", "roth-cifar10", "roth-svhn")
 @dataclass(frozen=True)
 class Drawing:
     """A figure or a table of a paper: what it shows, the tracks whose rows show it (the first that
-    has any does), and the page that draws it; "" where none does, with the reason in `lacks`.
+    has any does), and the page that draws it.
 
     choices: made on that page, beside the track.
     """
@@ -26,8 +26,7 @@ class Drawing:
     number: str
     shows: str
     tracks: tuple[str, ...]
-    page: str = ""
-    lacks: str = ""
+    page: str
     choices: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,4 +95,4 @@ DRAWINGS = (
 
 def drawn_from(drawing: Drawing, filled: Collection[str]) -> str:
     """The first of its tracks that has rows, whose page then draws it; "" where none has."""
-    return next((track for track in drawing.tracks if drawing.page and track in filled), "")
+    return next((track for track in drawing.tracks if track in filled), "")

@@ -53,7 +53,7 @@ def curves(
     lower accuracy counts.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture.
         standings: of the same architecture.
     """
     accuracies = rows[
@@ -116,4 +116,5 @@ def as_good_as_linear(table: pd.DataFrame) -> float:
         table: columns distance and linearised.
     """
     gap = (table["distance"] - table["linearised"]).abs()
-    return float((gap <= 0.1 * table["linearised"].abs()).mean())
+    near = (gap <= 0.1 * table["linearised"].abs()) & np.isfinite(table["linearised"])
+    return float(near.mean())

@@ -17,7 +17,7 @@ def models(rows: pd.DataFrame, architecture: str) -> pd.DataFrame:
     """The trials that finished: columns key, method, lambda, seed.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them.
+        rows: as `benchmark.ranking.sweep.labelled` gives them.
     """
     mine = rows[(rows["architecture"] == architecture) & (rows["status"] == "finished")]
     return (

@@ -126,7 +126,7 @@ def perturbed(rows: pd.DataFrame) -> pd.DataFrame:
     half_width and seeds.
 
     Args:
-        rows: as `benchmark.ranking.standings.labelled` gives them, of one architecture.
+        rows: as `benchmark.ranking.sweep.labelled` gives them, of one architecture.
     """
     mine = rows[
         (rows["status"] == "finished") & (rows["threat"] == "perturbed") & (rows["split"] == "test")

@@ -44,8 +44,6 @@ def difference(points: float, low: float, high: float) -> str:
     """`+1.2 [+0.4, +2.0]` in percent points, with as many digits as tell its ends apart."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{100 * points:+.1f}"
-    if points == low == high == 0:
-        return "none"
     width = max(100 * (high - low), 1e-3)
     digits = min(3, max(1, 1 - math.floor(math.log10(width))))
     return f"{100 * points:+.{digits}f} [{100 * low:+.{digits}f}, {100 * high:+.{digits}f}]"
@@ -105,9 +103,12 @@ def width(names: Iterable[str]) -> int:
 
 
 def plain(text: str) -> str:
-    """Foreign text for a place that reads Markdown: shown as it is, `code` aside."""
+    """Foreign text for a place that reads Markdown: shown as it is, `code` aside, which is kept
+    only where it cannot end elsewhere: on its own line, between single backticks.
+    """
     parts = text.split("`")
-    if len(parts) % 2 == 0:  # an unmatched backtick
+    broken = any("\n" in code for code in parts[1::2])
+    if len(parts) % 2 == 0 or "" in parts[1:-1] or broken:
         return _escaped(text)
     return "`".join(part if i % 2 else _escaped(part) for i, part in enumerate(parts))
 

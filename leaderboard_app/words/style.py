@@ -13,6 +13,8 @@ from .labels import strength
 COLOURS = ("#1F77D0", "#D55E00", "#00916A", "#C2569A", "#8F63DE", "#A67C00", "#DC3B47")
 CONTROL = "#808080"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+# Further ones of variants, as methods leave few: long-dot, long-dot-dot and sparse dots.
+OF_VARIANTS = ("longdashdot", "15px,4px,3px,4px,3px,4px", "3px,9px")
 SYMBOLS = (
     "circle",
     "diamond",
@@ -93,8 +95,8 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
     everywhere.
 
     Methods differ in colour and dash, and in colour and symbol, as long as there are at most 35. A
-    variant has its method's colour and an open marker with a dot in it, a method's first one that
-    of its shape.
+    variant has its method's colour, a dash that no method of this colour has, and an open marker
+    with a dot in it, a method's first one that of its shape.
 
     Args:
         radii: the methods whose strength is a radius.
@@ -105,16 +107,20 @@ def styles(names: Iterable[str], radii: Collection[str] = ()) -> dict[str, Style
         variants.setdefault(base(name), []).append(name)
     others = sorted(variants.keys() - {*FIRST, "none"})
     found = {"none": Style(CONTROL, "dot", "x")}
+    turns: dict[str, int] = {}
     for place, method in enumerate((*FIRST, *others)):
         turn = place // len(COLOURS) + place % len(COLOURS)
         symbol, sign = SYMBOLS[turn % len(SYMBOLS)], "ε" if method in radii else "λ"
-        of_method = [name for name in variants[method] if name != method]
-        colour = COLOURS[place % len(COLOURS)]
+        colour, turns[method] = COLOURS[place % len(COLOURS)], turn
         found[method] = Style(colour, DASHES[turn % len(DASHES)], symbol, sign)
-        for i, name in enumerate(of_method):
-            dash = DASHES[(turn + 1 + i) % len(DASHES)]
+    taken = {(style.colour, style.dash) for style in found.values()}
+    for method, turn in turns.items():
+        style = found[method]
+        free = [dash for dash in (*DASHES, *OF_VARIANTS) if (style.colour, dash) not in taken]
+        for i, name in enumerate(name for name in variants[method] if name != method):
+            dash = free[(turn + i) % len(free)]
             shape = SYMBOLS[(turn + 3 * i) % len(SYMBOLS)]  # not in step with the dashes
-            found[name] = Style(colour, dash, shape + VARIANT, sign)
+            found[name] = replace(style, dash=dash, symbol=shape + VARIANT)
     return {name: found[name] for name in sorted(asked)}
 
 

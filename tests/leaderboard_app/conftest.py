@@ -11,7 +11,7 @@ import streamlit as st
 from benchmark.records.home import DATABASE
 from benchmark.records.outcome import Examples, Layer, Outcome, Score
 from benchmark.records.store import Store
-from registry.load import Registry
+from registry.load import HERE, Registry
 from registry.spec import Part, Trial
 
 IMAGES = 40
@@ -155,6 +155,24 @@ class Filler:
 @pytest.fixture
 def fill(home) -> Filler:
     return Filler(home)
+
+
+@pytest.fixture
+def own_track(tmp_path, monkeypatch):
+    """Registers quickstart once more, under the name "own" and with words replaced."""
+
+    def register(words: dict[str, str]) -> str:
+        folder = tmp_path / "own" / "tracks"
+        folder.mkdir(parents=True)
+        text = (HERE / "tracks" / "quickstart.toml").read_text()
+        for old, new in {'name = "quickstart"': 'name = "own"', **words}.items():
+            assert old in text
+            text = text.replace(old, new)
+        (folder / "own.toml").write_text(text)
+        monkeypatch.setenv("REGBENCH_REGISTRY", str(folder.parent))
+        return "own"
+
+    return register
 
 
 @pytest.fixture(autouse=True)

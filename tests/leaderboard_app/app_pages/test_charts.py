@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from benchmark.records.outcome import Examples, Outcome
 
@@ -29,6 +30,20 @@ def test_a_few_methods_are_beside_each_other_and_the_images_behind_them_are_coun
     assert texts(app).count("40 images of each model, all seeds") == 3
     app.switch_page("app_pages/robustness.py").run()
     assert texts(app).count("40 images of each model, all seeds") == 2
+
+
+def one_chart():
+    import pandas as pd
+
+    from leaderboard_app.figures.canvas import figure
+    from leaderboard_app.reading.charts import chart
+
+    chart(figure("C&W ℓ2 < ε", "x", "y"), "name", pd.DataFrame())
+
+
+def test_a_chart_is_read_out_by_its_title_as_it_is_seen():
+    [chart] = AppTest.from_function(one_chart).run().get("plotly_chart")
+    assert chart.proto.alt == "C&W ℓ2 < ε"
 
 
 def test_the_theory_of_ten_classes_says_nothing_of_two_and_titles_no_two_charts_alike(fill):

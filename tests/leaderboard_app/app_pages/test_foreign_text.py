@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 HOSTILE = (
     """<script>alert(1)</script>'"; DROP TABLE trial;-- **b** [x](javascript:1) $y$ :red[z] """
-    "<img src=x onerror=alert(2)>"
+    "<img src=x onerror=alert(2)> ` ![y](https://evil.example/y.png) ``` "
 )
 
 
@@ -74,7 +74,7 @@ def rendered(app: AppTest):
 
 def unescaped(text: str) -> str:
     """Without escaped signs and without code, which are shown as they are."""
-    return re.sub(r"\\.", "", re.sub(r"`[^`]*`", "", text))
+    return re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", re.sub(r"\\.", "", text))
 
 
 def test_a_card_and_a_track_full_of_markup_show_as_text(fill, hostile_registry):
@@ -94,7 +94,7 @@ def test_a_card_and_a_track_full_of_markup_show_as_text(fill, hostile_registry):
         for element in rendered(app):
             assert not getattr(element, "allow_html", False), page
             text = unescaped(element.value)
-            for live in ("<script", "<img", "[x](", "**b**", "$y$", ":red["):
+            for live in ("<script", "<img", "[x](", "![y](", "**b**", "$y$", ":red["):
                 assert live not in text, f"{page}: {element.value}"
         assert not app.get("html"), page
         seen += "".join(str(frame.value.to_dict()) for frame in app.dataframe) + "".join(

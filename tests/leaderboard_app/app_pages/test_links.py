@@ -80,6 +80,48 @@ def test_a_method_that_a_track_has_as_a_variant_is_found_by_its_name(fill):
     assert not app.warning
 
 
+@pytest.mark.parametrize(
+    ("page", "key"), [("find", "cost"), ("robustness", "shown"), ("margins", "beside")]
+)
+def test_a_default_moves_with_the_track_and_a_choice_stays(fill, page, key):
+    def widget(app):
+        return (app.number_input if key == "cost" else app.multiselect)(key=f"widget {key}")
+
+    def cheap(trial):
+        return "finished" if key != "cost" or trial.entry.strength <= 1e-3 else None
+
+    fill("quickstart", seeds=1)
+    fill("guo-binary-mnist", seeds=1, status=cheap)
+    page = f"app_pages/{page}.py"
+    app = opened(page, track="quickstart")
+    before = widget(app).value
+    assert key not in app.query_params
+    app.selectbox(key="widget track").select("guo-binary-mnist").run()
+    fresh = widget(opened(page, track="guo-binary-mnist")).value
+    assert widget(app).value == fresh != before
+    choice = 1.5 if key == "cost" else ["none"]
+    widget(app).set_value(choice).run()
+    app.selectbox(key="widget track").select("quickstart").run()
+    assert widget(app).value == choice
+
+
+def test_of_several_methods_in_a_link_those_that_are_there_are_chosen(fill):
+    fill("quickstart", seeds=1)
+    app = opened("app_pages/robustness.py", track="quickstart", shown=["curvature", "jacobain"])
+    assert app.multiselect(key="widget shown").value == ["curvature"]
+    [warning] = app.warning
+    assert "did you mean 'jacobian'" in warning.value.replace("\\", "")
+
+
+def test_no_parameter_of_an_address_breaks_the_first_page(fill):
+    fill("quickstart", seeds=1)
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params.update({"track": "quickstart", "page": "2"})
+    app.run()
+    assert not app.exception
+    assert [title.value for title in app.title] == ["Leaderboard"]
+
+
 def test_a_link_to_an_unknown_track_names_the_nearest(fill):
     app = opened(track="quickstrat")
     assert not app.exception

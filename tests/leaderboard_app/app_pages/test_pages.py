@@ -154,6 +154,34 @@ def test_search_and_filter_keep_the_rows_that_match(fill):
     assert "No method matches" in texts(app)
 
 
+def test_marked_rows_are_compared_and_no_others_once_the_table_changes(fill, monkeypatch):
+    fill("quickstart", seeds=1)
+    keys, dataframe = [], st.dataframe
+
+    def seen(rows, **options):
+        keys.append(options.get("key"))
+        return dataframe(rows, **options)
+
+    monkeypatch.setattr(st, "dataframe", seen)
+    app = opened(track="quickstart")
+    shown = tables(app)["Method"].tolist()
+    marks = {"selection": {"rows": [0, 1], "columns": [], "cells": []}}
+    app.session_state[keys[-1]] = marks
+    assert any(f"{shown[0]} with {shown[1]}" in button.label for button in app.run().button)
+    app.selectbox(key="widget sort").select("cost").run()
+    assert tables(app)["Method"].tolist() != shown
+    assert not any(" with " in button.label for button in app.button)
+
+
+def test_the_heads_of_the_board_say_how_many_images_and_which_a_number_is_of(fill):
+    fill("quickstart", seeds=1)
+    fill("guo-binary-mnist", seeds=1)
+    for name, images in (("quickstart", "all test images"), ("guo-binary-mnist", "1000 images")):
+        config = json.loads(opened(track=name).dataframe[0].proto.columns)
+        assert f"APGD and PGD on the margin as well, on {images}." in config["Tier"]["help"]
+        assert config["DeepFool ℓ2"]["help"].endswith("deepfool-2, of the images that it broke.")
+
+
 def test_the_whole_board_is_seen_and_what_a_search_finds_is_taken_away(fill, monkeypatch):
     fill("quickstart", seeds=1)
     tall, taken, dataframe = [], [], st.dataframe
@@ -230,6 +258,19 @@ def test_where_no_lambda_matches_the_page_says_at_which_each_method_ran(fill):
     assert not app.exception
     assert "no matched λ" in texts(app)
     assert "`cross_lipschitz` at none" in texts(app)
+
+
+def test_a_track_of_variants_alone_is_not_one_of_the_two_that_are_paired(fill, own_track):
+    methods = {f'"{name}"': f'"{name}:projections=1"' for name in ("jacobian", "cross_lipschitz")}
+    fill(own_track(methods), seeds=1)
+    assert "This track has no" in texts(opened("app_pages/equivalence.py", track="own"))
+
+
+def test_where_no_method_is_chosen_nothing_is_said_of_what_has_run(fill):
+    fill("quickstart", seeds=1)
+    app = opened("app_pages/equivalence.py", track="quickstart")
+    app.multiselect(key="widget method").set_value([]).run()
+    assert "No method is chosen." in texts(app) and "regbench run" not in texts(app)
 
 
 def test_the_runs_page_counts_as_plan_does_and_shows_why_a_trial_failed(fill, home):

@@ -2,6 +2,8 @@
 came out again.
 """
 
+from pathlib import Path
+
 import pytest
 
 from benchmark.records import rows
@@ -9,7 +11,7 @@ from benchmark.records.reports import CheckReport, Compared, Finding, RerunRepor
 from registry.load import Registry
 
 from ..conftest import outcome_of
-from ..pages import every_page, opened, tables, texts
+from ..pages import ALIKE, every_page, opened, tables, texts
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,23 @@ def test_without_a_database_the_registered_results_are_shown(home, tmp_path, mon
     for page, app in every_page(track="quickstart"):
         assert not app.warning, page
     assert not list(home.glob("*.duckdb"))
+
+
+@pytest.mark.parametrize("lost", ["jsonl", "parquet"])
+def test_registered_rows_that_cannot_be_read_give_one_line(home, tmp_path, monkeypatch, lost):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    monkeypatch.setenv("REGBENCH_RESULTS", str(folder))
+    _, trial = Registry().select(["quickstart"])[0]
+    rows.write(folder / "quickstart.jsonl", [counted(outcome_of(trial))])
+    if lost == "jsonl":
+        (folder / "quickstart.jsonl").write_text("{\n")
+    else:
+        (folder / "quickstart.parquet").unlink()
+    for page, app in every_page():
+        told = [warning.value.replace("\\", "") for warning in app.warning]
+        assert len(told) == (Path(page).stem not in ALIKE), page
+        assert all("quickstart." in line for line in told), page
 
 
 def test_a_claim_is_shown_as_one_and_a_run_here_as_that(fill, home, tmp_path, monkeypatch):

@@ -126,6 +126,21 @@ def test_the_chosen_of_all_strengths_are_large_and_none_is_faint():
     assert {trace.marker.opacity for trace in drawn.values()} == {1}  # Plotly's own: 0.7 of several
 
 
+def test_an_unknown_cost_is_told_as_unknown():
+    table = pd.DataFrame(
+        {
+            "method": ["a", "a"],
+            "lambda": [0.1, 0.2],
+            "clean": 0.9,
+            "robust": 0.5,
+            "cost": [math.nan, 1.25],
+            "selected": True,
+        }
+    )
+    [trace] = pareto.trade_off(table, table[:0], "clean", styles("a"), "t", "y").data
+    assert [told[2] for told in trace.customdata] == ["unknown", "1.2"]
+
+
 def test_the_scatter_holds_every_point_and_the_line_its_slope():
     points = pd.DataFrame(
         {

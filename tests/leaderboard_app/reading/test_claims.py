@@ -16,6 +16,11 @@ def test_every_claim_is_a_line_and_no_table_is_left(monkeypatch):
         assert all(cell.strip() in item for cell in row.strip("|").split("|"))
 
 
+def test_a_bar_within_a_cell_parts_no_cells():
+    table = "| Claim | Verdict | Numbers |\n|---|---|---|\n| a \\| b | held | 1 \\| 2 |"
+    assert claims.listed(table) == "- a | b: **held**. 1 | 2."
+
+
 def test_without_registered_rows_nothing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("REGBENCH_RESULTS", str(tmp_path))
     assert claims.claims() == ""

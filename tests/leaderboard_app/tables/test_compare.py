@@ -31,6 +31,24 @@ def test_an_image_that_one_model_has_no_finite_value_for_counts_for_neither():
     assert compare.finite(values).tolist() == [[[1.0]], [[1.0]]]
 
 
+def test_a_class_and_an_image_are_known_by_their_place_beside_infinite_distances():
+    values = np.array([[[math.inf, 0.1, 0.2, 0.3]], [[0.5, 0.3, 0.2, 0.1]]])
+    labels = np.array([0, 1, 0, 1])
+    table = compared_images.by_class(values, labels, ["cat", "dog"]).set_index("class")
+    assert table["first"].to_dict() == {"cat (1)": 0.2, "dog (2)": 0.2}
+    images = compared_images.by_image(values, labels, ["cat", "dog"]).set_index("image")
+    assert images["class"].to_dict() == {1: "dog", 2: "cat", 3: "dog"}
+
+
+def test_seeds_at_a_lambda_that_the_others_choose_count_for_less():
+    values = np.random.default_rng(0).normal(0.5, 0.1, size=(2, 3, 20))
+    selected = np.array([True, False])
+    found, chosen = compare.row(values), compare.row(values, selected)
+    assert chosen["low"] < found["low"] < found["high"] < chosen["high"]
+    [low] = compared_images.by_class(values, np.zeros(20, int), ["x"], selected)["low"]
+    assert low == pytest.approx(chosen["low"])
+
+
 def test_labels_are_the_longest_row_of_labels():
     table = examples(
         a=[0.0, 1.0], b=[0.0, 1.0, 1.0], c=[0.0, math.nan, 1.0, 1.0], d=[0.0, 1.0, 1.0, 7.0], e=[]

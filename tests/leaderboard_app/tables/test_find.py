@@ -71,6 +71,31 @@ def test_within_limits_each_method_s_lambda_is_chosen_anew_on_validation_images(
     assert mine["lambda"].tolist() == [robust[cost <= bound].idxmax()]
 
 
+def test_a_lambda_trained_in_stacks_alone_has_its_method_s_cost(fill):
+    filled = Quickstart(fill)
+    stacked = (filled.rows["regularizer"] == "jacobian") & (filled.rows["lambda"] == 0.1)
+    rows = filled.rows.assign(seconds_alone=filled.rows["seconds_alone"].mask(stacked))
+    table = find.strengths(TRACK, rows, filled.standings).set_index(["method", "lambda"])
+    others = rows[rows["regularizer"] == "jacobian"].drop_duplicates("key")["seconds_alone"]
+    control = rows[rows["regularizer"] == "none"].drop_duplicates("key")["seconds_alone"]
+    assert table["cost"]["jacobian", 0.1] == pytest.approx(others.median() / control.median())
+
+
+def test_what_has_no_known_cost_fits_until_a_limit_leaves_others_out(fill):
+    filled = Quickstart(fill)
+    lost = filled.table["method"] == "jacobian"
+    table = filled.table.assign(cost=filled.table["cost"].mask(lost))
+    dearest = find.dearest(table)
+    assert len(find.within(table, dearest, 0.0)) == len(table)
+    assert not (find.within(table, dearest - 0.1, 0.0)["method"] == "jacobian").any()
+
+    stacked = filled.table.assign(cost=math.nan)
+    best = find.best(filled.within(cost=find.dearest(stacked), table=stacked))
+    assert best is not None
+    said = find.in_words(best, TRACK, "robust", styles(set(stacked["method"])))
+    assert "nan" not in said and "training cost" not in said
+
+
 def test_the_best_is_on_top_and_is_never_one_with_a_flag(fill):
     filled = Quickstart(fill)
     everything = filled.within()

@@ -31,6 +31,22 @@ def board(source="here"):
     return pd.DataFrame(rows).astype({"rank": "Int64", "rank_high": "Int64"})
 
 
+def test_a_paper_s_losses_are_in_nats_and_its_accuracies_in_percent():
+    table = leaderboard.reported(Registry().track("wen-cifar10"))
+    told = dict(zip(table["Score"], table["Value"]))
+    losses = {score for score in told if score.startswith("loss_")}
+    assert {"loss_gap", "loss_variation_1"} <= losses
+    assert losses == {score for score, value in told.items() if value.endswith(" nats")}
+    assert "0.669 nats" in table["Value"].tolist() and "88.9 %" in table["Value"].tolist()
+
+
+def test_a_cost_that_is_not_known_is_an_empty_cell_of_a_paper_s_table():
+    rows = board()
+    rows.loc[1, "cost"] = float("nan")
+    told = leaderboard.written(rows, TRACK, styles("abcd"))["Cost ×"].tolist()
+    assert told == ["3.0", "", "2.0", "4.0"]
+
+
 def test_an_author_reads_the_rank_and_the_nearest_above_and_below():
     said = author.told(board(), TRACK, "b")
     assert said[0] == "**b** has rank 2–3 with 80.0 [79.0, 81.0] %."

@@ -1,6 +1,8 @@
 """What came in last, and how the columns of the overview stand."""
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from leaderboard_app.tables import overview
 from leaderboard_app.words.labels import width
@@ -43,6 +45,39 @@ def test_the_news_are_few_and_rows_without_a_date_are_none():
     assert len(overview.news(TRIALS, many, {})) == overview.NEWS
     assert overview.news(TRIALS, started(lambda track, trial: ""), {}) == []
     assert overview.news(TRIALS, pd.DataFrame(), {}) == []
+
+
+def standings(track, scores, costs):
+    """Network → method → score; network → method → cost: a board on which all are ranked."""
+    rows = [
+        {"architecture": network, "regularizer": method, track.ranking: score}
+        | {"rank": 1, "rank_high": 1, "cost": costs[network][method]}
+        for network, mine in scores.items()
+        for method, score in mine.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_track_of_many_networks_counts_as_one():
+    one, two = KNOWN.track("quickstart"), KNOWN.track("guo-fashion-binary")
+    none = {"none": 0.5, "jacobian": 0.6}
+    cheap, dear = {"none": 1.0, "jacobian": 2.0}, {"none": 1.0, "jacobian": 6.0}
+    boards = {
+        "one": (one, standings(one, {"a": none}, {"a": cheap})),
+        "two": (
+            two,
+            standings(
+                two,
+                {"a": {"none": 0.5, "jacobian": 0.7}, "b": {"none": 0.5, "jacobian": 0.9}},
+                {"a": dear, "b": dear},
+            ),
+        ),
+    }
+    found = overview.of_methods(boards).set_index("Method").loc["jacobian"]
+    assert found["Above none"] == pytest.approx((10 + (20 + 40) / 2) / 2)
+    assert found["Cost ×"] == pytest.approx((2 + 6) / 2)
+    assert np.isnan(found["Above adversarial_training"])
+    assert (found["one"], found["two"]) == ("1", "1 · 1")
 
 
 def test_what_answers_stands_before_what_describes():

@@ -1,5 +1,7 @@
 """Accuracy against ε holds every ε that was measured, one line a method, attack, norm and loss."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.ranking.standings import labelled, standings
@@ -25,6 +27,11 @@ def test_a_chart_holds_the_control_adversarial_training_and_the_first():
     both = [*ranked[:7], "adversarial_training:norm=2", *ranked[7:], "none"]
     assert robustness.few(both) == [*ranked[:6], "adversarial_training:norm=2", "none"]
     assert robustness.few(ranked[:5]) == ranked[:5]
+
+
+def test_only_a_finite_distance_is_near_the_linearised_one():
+    table = pd.DataFrame({"linearised": [np.inf, np.inf, 2.0], "distance": [1.0, np.inf, 1.9]})
+    assert robustness.as_good_as_linear(table) == pytest.approx(1 / 3)
 
 
 def test_further_radii_of_a_track_are_on_its_curve_and_losses_are_apart(fill):

@@ -65,7 +65,6 @@ def test_a_long_text_on_an_axis_is_cut_into_lines_and_read_as_no_html():
     [
         ((0.012, 0.004, 0.02), "+1.2 [+0.4, +2.0]"),
         ((0.0003, 0.0001, 0.0005), "+0.030 [+0.010, +0.050]"),
-        ((0.0, 0.0, 0.0), "none"),
         ((0.02, math.nan, math.nan), "+2.0"),
     ],
 )
@@ -88,6 +87,8 @@ def test_a_curve_over_epsilon_names_its_attack_norm_and_loss():
         "$x$ :red[y] # z",
         "1. one",
         "`a",
+        "` ![x](https://evil.example/x.png) **b** ``` y",
+        "`a\n\n**b**`",
         "&lt;",
     ],
 )
@@ -97,3 +98,7 @@ def test_foreign_text_is_escaped_for_markdown_and_for_plotly(text):
     for sign in "<>*_[]$#&:":
         assert plain(text).count(sign) == plain(text).count("\\" + sign)
     assert "<" not in hover(text)
+
+
+def test_code_in_foreign_text_stays_code():
+    assert plain("run `regbench_run *` or *`b`*") == "run `regbench_run *` or \\*`b`\\*"

@@ -50,6 +50,13 @@ def test_every_name_of_the_registry_and_its_tracks_looks_different():
     assert len(looks) == len(set(names) | {"none"})
 
 
+@pytest.mark.parametrize("track", Registry().track_names)
+def test_the_methods_and_variants_of_a_track_are_told_apart_by_lines_alone(track):
+    names = {entry.regularizer for entry in Registry().entries(track)} | {"none"}
+    found = styles(queries.method_names())
+    assert len({(found[name].colour, found[name].dash) for name in names}) == len(names)
+
+
 def test_thirty_five_methods_are_told_apart_by_lines_alone_and_by_markers_alone():
     names = [*FIRST, *(f"method_{i:02}" for i in range(35 - len(FIRST)))]
     found = styles(names)
