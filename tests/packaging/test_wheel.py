@@ -190,7 +190,7 @@ def test_the_documents_example_of_a_registry_of_one_s_own_gives_ranked_rows(inst
     )
     assert said.returncode == 0, said.stderr
     rows = json.loads((folder / "rows.json").read_text())
-    assert {row["regularizer"] for row in rows} == {"none", "jacobian", "my_method"}
+    assert {row["regularizer"] for row in rows} == {"none", "jacobian", "my_penalty"}
     assert all(row["rank"] and row["seeds"] == 3 and row["clean"] > 0.9 for row in rows), rows
     exported = (folder / "mine" / "results" / "shapes.jsonl").read_text().splitlines()
     assert len(exported) == 24

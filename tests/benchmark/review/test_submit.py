@@ -95,12 +95,12 @@ def test_every_command_of_the_documents_is_one_of_those_run_here():
         "regbench check",
         "regbench check --all",
         "regbench submit submissions/my_method",
-        "regbench submit submissions/my_method --seeds 2",
         "regbench verify submissions/my_method",
         "regbench run",
         # in tests of their own
         "regbench challenge check",
         "regbench export",
+        "regbench plan 'open-fashion/*/my_method/*'",
     }
     text = (ROOT / "CONTRIBUTING.md").read_text() + README
     text += (
