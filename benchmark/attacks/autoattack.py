@@ -79,9 +79,10 @@ def autoattack(
     Returns:
         adversarial [N,C,H,W], x itself where no attack succeeded or none was needed; misclassified
         [N], the package's own verdict, True also where logits aren't finite; info: package,
-        version, attacks, target classes, seed, batch size, `robust`, the share that stood after
-        each member of the examples with finite logits, and `warnings`, the distinct messages of the
-        package's log by kind (a key of WARNINGS).
+        version, attacks, target classes, seed, batch size, `attacked`, how many examples it had to
+        attack as they were classified rightly, `robust`, the share that stood after each member of
+        the examples with finite logits, and `warnings`, the distinct messages of the package's log
+        by kind (a key of WARNINGS).
     Raises:
         InputError: ℓ2 on images of fewer than 5 rows, for which Square has no start.
     """
@@ -136,6 +137,7 @@ def autoattack(
         "target_classes": attacker.apgd_targeted.n_target_classes if targeted else 0,
         "seed": seed,
         "batch_size": batch_size,
+        "attacked": int((usable & (logits.argmax(1) == y)).sum()),
         "robust": done.robust,
         "own": own,
         "warnings": by_kind(done.messages),

@@ -106,7 +106,7 @@ def robustness(success: Tensor, info: Mapping[str, Any] | None = None) -> Found:
     metrics: dict[str, Tensor | float] = {"robust_accuracy": (~success).double().mean()}
     for member, share in info.get("robust", {}).items():
         metrics[f"robust_accuracy:{member}"] = share
-    attacked = info.get("attacked", len(success))  # a union's AutoAttack gets fewer images
+    attacked = info.get("attacked", len(success))  # AutoAttack's batches are of these alone
     warnings = check_warnings(info.get("warnings", {}), min(BATCH, attacked))
     helped = square_helped(info.get("robust", {}))
     if helped > warnings.get("autoattack_square_helped", 0):

@@ -36,7 +36,7 @@ def union(
 
     Returns:
         as `attack` does; in `info` the share of all images that stood after each attack and each
-        member of AutoAttack, AutoAttack's warnings, and how many images it attacked.
+        member of AutoAttack, AutoAttack's warnings, and how many images it had to attack.
     """
     epsilon = threat.epsilon
     assert epsilon is not None, "a union is of attacks within an ε"
@@ -75,8 +75,7 @@ def union(
     # of all images, as its own check of itself means it
     warnings = {kind: told for kind, told in info.get("warnings", {}).items() if kind != SQUARE}
     distance = size(adversarial - x, threat.norm)
-    info |= {"robust": stood, "warnings": warnings, "attacked": len(left)}
-    return Attacked(adversarial, fallen, distance, info)
+    return Attacked(adversarial, fallen, distance, info | {"robust": stood, "warnings": warnings})
 
 
 def square_helped(stood: dict[str, float]) -> float:

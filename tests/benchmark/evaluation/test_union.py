@@ -48,7 +48,9 @@ def test_what_falls_is_broken_within_the_ball_and_nothing_that_autoattack_breaks
     direct = attack(Threat(attack="autoattack", norm="inf", epsilon=0.03), model, x, y, seed=0)
     with torch.no_grad():
         broken = misclassified(model(found.adversarial), y)
+        right = ~misclassified(model(x), y)
     assert torch.equal(broken, found.success)
+    assert direct.info["attacked"] == int(right.sum())
     assert ((found.adversarial - x).abs() <= 0.03 + 1e-6).all()
     assert not (direct.success & ~found.success).any()
     stands = ~found.success
