@@ -141,7 +141,7 @@ asked = dict(zip(of_threat["threat"], of_threat["n"]))
 def stored(column: str, values) -> str:
     """How many of a score's images a view rests on."""
     images, known = values.shape[2], compare.finite(values).shape[2]
-    whole = asked.get(column, images)
+    whole = asked.get(column, values_of[column].shape[2])  # the worst case is of all its images
     few = f" of the score's {whole}" if images < whole else ""
     but = f", less {images - known} whose distance is infinite" if known < images else ""
     return f"On the first {images}{few} test images{but}."

@@ -126,3 +126,10 @@ def test_what_the_checks_last_said_is_told(home):
     assert table["Found"].tolist() == ["90 %", "NaN"]
     (home / "checks" / "my_method.json").write_text("[]")
     assert "is no report of a check" in texts(opened(page))
+
+
+def test_a_class_s_images_are_told_as_a_part_of_those_that_rank(home, monkeypatch):
+    monkeypatch.delenv("REGBENCH_RESULTS")
+    said = texts(opened("app_pages/compare.py", track="open-fashion"))
+    assert said.count("On the first 100 of the score's 1000 test images") == 2
+    assert "On the first 1000 test images." in said
