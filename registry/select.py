@@ -40,12 +40,16 @@ def trial(registry: Registry, name: str, seed: int) -> Trial:
     """The one trial of an entry's id, `digits/lenet_300_100/jacobian/0.1`, or of an entry within a
     track, whose name stands for the data set: `quickstart/lenet_300_100/jacobian/0.1`.
 
-    Raises InputError where the name means no trial, or trials of several tracks that differ.
+    Raises InputError where the name means no trial, or trials of several tracks that differ, or no
+    track has the seed.
     """
     found: dict[str, tuple[str, Trial]] = {}
+    seeds = 0
     for track_name, entry in _everything(registry):
         if name in (entry.id, _within(track_name, entry)):
-            one = registry.trial(entry, registry.track(track_name), seed)
+            track = registry.track(track_name)
+            seeds = max(seeds, track.seeds)
+            one = registry.trial(entry, track, seed)
             found.setdefault(one.key, (track_name, one))
     if not found:
         _matching(registry, name)  # names the nearest entry
@@ -56,6 +60,8 @@ def trial(registry: Registry, name: str, seed: int) -> Trial:
             f"{name} is trained differently in the tracks {', '.join(tracks)}; name one in place "
             f"of the data set: {'/'.join([tracks[0], *name.split('/')[1:]])}"
         )
+    if seed >= seeds:
+        raise InputError(f"seed must be at most {seeds - 1}, not {seed}: {name} has {seeds} seeds")
     ((_, only),) = found.values()
     return only
 

@@ -137,7 +137,7 @@ def autoattack(
         "target_classes": attacker.apgd_targeted.n_target_classes if targeted else 0,
         "seed": seed,
         "batch_size": batch_size,
-        "attacked": int((usable & (logits.argmax(1) == y)).sum()),
+        "attacked": int((~misclassified(logits, y)).sum()),
         "robust": done.robust,
         "own": own,
         "warnings": by_kind(done.messages),

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from registry import select
 from registry.load import Registry
-from registry.spec import InputError, Unavailable
+from registry.spec import Unavailable
 
 from .. import data
 from ..records.home import TrialFolder, home
@@ -27,13 +27,7 @@ def load_model(entry: str, seed: int = 0) -> nn.Module:
     Raises:
         InputError: no such entry or seed, several that are trained differently, or no such weights.
     """
-    seed, registry = whole_number("load_model: seed", seed, 0), Registry()
-    trial = select.trial(registry, entry, seed)
-    seeds = max(track.seeds for track, _ in registry.select([entry], seeds=1))
-    if seed >= seeds:
-        raise InputError(
-            f"load_model: seed must be at most {seeds - 1}, not {seed}: {entry} has {seeds} seeds"
-        )
+    trial = select.trial(Registry(), entry, whole_number("load_model: seed", seed, 0))
     folder = TrialFolder(home(), trial.key)
     if not folder.is_trained:
         store = weights_store()

@@ -84,9 +84,14 @@ class Store:
         """To read, the registered rows stand in where there is no file yet, and beside it else."""
         if not (read_only and self.registered):
             return opened(self.path, read_only, self.patience, on_wait)
-        if not os.path.lexists(self.path):
+        if not self._has_both:
             return opened(self.registered, read_only, self.patience, on_wait, remedy=REMOVE)
         return opened(self.path, read_only, self.patience, on_wait, beside=self.registered)
+
+    @property
+    def _has_both(self) -> bool:
+        """Whether registered rows are read beside those of a file."""
+        return self.registered is not None and os.path.lexists(self.path)
 
     def record(
         self, outcomes: Iterable[Outcome], on_wait: Callable[[str], None] = lambda who: None
@@ -141,8 +146,8 @@ class Store:
         same of the registered training, where there is one.
         Among them "certified_and_broken", with its flag, of a certificate that an attack refutes.
         """
-        beside = self.registered and os.path.lexists(self.path)
-        scores = SCORES.format(registered="registered.trial" if beside else "(FROM trial LIMIT 0)")
+        registered = "registered.trial" if self._has_both else "(FROM trial LIMIT 0)"
+        scores = SCORES.format(registered=registered)
         everything = f"{scores} UNION ALL BY NAME ({CONTRADICTIONS.read_text()})"
         return self.query(everything, keys=list(keys))
 
