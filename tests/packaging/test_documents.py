@@ -29,9 +29,12 @@ def code(document):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files_of_the_repository(document):
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text(document))
-    files = [target for target in targets if "://" not in target]
+    paths = [target for target in targets if "://" not in target]
     folder = (ROOT / document).parent
-    assert [name for name in files if not (folder / name).exists()] == []
+    assert [name for name in paths if not (folder / name).exists()] == []
+    # The site has a page for a file; for a folder it has none.
+    pages = [folder / name for name in paths if name.startswith("docs/")]
+    assert [page for page in pages if not page.is_file()] == []
 
 
 @pytest.mark.parametrize("document", WRITTEN)
