@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 CONTRADICTIONS = Path(__file__).with_name("contradictions.sql")
 # By name; an evaluation may have gone on elsewhere.
 TRAINED_ON = "coalesce(provenance->>'trained_on', provenance->>'device_name')"
+# A virtual processor's name may stand for several that differ in speed. Its family tells them
+# apart, and is known where a trial was evaluated on what it was trained on.
+DEVICE = f"""
+CASE WHEN {TRAINED_ON} = provenance->>'device_name'
+     THEN concat_ws(', ', {TRAINED_ON}, provenance->>'processor') ELSE {TRAINED_ON} END
+"""
 ALONE = "CASE WHEN coalesce(provenance->>'engine', '') NOT LIKE 'stacked%' THEN train_seconds END"
 SCORES = f"""
 WITH training AS (
-    SELECT *, {ALONE} AS seconds_alone, {TRAINED_ON} AS trained_on FROM trial
+    SELECT *, {ALONE} AS seconds_alone, {DEVICE} AS trained_on FROM trial
 ), registered_training AS (
-    SELECT key, {ALONE} AS registered_seconds, {TRAINED_ON} AS registered_on FROM {{registered}}
+    SELECT key, {ALONE} AS registered_seconds, {DEVICE} AS registered_on FROM {{registered}}
     WHERE status = 'finished'
 )
 SELECT t.key, t.dataset, t.architecture, t.regularizer, t."lambda", t.seed, t.status,

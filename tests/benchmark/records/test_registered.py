@@ -286,5 +286,22 @@ def test_scores_of_a_trial_that_ran_here_name_the_registered_training_too(regist
     assert set(found["seconds_alone"]) == {1.5}
     assert set(found["trained_on"]) == {"mine"}
     assert set(found["registered_seconds"]) == {theirs.train_seconds}
-    assert set(found["registered_on"]) == {theirs.provenance["device_name"]}
+    named, family = (theirs.provenance[name] for name in ("device_name", "processor"))
+    assert set(found["registered_on"]) == {f"{named}, {family}"}
     assert len(found) == len(alone)
+
+
+def test_processors_of_one_name_are_told_apart(registered_rows):
+    store = open_store()
+    row = next(registered.outcomes(registered_rows / "quickstart.jsonl"))
+
+    def trained_on(**told):
+        update = {"key": str(told), "provenance": {"device_name": "a processor"} | told}
+        store.record([row.model_copy(update=update)])
+        return set(store.scores([str(told)])["trained_on"])
+
+    assert trained_on() == {"a processor"}
+    assert trained_on(processor="family 1") == {"a processor, family 1"}
+    assert trained_on(processor="family 1", trained_on="a processor") == {"a processor, family 1"}
+    # It is that of the evaluation: of a training elsewhere it says nothing.
+    assert trained_on(processor="family 1", trained_on="a GPU") == {"a GPU"}
