@@ -72,6 +72,12 @@ SPOILT_TRACKS = {
         "[0.01, 0.1, 0.1]",
         "digits/lenet_300_100/input_gradient/0.1 is given twice",
     ),
+    "a method under two spellings": (
+        '"jacobian"',
+        '"input_gradient:norm=2"',
+        "/input_gradient:norm=2/0.01 is digits/lenet_300_100/input_gradient/0.01 of entry 3, spelt "
+        "another way",
+    ),
     "a λ for the control": (
         'regularizer = "none"',
         'regularizer = "none"\nlambda = 0.1',
