@@ -30,6 +30,9 @@ def listed(section: str) -> str:
         if table > 2:  # below the heads and their line
             row = line.strip().removeprefix("|").removesuffix("|")
             cells = re.split(r"(?<!\\)\|", row)  # a bar within a cell is escaped
-            claim, verdict, numbers = (cell.strip().replace("\\|", "|") for cell in cells)
-            lines.append(f"- {claim}: **{verdict}**. {numbers}.")
+            match [cell.strip().replace("\\|", "|") for cell in cells]:
+                case claim, verdict, numbers:
+                    lines.append(f"- {claim}: **{verdict}**. {numbers}.")
+                case words:  # a hand has changed it
+                    lines.append(f"- {' · '.join(words)}")
     return "\n".join(lines)

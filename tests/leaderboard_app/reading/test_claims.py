@@ -21,6 +21,12 @@ def test_a_bar_within_a_cell_parts_no_cells():
     assert claims.listed(table) == "- a | b: **held**. 1 | 2."
 
 
+def test_a_row_of_another_number_of_cells_keeps_its_words():
+    rows = "| alone |\n| a | held |\n| a | held | 1 | 2 |"
+    table = f"| Claim | Verdict | Numbers |\n|---|---|---|\n{rows}"
+    assert claims.listed(table) == "- alone\n- a · held\n- a · held · 1 · 2"
+
+
 def test_without_registered_rows_nothing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("REGBENCH_RESULTS", str(tmp_path))
     assert claims.claims() == ""
