@@ -28,8 +28,9 @@ def _agree(rows: Rows, architecture: str, of_jacobian: float) -> Asked:
     both = sum(map(min, shown[::2], shown[1::2]))
     largest = max(abs(question.differences.mean()) for question in questions)
     return questions, (
-        f"{architecture}: equivalent within {100 * EQUIVALENT:.0f} points (two one-sided tests) at "
-        f"{both} of {len(strengths)} λ; largest mean difference {100 * largest:.2f} points"
+        f"{architecture}: clean accuracy and {rows.track.headline} are equivalent within "
+        f"{100 * EQUIVALENT:.0f} points (two one-sided tests) at {both} of {len(strengths)} λ; "
+        f"largest mean difference {100 * largest:.2f} points"
     )
 
 
